@@ -1,0 +1,1 @@
+"""What travels between processes: encodings, digests, typed API messages and the client that sends them."""
