@@ -1,0 +1,110 @@
+"""The client of the Control API: what a person's tools say to a SuperLink."""
+
+from __future__ import annotations
+
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+
+from umbel.wire import objects
+from umbel.wire.api import (
+    Artifact,
+    ArtifactList,
+    LogLine,
+    LogPage,
+    MetricPage,
+    MetricPoint,
+    RunList,
+    RunView,
+    ServerInfo,
+    StartRun,
+    StreamItem,
+)
+from umbel.wire.http import HttpClient
+from umbel.wire.stream import stream_run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+P = TypeVar("P", LogPage, MetricPage)
+
+PAGE = 1000  # lines or points in one answer
+
+
+class ControlClient:
+    """Runs, their streams and their results, at one SuperLink. Every method may raise any error of the API."""
+
+    def __init__(self, address: str, token: str) -> None:
+        self.http = HttpClient(address, token)
+
+    @property
+    def address(self) -> str:
+        """Where the SuperLink answers."""
+        return self.http.address
+
+    def info(self) -> ServerInfo:
+        """Name, version and process of the SuperLink."""
+        return self.http.call("GET", "/api/v1/info", ServerInfo)
+
+    def put_object(self, data: bytes | Path) -> str:
+        """Store bytes, or a file's bytes, as an object; returns the digest."""
+        return objects.put_file(self.http, data) if isinstance(data, Path) else objects.put_parts(self.http, [data])
+
+    def start_run(self, request: StartRun) -> RunView:
+        """Start a run of a bundle that was put before."""
+        if not request.request_id:
+            request = msgspec.structs.replace(request, request_id=uuid.uuid4().hex)
+        return self.http.call("POST", "/api/v1/runs", RunView, request)
+
+    def list_runs(self, limit: int | None = None) -> list[RunView]:
+        """The runs, newest first."""
+        query = f"?limit={limit}" if limit is not None else ""
+        return self.http.call("GET", f"/api/v1/runs{query}", RunList).runs
+
+    def get_run(self, run_id: int) -> RunView:
+        """One run."""
+        return self.http.call("GET", f"/api/v1/runs/{run_id}", RunView)
+
+    def stop_run(self, run_id: int) -> RunView:
+        """Ask a run to stop; one that has finished stays as it is."""
+        return self.http.call("POST", f"/api/v1/runs/{run_id}/stop", RunView)
+
+    def stream(
+        self, run_id: int, *, after: str = "", kinds: Sequence[str] = ("event", "log", "metric")
+    ) -> Iterator[StreamItem]:
+        """What happens in a run, from the cursor `after` (or its beginning) until the run is over.
+
+        A stream that is cut goes on from the last item: none is lost, none comes twice.
+        """
+        return stream_run(self.http, run_id, after, kinds)
+
+    def logs(self, run_id: int) -> Iterator[LogLine]:
+        """The log lines stored so far, oldest first."""
+        cursor = ""
+        while (page := self._page(run_id, "logs", cursor, LogPage)).lines:
+            yield from page.lines
+            cursor = page.cursor
+
+    def metrics(self, run_id: int) -> Iterator[MetricPoint]:
+        """The metric points stored so far, oldest first."""
+        cursor = ""
+        while (page := self._page(run_id, "metrics", cursor, MetricPage)).points:
+            yield from page.points
+            cursor = page.cursor
+
+    def artifacts(self, run_id: int) -> list[Artifact]:
+        """The run's artifacts, the newest of each name."""
+        return self.http.call("GET", f"/api/v1/runs/{run_id}/artifacts", ArtifactList).artifacts
+
+    def download(self, digest: str, path: Path) -> None:
+        """Write an object to a file, verified; the file appears only when it is complete."""
+        objects.get_to(self.http, digest, path)
+
+    def close(self) -> None:
+        """Close the calling thread's connection."""
+        self.http.close()
+
+    def _page(self, run_id: int, what: str, cursor: str, answer: type[P]) -> P:
+        return self.http.call("GET", f"/api/v1/runs/{run_id}/{what}?after={cursor}&limit={PAGE}", answer)

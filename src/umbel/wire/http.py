@@ -1,0 +1,251 @@
+"""The HTTP client under every typed client of Umbel.
+
+It stands on the standard library's `http.client`, not on a full HTTP library: each process of a run holds one, so its
+import time (`umbel.wire.control` stays under about 80 ms over a bare interpreter, msgspec included) and its memory count.
+
+Each thread has one persistent connection. Every call of the API may be repeated (a run by its `request_id`, a report
+by its `seq`, an object by its digest), so a call whose connection is refused, reset or silent is tried again, with
+growing and jittered delays, until `patience` seconds have passed.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from umbel.errors import ConfigError, SuperLinkUnreachable, TooLarge, UmbelError, all_errors, from_code
+from umbel.wire.api import Problem
+from umbel.wire.backoff import Backoff
+
+T = TypeVar("T")
+Blocks = Callable[[], Iterable[bytes | memoryview]]  # called once for each attempt
+
+CONNECT_TIMEOUT = 5.0  # seconds
+ANSWER_TIMEOUT = 30.0  # seconds without a byte, on top of what a long-poll may wait
+PATIENCE = 10.0  # seconds
+MAX_ANSWER = 64 * 1024 * 1024  # bytes of a JSON answer
+BLOCK = 1024 * 1024  # bytes sent or received in one piece
+CUT = (ConnectionError, TimeoutError, socket.gaierror, IncompleteRead)  # what a retry may heal
+CONNECTIONS: dict[str, type[HTTPConnection]] = {"http": HTTPConnection}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `blocks` gives its body of `length` bytes; `wait` is what the server may take to answer, in seconds."""
+
+    method: str
+    path: str
+    blocks: Blocks = tuple
+    length: int | None = None
+    content_type: str = "application/json"
+    wait: float = 0.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class HttpClient:
+    """Requests to one SuperLink; safe to share between threads.
+
+    `address` is `http://host:port`. `locate`, asked before each retry, may name the address to which the SuperLink has
+    moved. Raises ConfigError for an address that is not a SuperLink's.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        *,
+        patience: float = PATIENCE,
+        locate: Callable[[], str | None] | None = None,
+    ) -> None:
+        self.address = address
+        self.patience = patience
+        self._locate = locate
+        self._authorization = f"Bearer {token}"
+        self._local = threading.local()
+        self._closed = threading.Event()
+        open_connection(address)
+
+    def close(self) -> None:
+        """Close this thread's connection and end every wait for a retry."""
+        self._closed.set()
+        self._drop()
+
+    def call(self, method: str, path: str, answer: type[T], body: msgspec.Struct | None = None, wait: float = 0.0) -> T:
+        """Send a struct, return the answer decoded as `answer` (None for an empty one)."""
+        data = b"" if body is None else msgspec.json.encode(body)
+        request = Request(method, path, lambda: (data,), len(data) if method != "GET" else None, wait=wait)
+        return decode(self.exchange(request, read_answer), answer, self.address)
+
+    def exchange(self, request: Request, consume: Callable[[HTTPResponse], T]) -> T:
+        """Send a request, check the answer's status and return what `consume` makes of the answer; repeated on a cut.
+
+        Raises the error of a problem document, SuperLinkUnreachable when no answer came.
+        """
+        backoff = Backoff(self.patience)
+        while True:
+            try:
+                return self._attempt(request, consume)
+            except CUT as failure:
+                self.retry(backoff, failure)
+            except HTTPException as failure:
+                raise unreachable(self.address, failure) from failure
+
+    def retry(self, backoff: Backoff, failure: BaseException) -> None:
+        """Wait until the next attempt is due. Raises SuperLinkUnreachable when patience is at its end."""
+        if not backoff.wait(self._closed):
+            raise unreachable(self.address, failure) from failure
+        if self._locate is not None:
+            self.address = self._locate() or self.address
+
+    def open(self, request: Request) -> tuple[HTTPConnection, HTTPResponse]:
+        """Send a request on a connection of its own, which the caller closes; one attempt."""
+        connection = open_connection(self.address)
+        try:
+            _connect(connection)
+            response = self._send_on(connection, request)
+            check(response)
+        except BaseException:
+            connection.close()
+            raise
+        return connection, response
+
+    def _attempt(self, request: Request, consume: Callable[[HTTPResponse], T]) -> T:
+        try:
+            response = self._send_on(self._connection(), request)
+        except BaseException:
+            self._drop()
+            raise
+        try:
+            check(response)
+            result = consume(response)
+            response.read()
+            return result
+        finally:
+            if not response.isclosed():
+                self._drop()
+
+    def _connection(self) -> HTTPConnection:
+        connection: HTTPConnection | None = getattr(self._local, "connection", None)
+        if connection is None or _is_stale(connection):
+            self._drop()
+            connection = self._local.connection = open_connection(self.address)
+            _connect(connection)
+        return connection
+
+    def _send_on(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
+        connection.sock.settimeout(request.wait + ANSWER_TIMEOUT)
+        connection.putrequest(request.method, request.path, skip_accept_encoding=True)
+        connection.putheader("Authorization", self._authorization)
+        for name, value in request.headers.items():
+            connection.putheader(name, value)
+        if request.length is not None:
+            connection.putheader("Content-Length", str(request.length))
+            connection.putheader("Content-Type", request.content_type)
+        try:
+            connection.endheaders()
+            for block in request.blocks() if request.length else ():
+                connection.send(block)
+        except (BrokenPipeError, ConnectionResetError):
+            # A server that refuses a body answers before it has read it all: the answer says why.
+            return connection.getresponse()
+        return connection.getresponse()
+
+    def _drop(self) -> None:
+        connection: HTTPConnection | None = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            connection.close()
+
+
+def open_connection(address: str) -> HTTPConnection:
+    """A connection, not yet connected, to `http://host[:port]`. Raises ConfigError for any other form."""
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in CONNECTIONS or parts.path not in ("", "/"):
+        raise ConfigError(f"'{address}' is not the address of a SuperLink.", hint="Give it as http://HOST:PORT.")
+    return CONNECTIONS[parts.scheme](host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
+
+
+def _connect(connection: HTTPConnection) -> None:
+    try:
+        connection.connect()
+    except OSError as failure:
+        raise ConnectionError(str(failure)) from failure
+
+
+def _is_stale(connection: HTTPConnection) -> bool:
+    """Whether the server has closed an idle connection: between two answers nothing but its end can be readable."""
+    if connection.sock is None:
+        return True
+    readable, _, _ = select.select([connection.sock], [], [], 0)
+    return bool(readable)
+
+
+def unreachable(address: str, failure: BaseException) -> SuperLinkUnreachable:
+    """The error for a SuperLink that did not answer at `address`."""
+    reason = str(failure) or type(failure).__name__
+    return SuperLinkUnreachable(
+        f"The SuperLink at {address} does not answer ({reason}).",
+        hint="Check that it runs and that the address is right.",
+    )
+
+
+def check(response: HTTPResponse) -> None:
+    """Raise the error that an answer of status 400 or more stands for."""
+    if response.status < 400:
+        return
+    raise _problem(response.status, response.reason, read_answer(response))
+
+
+def _problem(status: int, reason: str, data: bytes) -> UmbelError:
+    try:
+        problem = msgspec.json.decode(data, type=Problem)
+    except msgspec.DecodeError:
+        known = {cls.http_status: cls for cls in reversed(list(all_errors()))}
+        return known.get(status, UmbelError)(f"The SuperLink answered {status} {reason}.")
+    return from_code(problem.code, problem.detail or problem.title, problem.hint)
+
+
+def read_answer(response: HTTPResponse, limit: int = MAX_ANSWER) -> bytes:
+    """The answer's body. Raises TooLarge over `limit` bytes."""
+    if response.length is not None and response.length > limit:
+        raise TooLarge(f"The answer has {response.length} bytes; at most {limit} are read into memory.")
+    if response.length is not None:
+        return response.read()
+    parts, size = [], 0
+    for block in read_blocks(response):
+        parts.append(block)
+        size += len(block)
+        if size > limit:
+            raise TooLarge(f"The answer has more than the {limit} bytes that are read into memory.")
+    return b"".join(parts)
+
+
+def read_blocks(response: HTTPResponse) -> Iterator[bytes]:
+    """The answer's body in the pieces in which it arrives. Raises IncompleteRead when it is cut."""
+    while block := response.read1(BLOCK):
+        yield block
+    if response.length:
+        raise IncompleteRead(b"", response.length)
+
+
+def decode(data: bytes, answer: type[T], address: str) -> T:
+    """An answer's JSON as a struct. Raises SuperLinkUnreachable when it is not what a SuperLink of this version says."""
+    try:
+        return msgspec.json.decode(data or b"null", type=answer)
+    except msgspec.DecodeError as failure:
+        raise SuperLinkUnreachable(
+            f"What answers at {address} is not a SuperLink of this version ({failure}).",
+            hint="Check the address, and that both sides have the same version of Umbel.",
+        ) from failure
