@@ -159,6 +159,12 @@ class ResourcesMissing(UmbelError):
     code, exit_code, http_status = "resources-missing", 27, 503
 
 
+class PartitionInvalid(AppError):
+    """The data cannot be divided as asked."""
+
+    code, exit_code, http_status = "partition-invalid", 28, 422
+
+
 def all_errors() -> Iterator[type[UmbelError]]:
     """Every error class, parents first: the source of the documentation and of the code → class table."""
     stack: list[type[UmbelError]] = [UmbelError]
