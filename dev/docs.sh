@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Builds the documentation into docs/_build/html. A warning is an error; the reference pages come from the code.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dev/setup.sh
+.venv/bin/python dev/reference.py
+.venv/bin/sphinx-build --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+echo 'docs/_build/html/index.html'

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Formats the code and mends what ruff can mend safely. Takes paths; without any, the whole tree.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+.venv/bin/ruff format --quiet "${@:-.}"
+.venv/bin/ruff check --quiet --fix "${@:-.}"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Makes .venv ready for work: Umbel (editable), the examples' libraries and the development tools. Quick when nothing changed.
+# --torch adds PyTorch, which only the tests marked `torch` need.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+[ -x .venv/bin/python ] || python3 -m venv .venv
+[ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet uv
+if [ ! .venv/.ready -nt pyproject.toml ]; then
+    .venv/bin/uv pip install --quiet --python .venv/bin/python --group dev --editable '.[examples]'
+    touch .venv/.ready
+fi
+if [ "${1:-}" = --torch ]; then
+    .venv/bin/python -c 'import torch' 2>/dev/null || .venv/bin/python -m pip install --quiet torch==2.13.0
+fi

@@ -1,0 +1,144 @@
+"""What every test gets: a home of its own, and a check that it leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import hypothesis
+import psutil
+import pytest
+
+SHARED_MEMORY = Path("/dev/shm")
+GRACE_SECONDS = 5.0
+
+hypothesis.settings.register_profile("umbel", deadline=None)  # a busy machine is no bug
+hypothesis.settings.load_profile("umbel")
+
+
+@pytest.fixture(autouse=True)
+def _leaves_nothing_behind() -> Iterator[None]:
+    """Fail a test that leaves child processes, non-daemon threads or shared memory behind."""
+    threads, segments = set(threading.enumerate()), shared_memory()
+    children = set(psutil.Process().children(recursive=True))
+    yield
+    leaked = [f"process {describe(process)}" for process in still_alive(children)]
+    leaked += [f"thread {thread.name}" for thread in still_running(threads)]
+    leaked += [f"shared memory {path}" for path in sorted(shared_memory() - segments) if ours(path)]
+    if leaked:
+        pytest.fail("left behind: " + ", ".join(leaked), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def umbel_home(monkeypatch: pytest.MonkeyPatch, _leaves_nothing_behind: None) -> Iterator[Path]:
+    """An empty `UMBEL_HOME` of the test's own; the local SuperLink that the test starts there ends with it."""
+    for name in [name for name in os.environ if name.startswith("UMBEL_")]:
+        monkeypatch.delenv(name)
+    home = Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))  # short: a socket's path has about 100 characters
+    monkeypatch.setenv("UMBEL_HOME", str(home))
+    try:
+        yield home
+        end_superlink(home)
+    finally:
+        survivors = processes_of(home)
+        for process in survivors:
+            process.kill()
+        shutil.rmtree(home, ignore_errors=True)
+    if survivors:
+        pytest.fail("still running: " + ", ".join(map(describe, survivors)), pytrace=False)
+
+
+def end_superlink(home: Path) -> None:
+    """End the local SuperLink of `home`, if one runs, and wait until its processes are gone."""
+    try:
+        pid = json.loads((home / "local" / "superlink.json").read_text())["pid"]
+        superlink = psutil.Process(pid)
+        mine = superlink.environ().get("UMBEL_HOME") == str(home)
+    except (FileNotFoundError, psutil.NoSuchProcess):
+        return
+    if mine:
+        family = [superlink, *superlink.children(recursive=True)]
+        superlink.terminate()
+        psutil.wait_procs(family, timeout=2 * GRACE_SECONDS)
+
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """The processes, other than this one, that work in `home`."""
+    if not any(home.iterdir()):
+        return []  # nothing ever worked there; looking at every process would cost each test milliseconds
+    return [process for process in psutil.process_iter() if works_in(process, home)]
+
+
+def works_in(process: psutil.Process, home: Path) -> bool:
+    """Whether a live process other than this one has `home` as its UMBEL_HOME."""
+    try:
+        return (
+            process.pid != os.getpid()
+            and process.status() != psutil.STATUS_ZOMBIE
+            and process.environ().get("UMBEL_HOME") == str(home)
+        )
+    except psutil.Error:
+        return False
+
+
+def still_alive(before: set[psutil.Process]) -> list[psutil.Process]:
+    """The child processes that are new and do not end by themselves in a moment; they are killed."""
+    new = [child for child in psutil.Process().children(recursive=True) if child not in before and not helper(child)]
+    _, alive = psutil.wait_procs(new, timeout=GRACE_SECONDS)
+    for process in alive:
+        process.kill()
+    return alive
+
+
+def helper(process: psutil.Process) -> bool:
+    """Whether a process is the interpreter's own resource tracker, which lives as long as the interpreter."""
+    try:
+        return any("multiprocessing.resource_tracker" in word for word in process.cmdline())
+    except psutil.Error:
+        return False
+
+
+def still_running(before: set[threading.Thread]) -> list[threading.Thread]:
+    """The non-daemon threads that are new and do not end by themselves in a moment."""
+    new = [thread for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    for thread in new:
+        thread.join(GRACE_SECONDS)
+    return [thread for thread in new if thread.is_alive()]
+
+
+def shared_memory() -> set[Path]:
+    """The shared-memory files of the machine."""
+    return set(SHARED_MEMORY.iterdir()) if SHARED_MEMORY.is_dir() else set()
+
+
+def ours(path: Path) -> bool:
+    """Whether a shared-memory file is left over from this test, and not in use by another one that runs now."""
+    try:
+        file = path.stat()
+    except FileNotFoundError:
+        return False
+    return file.st_uid == os.getuid() and not any(holds(process, path) for process in psutil.process_iter())
+
+
+def holds(process: psutil.Process, path: Path) -> bool:
+    """Whether a process other than this one has mapped or opened a file."""
+    if process.pid == os.getpid():
+        return False
+    try:
+        maps = {entry.path for entry in process.memory_maps(grouped=True)}
+        return str(path) in maps or any(file.path == str(path) for file in process.open_files())
+    except psutil.Error:
+        return False
+
+
+def describe(process: psutil.Process) -> str:
+    """Its pid and command line, as far as they can still be read."""
+    try:
+        return f"{process.pid} ({' '.join(process.cmdline()) or process.name()})"
+    except psutil.Error:
+        return str(process.pid)

@@ -1,0 +1,51 @@
+"""Rules that the tests keep."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.unit.house.tree import TESTS, calls, parsed
+
+WAITS = {"time.sleep", "sleep"}
+SKIPS = {"pytest.skip", "pytest.importorskip", "pytest.mark.skip", "pytest.mark.skipif", "unittest.skip"}
+
+
+def test_each_test_says_what_it_shows() -> None:
+    """Every test function has a docstring."""
+    found = [f"{path}:{test.lineno}: {test.name}" for path, test in each_test() if not ast.get_docstring(test)]
+    assert found == []
+
+
+def test_no_test_sleeps() -> None:
+    """A test waits for something that happens, never for a time to pass."""
+    found = [f"{path}:{call.lineno}" for path, tree in parsed(TESTS) for name, call in calls(tree) if name in WAITS]
+    assert found == []
+
+
+def test_no_test_is_skipped() -> None:
+    """What a test needs is installed or fails: a skipped test is a test nobody runs."""
+    found = [
+        f"{path}:{node.lineno}"
+        for path, tree in parsed(TESTS)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node) in SKIPS
+    ]
+    assert found == []
+
+
+def test_the_home_of_a_test_is_its_own(umbel_home: Path) -> None:
+    """A test's UMBEL_HOME is a new, empty directory with a path short enough for a socket."""
+    assert os.environ["UMBEL_HOME"] == str(umbel_home)
+    assert list(umbel_home.iterdir()) == []
+    assert len(str(umbel_home)) < 40
+
+
+def each_test() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Each test function, with the path of its file."""
+    for path, tree in parsed(TESTS):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                yield path, node
