@@ -1,0 +1,178 @@
+"""Array: one tensor as it travels, with its element type, shape and raw buffer."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import TYPE_CHECKING, Any, cast, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from umbel.app.dtypes import BFLOAT16, SAFETENSORS_NAMES, bfloat16_to_float32, storage_dtype
+
+if TYPE_CHECKING:
+    import torch
+
+STYPE = "numpy.ndarray"
+
+
+class Array:
+    """One tensor. It refers to the buffer it is made from: nothing is copied on the way in or out.
+
+    Made from an ndarray, from a torch tensor (any device; bfloat16 too), or from `dtype, shape, stype, data` where `data` are
+    the bytes of a `.npy` file. Change the original and the Array changes; what is sent is what the buffer holds when
+    the message is pushed or returned.
+
+    Raises TypeError for an element type that cannot travel (objects, strings, dates).
+    """
+
+    __slots__ = ("_values", "dtype")
+
+    dtype: str
+    _values: NDArray[Any]
+
+    @overload
+    def __init__(self, ndarray: NDArray[Any], /) -> None: ...
+    @overload
+    def __init__(self, torch_tensor: torch.Tensor, /) -> None: ...
+    @overload
+    def __init__(self, dtype: str, shape: tuple[int, ...], stype: str, data: bytes) -> None: ...
+    @overload
+    def __init__(self, *, ndarray: NDArray[Any]) -> None: ...
+    @overload
+    def __init__(self, *, torch_tensor: torch.Tensor) -> None: ...
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """See the class."""
+        if len(args) == 1 and not kwargs:
+            self._take(args[0])
+        elif not args and kwargs.keys() == {"ndarray"}:
+            self._take_ndarray(_checked(kwargs["ndarray"]))
+        elif not args and kwargs.keys() == {"torch_tensor"}:
+            self._take(kwargs["torch_tensor"])
+        else:
+            self._take_npy(*_npy_arguments(args, kwargs))
+
+    def _take(self, source: object) -> None:
+        if isinstance(source, np.ndarray):
+            self._take_ndarray(source)
+            return
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(source, torch.Tensor):
+            self._take_tensor(source)
+            return
+        raise TypeError(f"An Array is made from a NumPy array or a torch tensor, not from {type(source).__name__}.")
+
+    def _take_ndarray(self, values: NDArray[Any]) -> None:
+        name = values.dtype.name
+        if name not in SAFETENSORS_NAMES:
+            storage_dtype(name)  # raises with the list of what is allowed
+        if not values.dtype.isnative:
+            values = values.astype(values.dtype.newbyteorder("="))
+        self.dtype = name
+        self._values = values
+
+    def _take_tensor(self, tensor: torch.Tensor) -> None:
+        import torch  # noqa: PLC0415 - already imported by whoever made the tensor
+
+        tensor = tensor.detach().cpu()
+        if tensor.dtype == torch.bfloat16:
+            self.dtype = BFLOAT16
+            self._values = tensor.contiguous().view(torch.int16).numpy().view(np.uint16)
+        else:
+            self._take_ndarray(tensor.numpy())
+
+    def _take_npy(self, dtype: str, shape: tuple[int, ...], stype: str, data: bytes) -> None:
+        if stype != STYPE:
+            raise TypeError(f"Unknown serialisation type {stype!r}: only {STYPE!r} is known.")
+        self._take_ndarray(np.load(io.BytesIO(data), allow_pickle=False))
+        if (self.dtype, self.shape) != (dtype, tuple(shape)):
+            raise ValueError(f"The data holds {self.dtype}{self.shape}, but {dtype}{tuple(shape)} was announced.")
+
+    @classmethod
+    def from_storage(cls, dtype: str, values: NDArray[Any]) -> Array:
+        """An Array of type `dtype` over its stored elements; `values` is uint16 when `dtype` is "bfloat16"."""
+        array = cls.__new__(cls)
+        array.dtype = dtype
+        array._values = values
+        return array
+
+    @classmethod
+    def from_numpy_ndarray(cls, ndarray: NDArray[Any]) -> Array:
+        """The same as `Array(ndarray)`."""
+        return cls(ndarray=ndarray)
+
+    @classmethod
+    def from_torch_tensor(cls, tensor: torch.Tensor) -> Array:
+        """The same as `Array(tensor)`."""
+        return cls(torch_tensor=tensor)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Length of each dimension; `()` for a scalar."""
+        return self._values.shape
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the elements in bytes."""
+        return self._values.nbytes
+
+    @property
+    def storage(self) -> NDArray[Any]:
+        """The elements as they are kept: the ndarray itself, or uint16 bit patterns for bfloat16. Not copied."""
+        return self._values
+
+    @property
+    def stype(self) -> str:
+        """How `data` is serialised: always "numpy.ndarray", a `.npy` file."""
+        return STYPE
+
+    @property
+    def data(self) -> bytes:
+        """The elements as the bytes of a `.npy` file, made anew at each call; bfloat16 is widened to float32."""
+        buffer = io.BytesIO()
+        np.save(buffer, self.numpy(), allow_pickle=False)
+        return buffer.getvalue()
+
+    def numpy(self) -> NDArray[Any]:
+        """The elements as an ndarray over the same memory. bfloat16 is widened to a new float32 array, exactly."""
+        return bfloat16_to_float32(self._values) if self.dtype == BFLOAT16 else self._values
+
+    def torch(self) -> torch.Tensor:
+        """The elements as a CPU tensor over the same memory (copied if that memory is read-only)."""
+        import torch  # noqa: PLC0415 - torch is optional
+
+        values = self._values if self._values.flags.writeable else self._values.copy()
+        if self.dtype == BFLOAT16:
+            return torch.from_numpy(np.ascontiguousarray(values).view(np.int16)).view(torch.bfloat16)
+        return torch.from_numpy(values)
+
+    def __eq__(self, other: object) -> bool:
+        """Same type, same shape and the same bits (so NaN equals NaN)."""
+        if not isinstance(other, Array):
+            return NotImplemented
+        same_form = self.dtype == other.dtype and self.shape == other.shape
+        return same_form and self._values.tobytes() == other._values.tobytes()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes with its buffer
+
+    def __repr__(self) -> str:
+        return f"Array({self.dtype}, shape={self.shape})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Array.from_storage, (self.dtype, self._values)
+
+
+def _checked(value: object) -> NDArray[Any]:
+    if not isinstance(value, np.ndarray):
+        raise TypeError(f"`ndarray` must be a NumPy array, not {type(value).__name__}.")
+    return value
+
+
+def _npy_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[str, tuple[int, ...], str, bytes]:
+    names = ("dtype", "shape", "stype", "data")
+    given = dict(zip(names, args, strict=False)) | kwargs
+    if given.keys() != set(names) or len(args) > len(names) or len(args) + len(kwargs) != len(names):
+        raise TypeError("An Array takes one ndarray, one torch tensor, or dtype, shape, stype and data.")
+    return cast("tuple[str, tuple[int, ...], str, bytes]", tuple(given[name] for name in names))

@@ -1,0 +1,94 @@
+"""RecordDict: the content of a message."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Generic, TypeVar
+
+from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.configrecord import ConfigRecord
+from umbel.app.metricrecord import MetricRecord
+from umbel.app.record import Record
+
+AnyRecord = ArrayRecord | MetricRecord | ConfigRecord
+R = TypeVar("R", bound=AnyRecord)
+
+
+class RecordDict(Record[AnyRecord]):
+    """Names → records. `array_records`, `metric_records` and `config_records` are live views of one kind each."""
+
+    __slots__ = ()
+
+    def __init__(self, records: Mapping[str, AnyRecord] | None = None) -> None:
+        """Take over `records`. Raises TypeError for a value that is no record."""
+        super().__init__(records)
+
+    @classmethod
+    def check_value(cls, key: str, value: object) -> AnyRecord:
+        """See `Record.check_value`."""
+        if not isinstance(value, (ArrayRecord, MetricRecord, ConfigRecord)):
+            raise TypeError(
+                f"RecordDict[{key!r}] must be an ArrayRecord, a MetricRecord or a ConfigRecord, not {type(value).__name__}."
+            )
+        return value
+
+    def __setitem__(self, key: str, value: AnyRecord) -> None:
+        old = self.get(key)
+        super().__setitem__(key, value)
+        if old is not None and type(old) is not type(value):
+            warnings.warn(
+                f"RecordDict[{key!r}] was of type {type(old).__name__} and is now of type {type(value).__name__}.",
+                stacklevel=2,
+            )
+
+    @property
+    def array_records(self) -> RecordView[ArrayRecord]:
+        """The ArrayRecords, live."""
+        return RecordView(self, ArrayRecord)
+
+    @property
+    def metric_records(self) -> RecordView[MetricRecord]:
+        """The MetricRecords, live."""
+        return RecordView(self, MetricRecord)
+
+    @property
+    def config_records(self) -> RecordView[ConfigRecord]:
+        """The ConfigRecords, live."""
+        return RecordView(self, ConfigRecord)
+
+
+class RecordView(MutableMapping[str, R], Generic[R]):
+    """The records of one kind in a RecordDict; what is written here is written there."""
+
+    def __init__(self, records: RecordDict, kind: type[R]) -> None:
+        """A view of the records of type `kind` in `records`."""
+        self._records = records
+        self._kind = kind
+
+    def __getitem__(self, key: str) -> R:
+        value = self._records[key]
+        if not isinstance(value, self._kind):
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: str, value: R) -> None:
+        if not isinstance(value, self._kind):
+            raise TypeError(f"{key!r} must be of type {self._kind.__name__} here, not {type(value).__name__}.")
+        self._records[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        del self._records[self._present(key)]
+
+    def _present(self, key: str) -> str:
+        self[key]
+        return key
+
+    def __iter__(self) -> Iterator[str]:
+        return (key for key, value in self._records.items() if isinstance(value, self._kind))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))

@@ -1,0 +1,104 @@
+"""Grid: what a ServerApp talks to. The same calls reach simulated clients and real sites."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from umbel.app.message import Message
+from umbel.app.safetensors import Part
+from umbel.errors import NotEnoughNodes
+from umbel.serverapp.checkpoint import CheckpointStore
+from umbel.serverapp.reduction import Fold, Reduced, Reduction
+
+@dataclass(frozen=True)
+class Run:
+    """The run a Grid works for. `seed` makes sampling repeatable."""
+
+    run_id: int
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RoundPolicy:
+    """How long a round waits for replies.
+
+    It ends when all have replied; or after `deadline` seconds, once at least `quorum` have replied without an error; or after `timeout`
+    seconds in any case. None means no limit (of time), or that all must reply (quorum).
+    """
+
+    timeout: float | None = None
+    deadline: float | None = None
+    quorum: int | None = None
+
+
+class Grid(ABC):
+    """Sends messages to nodes and brings back their replies.
+
+    A node's failure is a reply with an error, never an exception.
+    """
+
+    @property
+    @abstractmethod
+    def run(self) -> Run:
+        """The run this grid works for."""
+
+    @abstractmethod
+    def get_node_ids(self) -> Sequence[int]:
+        """The nodes that are online now. A simulation's are a `range`, so that a million cost no memory."""
+
+    @abstractmethod
+    def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
+        """Send the messages and return their ids, in order, without waiting for replies."""
+
+    @abstractmethod
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """The replies that have arrived to these messages, each handed out once. Does not wait."""
+
+    @abstractmethod
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """Send the messages and wait for the replies, for at most `timeout` seconds; late ones are missing in the answer."""
+
+    # What follows has a default here, so that a Grid of five methods is complete.
+
+    def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
+        """Send the messages and yield the replies in dispatch order under `policy`, so that they can be folded one by one."""
+        order = {message.metadata.dst_node_id: index for index, message in enumerate(messages)}
+        replies = self.send_and_receive(messages, timeout=policy.timeout)
+        yield from sorted(replies, key=lambda reply: order.get(reply.metadata.src_node_id, len(order)))
+
+    def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:
+        """Send the messages and fold the replies into one sum.
+
+        A simulation folds in its workers. The result has the same bits wherever it was folded.
+        """
+        positions = {message.metadata.dst_node_id: index for index, message in enumerate(messages)}
+        fold = Fold(reduction)
+        for reply in self.exchange(messages, policy):
+            fold.add(positions[reply.metadata.src_node_id], reply)
+        return fold.result()
+
+    def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
+        """The online nodes once they are `at_least` so many. Raises NotEnoughNodes after `timeout` seconds, saying how many there were."""
+        nodes = self.get_node_ids()
+        if len(nodes) < at_least:
+            raise NotEnoughNodes(
+                f"{at_least} nodes are needed, but only {len(nodes)} are there.",
+                hint="Lower the strategy's min_available_nodes or fractions, or have more nodes (`num-supernodes` in a simulation).",
+            )
+        return nodes
+
+    @property
+    def checkpoints(self) -> CheckpointStore | None:
+        """Where `Strategy.start` keeps its checkpoints; None when this grid keeps none."""
+        return None
+
+    def report(self, kind: str, data: Mapping[str, object]) -> None:
+        """Tell whoever follows the run that something happened: see `umbel.wire.api.Event` for kinds and data."""
+
+    def report_metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None) -> None:
+        """Record numbers of a round. `phase` is train, evaluate or server; `node_id` None means an aggregate."""
+
+    def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
+        """Keep a named result of the run, e.g. "model.safetensors", whose bytes are `parts` one after another."""

@@ -1,0 +1,146 @@
+"""Sums of weighted models: the memory they are kept in and the arithmetic on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from umbel.app.array import Array
+from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.dtypes import BFLOAT16, bfloat16_to_float32, float32_to_bfloat16, storage_dtype
+
+Schema = tuple[tuple[str, str, tuple[int, ...]], ...]
+Buffer = NDArray[np.uint8]
+Allocate = Callable[[int], Buffer]
+
+# Elements worked on at a time: a block and what is computed from it stay in the processor's cache.
+_BLOCK = 32_768
+# Types summed in 32-bit floats, as they are used in training; all others are summed in 64 bits.
+_SINGLE = frozenset({"float16", BFLOAT16, "float32", "complex64"})
+
+
+class Slot(NamedTuple):
+    """Where a tensor's accumulator lies in the buffer: `start` and `stop` count its floats of type `dtype`."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    single: bool
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the accumulators of a model lie: all 64-bit ones first, then all 32-bit ones."""
+
+    slots: tuple[Slot, ...]
+    doubles: int
+    singles: int
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the buffer in bytes."""
+        return 8 * self.doubles + 4 * self.singles
+
+
+@lru_cache(maxsize=64)
+def layout_of(schema: Schema) -> Layout:
+    """The layout for models of this schema."""
+    ends = {True: 0, False: 0}
+    slots = []
+    for name, dtype, shape in schema:
+        single = dtype in _SINGLE
+        start = ends[single]
+        ends[single] += math.prod(shape) * (2 if dtype == "complex64" else 1)
+        slots.append(Slot(name, dtype, shape, single, start, ends[single]))
+    return Layout(tuple(slots), doubles=ends[False], singles=ends[True])
+
+
+def allocate(nbytes: int) -> Buffer:
+    """Plain memory for a sum."""
+    return np.empty(nbytes, dtype=np.uint8)
+
+
+class WeightedSum:
+    """Σ weight · model over some models of one schema, with Σ weight and how many they are."""
+
+    __slots__ = ("buffer", "count", "doubles", "first", "schema", "singles", "weight")
+
+    def __init__(self, schema: Schema, buffer: Buffer, weight: float, count: int, first: int) -> None:
+        """`buffer` holds the sums in the layout of `schema`; `first` is the lowest dispatch index in it."""
+        split = 8 * layout_of(schema).doubles
+        self.schema = schema
+        self.buffer = buffer
+        self.doubles = buffer[:split].view(np.float64)
+        self.singles = buffer[split:].view(np.float32)
+        self.weight = weight
+        self.count = count
+        self.first = first
+
+    @classmethod
+    def of(cls, arrays: ArrayRecord, weight: float, index: int, allocate: Allocate = allocate) -> WeightedSum:
+        """The sum of this one model. Raises ValueError, naming the tensor, when it holds NaN or infinity."""
+        schema = arrays.schema()
+        layout = layout_of(schema)
+        new = cls(schema, allocate(layout.nbytes), weight, 1, index)
+        for slot in layout.slots:
+            target = (new.singles if slot.single else new.doubles)[slot.start : slot.stop]
+            _weigh(slot, arrays[slot.name], weight, target)
+        return new
+
+    def add(self, other: WeightedSum) -> WeightedSum:
+        """This sum with `other` added to it, in place; both are of one schema."""
+        for mine, theirs in ((self.doubles, other.doubles), (self.singles, other.singles)):
+            np.add(mine, theirs, out=mine)
+        self.weight += other.weight
+        self.count += other.count
+        self.first = min(self.first, other.first)
+        return self
+
+    def mean(self) -> ArrayRecord:
+        """The weighted mean, each tensor in its own type (whole numbers rounded to nearest). Raises ValueError when the weights sum to 0."""
+        if self.weight <= 0:
+            raise ValueError("The weights of all replies sum to 0.")
+        record = ArrayRecord()
+        for slot in layout_of(self.schema).slots:
+            sums = (self.singles if slot.single else self.doubles)[slot.start : slot.stop]
+            record[slot.name] = _as_array(slot, sums / sums.dtype.type(self.weight))
+        return record
+
+
+def _weigh(slot: Slot, array: Array, weight: float, target: NDArray[Any]) -> None:
+    source = array.storage.reshape(-1)
+    if slot.dtype == "complex64":
+        source = source.view(np.float32)
+    for block in _blocks(source.size):
+        values = bfloat16_to_float32(source[block]) if slot.dtype == BFLOAT16 else source[block]
+        out = np.multiply(values, weight, out=target[block], dtype=target.dtype, casting="same_kind")
+        if not math.isfinite(np.add.reduce(out)) and not np.isfinite(out).all():
+            raise ValueError(f"Array {slot.name!r} holds NaN or infinity.")
+
+
+def _blocks(size: int) -> Iterator[slice]:
+    if size <= _BLOCK:
+        yield slice(0, size)
+        return
+    for start in range(0, size, _BLOCK):
+        yield slice(start, min(start + _BLOCK, size))
+
+
+def _as_array(slot: Slot, values: NDArray[Any]) -> Array:
+    if slot.dtype == BFLOAT16:
+        stored: NDArray[Any] = float32_to_bfloat16(values)
+    elif slot.dtype == "complex64":
+        stored = values.view(np.complex64)
+    elif np.issubdtype(storage_dtype(slot.dtype), np.floating):
+        stored = values.astype(slot.dtype, copy=False)
+    else:
+        stored = np.rint(values).astype(slot.dtype)
+    return Array.from_storage(slot.dtype, stored.reshape(slot.shape))
