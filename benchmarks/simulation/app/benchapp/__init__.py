@@ -1,0 +1,1 @@
+"""The benchmark app: the same source runs in both products."""

@@ -1,0 +1,70 @@
+"""The server half of the benchmark app: it notes the wall clock at the end of each round."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from benchapp.api import (
+    ArrayRecord,
+    ConfigRecord,
+    Context,
+    FedAvg,
+    Grid,
+    Message,
+    MetricRecord,
+    RecordDict,
+    ServerApp,
+)
+from benchapp.marks import Marks
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run the rounds with the loop named in the run config and note when each ended."""
+    config = context.run_config
+    marks = Marks(Path(str(config["timings"])))
+    marks.note("main")
+    arrays = ArrayRecord([np.zeros(int(config["floats"]), dtype=np.float32)])
+    loop = fedavg if config["loop"] == "fedavg" else bare
+    partition, mean = loop(grid, marks, arrays, int(config["rounds"]), float(config["fraction"]))
+    marks.note("end", partition=partition, mean=mean)
+
+
+def fedavg(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, fraction: float) -> tuple[float, float]:
+    """Run FedAvg; return the mean partition of the last round and the mean value of the last model."""
+
+    def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord:
+        marks.note("round", number)
+        return MetricRecord({})
+
+    strategy = FedAvg(fraction_train=fraction, fraction_evaluate=0.0)
+    result = strategy.start(grid=grid, initial_arrays=arrays, num_rounds=rounds, evaluate_fn=evaluate)
+    partition = result.train_metrics_clientapp[rounds]["partition"]
+    return float(partition), float(result.arrays.to_numpy_ndarrays()[0].mean())
+
+
+def bare(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, fraction: float) -> tuple[float, float]:
+    """Send the same arrays to every node and receive the replies, round after round, without an average.
+
+    Returns the mean partition and the mean value of the first reply, both of the last round.
+    """
+    nodes = list(grid.get_node_ids())
+    nodes = nodes[: max(2, round(fraction * len(nodes)))]
+    replies: list[Message] = []
+    marks.note("round", 0)
+    for number in range(1, rounds + 1):
+        replies = list(grid.send_and_receive(instructions(nodes, arrays, number)))
+        marks.note("round", number)
+    partitions = [float(reply.content["metrics"]["partition"]) for reply in replies]
+    first = replies[0].content["arrays"].to_numpy_ndarrays()[0]
+    return float(np.mean(partitions)), float(first.mean())
+
+
+def instructions(nodes: list[int], arrays: ArrayRecord, number: int) -> list[Message]:
+    """One train message for each node, all with the same content."""
+    content = RecordDict({"arrays": arrays, "config": ConfigRecord({"server-round": number})})
+    return [Message(content, dst_node_id=node, message_type="train") for node in nodes]

@@ -1,0 +1,79 @@
+"""The table that people read and the JSON that programs read."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from benchmarks.simulation.cases import Case
+from benchmarks.simulation.verdicts import Verdict
+
+HEADINGS = ("case", "", "unit", "umbel", "flower", "limit", "value", "target", "")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case, the samples of each product, what they show, and what went wrong (empty if nothing did)."""
+
+    case: Case
+    samples: Mapping[str, Sequence[float]]
+    verdict: Verdict
+    errors: Sequence[str] = ()
+
+    @property
+    def missed(self) -> bool:
+        """True if the target was missed or a run failed."""
+        return bool(self.errors) or self.verdict.passed is False
+
+    def word(self) -> str:
+        """Pass, MISS, FAILED, or a dash where nothing could be decided."""
+        if self.errors:
+            return "FAILED"
+        return {True: "pass", False: "MISS", None: "-"}[self.verdict.passed]
+
+
+def table(results: Sequence[Result]) -> str:
+    """One line for each case, columns aligned; the products' columns are medians."""
+    rows = [HEADINGS, *(row(result) for result in results)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def row(result: Result) -> tuple[str, ...]:
+    """The cells of one line."""
+    case, verdict = result.case, result.verdict
+    medians = [number(verdict.medians.get(product)) for product in ("umbel", "flower", "limit")]
+    value = number(verdict.value) + (" x" if case.target.against and verdict.value is not None else "")
+    return (case.name, case.title, case.unit, *medians, value, str(case.target), result.word())
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, or a dash."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def as_json(results: Sequence[Result]) -> dict[str, Any]:
+    """Everything, with the machine it was measured on."""
+    return {
+        "machine": {"cpus": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()},
+        "cases": [
+            {
+                "name": result.case.name,
+                "title": result.case.title,
+                "unit": result.case.unit,
+                "workload": asdict(result.case.workload),
+                "target": str(result.case.target),
+                "samples": {product: list(values) for product, values in result.samples.items()},
+                **asdict(result.verdict),
+                "errors": list(result.errors),
+            }
+            for result in results
+        ],
+    }
