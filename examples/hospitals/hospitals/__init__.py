@@ -1,0 +1,1 @@
+"""Six sites learn one model of health care use; no record leaves its site."""

@@ -1,0 +1,1 @@
+"""Iris flowers with NumPy alone: five clients, one softmax regression."""
