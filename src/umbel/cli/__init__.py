@@ -1,0 +1,1 @@
+"""The command line: thin commands that talk to a SuperLink over HTTP."""

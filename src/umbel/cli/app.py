@@ -1,0 +1,53 @@
+"""The tree of commands."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from umbel import __version__
+from umbel.cli.commands.build import build
+from umbel.cli.commands.config import config_list
+from umbel.cli.commands.install import install
+from umbel.cli.commands.list import list_runs
+from umbel.cli.commands.log import log
+from umbel.cli.commands.new import new
+from umbel.cli.commands.pull import pull
+from umbel.cli.commands.run import run
+from umbel.cli.commands.stop import stop
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+
+
+def build_app() -> typer.Typer:
+    """The command line `umbel`, ready to be called with arguments."""
+    app = typer.Typer(name="umbel", context_settings=SETTINGS, pretty_exceptions_enable=False, no_args_is_help=True)
+    app.callback()(umbel)
+    app.command("new")(new)
+    app.command("run")(run)
+    app.command("list")(list_runs)
+    app.command("ls", hidden=True)(list_runs)
+    app.command("log")(log)
+    app.command("stop")(stop)
+    app.command("pull")(pull)
+    app.command("build")(build)
+    app.command("install")(install)
+    app.add_typer(_config(), name="config")
+    return app
+
+
+def umbel(
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")] = False,
+) -> None:
+    """Federated AI that people can trust with real work: one app, run across data that cannot move."""
+    if version:
+        print(f"umbel {__version__}")
+        raise typer.Exit
+
+
+def _config() -> typer.Typer:
+    config = typer.Typer(help="The SuperLink connections of this machine.", no_args_is_help=True)
+    config.command("list")(config_list)
+    config.command("ls", hidden=True)(config_list)
+    return config

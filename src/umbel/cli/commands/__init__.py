@@ -1,0 +1,1 @@
+"""The commands of `umbel`, one module each; heavy imports live inside the functions."""

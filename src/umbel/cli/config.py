@@ -1,0 +1,156 @@
+"""`config.toml`: the connections to SuperLinks, by name."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from umbel.errors import ConfigError
+
+if TYPE_CHECKING:
+    from umbel.wire.api import Config
+
+LOCAL = ":local:"
+DEFAULT_TEXT = """\
+# The SuperLinks that `umbel` knows. `umbel run APP NAME` uses [superlink.NAME].
+
+[superlink]
+default = "local"
+
+[superlink.local]
+address = ":local:"  # a SuperLink on this machine, started when it is needed
+
+# [superlink.hospital]
+# address = "superlink.example.org:9093"
+# token-file = "/home/me/hospital-token"
+# federation = "@me/hospital"
+"""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One `[superlink.NAME]` table. `options` is the federation config that every run through it begins with."""
+
+    name: str
+    address: str
+    federation: str | None = None
+    token_file: str | None = None
+    root_certificates: str | None = None
+    insecure: bool = False
+    options: Config = field(default_factory=dict)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it means the SuperLink of this machine that starts by itself."""
+        return self.address == LOCAL
+
+    @property
+    def url(self) -> str:
+        """The address with its scheme: https, unless `insecure` is set or the host is this machine."""
+        if "://" in self.address:
+            return self.address
+        host = urlsplit(f"//{self.address}").hostname
+        plain = self.insecure or host in ("localhost", "127.0.0.1", "::1")
+        return f"{'http' if plain else 'https'}://{self.address}"
+
+
+@dataclass(frozen=True)
+class Connections:
+    """The whole file. `default` is the name used when none is given, if there is one."""
+
+    path: Path
+    default: str | None
+    by_name: dict[str, Connection]
+
+    def resolve(self, name: str | None = None) -> Connection:
+        """The connection called `name`, or the default one. Raises ConfigError for an unknown name."""
+        wanted = name or self.default
+        known = ", ".join(sorted(self.by_name)) or "none"
+        if wanted is None:
+            raise ConfigError("No SuperLink was named, and there is no default.", hint=f"Known: {known} ({self.path}).")
+        if wanted not in self.by_name:
+            raise ConfigError(
+                f"There is no SuperLink connection '{wanted}'.", hint=f"Known connections: {known} ({self.path})."
+            )
+        return self.by_name[wanted]
+
+
+def config_path() -> Path:
+    """Where `config.toml` is."""
+    from umbel.home import home
+
+    return home() / "config.toml"
+
+
+def read_connections(path: Path | None = None) -> Connections:
+    """Read `config.toml`, written with a `local` connection on first use. Raises ConfigError."""
+    path = path or config_path()
+    try:
+        text = _read_or_create(path)
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Mend that line, or delete the file.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}.", hint="UMBEL_HOME names the folder to use.") from error
+    return _parse(path, document)
+
+
+def _read_or_create(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.write_text(DEFAULT_TEXT, encoding="utf-8")
+        return DEFAULT_TEXT
+
+
+def _parse(path: Path, document: dict[str, Any]) -> Connections:
+    table = document.get("superlink", {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"[superlink] in {path} must be a table.")
+    default = table.get("default")
+    if default is not None and not isinstance(default, str):
+        raise ConfigError(f"[superlink] default in {path} must be the name of a connection.")
+    tables = {name: value for name, value in table.items() if name != "default"}
+    return Connections(path, default, {name: _connection(path, name, value) for name, value in tables.items()})
+
+
+def _connection(path: Path, name: str, table: object) -> Connection:
+    where = f"[superlink.{name}] in {path}"
+    if not isinstance(table, dict):
+        raise ConfigError(f"{where} must be a table with an address.")
+    values = {key.replace("-", "_"): _checked(where, key, value) for key, value in table.items()}
+    if "address" not in values:
+        raise ConfigError(f"{where} has no address.", hint=f'Give address = "HOST:PORT" or "{LOCAL}".')
+    certificates = values.get("root_certificates")
+    if certificates and values.get("insecure"):
+        raise ConfigError(f"{where} has both insecure and root-certificates.", hint="Remove one of them.")
+    if certificates and not Path(certificates).is_absolute():
+        raise ConfigError(f"root-certificates of {where} must be an absolute path.")
+    return Connection(name=name, **values)
+
+
+_FIELDS = {
+    "address": str,
+    "federation": str,
+    "token-file": str,
+    "root-certificates": str,
+    "insecure": bool,
+    "options": dict,
+}
+
+
+def _checked(where: str, key: str, value: object) -> Any:
+    expected = _FIELDS.get(key)
+    if expected is None:
+        raise ConfigError(f"{where} has an unknown key '{key}'.", hint=f"Known keys: {', '.join(_FIELDS)}.")
+    if not isinstance(value, expected):
+        raise ConfigError(f"{key} of {where} must be a {expected.__name__}, not {value!r}.")
+    if isinstance(value, dict):
+        from umbel.bundle.flat import flatten
+
+        return flatten(value)
+    return value

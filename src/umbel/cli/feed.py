@@ -1,0 +1,71 @@
+"""The network side of following a run, in threads of its own, so that no signal ever cuts a request in two."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from umbel.cli.inbox import Cut, Failed, Happened, Inbox, Over, Started, Step, StopTaken
+from umbel.errors import SuperLinkUnreachable
+
+if TYPE_CHECKING:
+    from umbel.wire.api import RunView, StartRun
+    from umbel.wire.control import ControlClient
+
+    Connect = Callable[[], ControlClient]
+
+
+class Feed:
+    """Starts a run, streams it and stops it; whatever comes of it is put in the inbox.
+
+    `connect` gives a new client, for when the SuperLink has gone and come back elsewhere.
+    """
+
+    def __init__(self, client: ControlClient, connect: Connect, inbox: Inbox) -> None:
+        self._client = client
+        self._connect = connect
+        self._inbox = inbox
+
+    def start(self, request: StartRun) -> None:
+        """Post the run and stream it to its end. `request.request_id` must be set: the post may be repeated."""
+
+        def work() -> None:
+            run = self._insist(lambda: self._client.start_run(request))
+            self._inbox.put(Started(run))
+            self._in_thread("stream", lambda: self._stream(run.run_id))
+
+        self._in_thread("start", work)
+
+    def stop(self, run_id: int) -> None:
+        """Ask the SuperLink to stop the run."""
+        self._in_thread("stop", lambda: self._inbox.put(StopTaken(self._insist(lambda: self._client.stop_run(run_id)))))
+
+    def _stream(self, run_id: int) -> None:
+        cursor = ""
+        while True:
+            try:
+                for item in self._client.stream(run_id, after=cursor, kinds=("event", "log")):
+                    cursor = item.cursor or cursor
+                    self._inbox.put(Happened(item))
+                self._inbox.put(Over(self._client.get_run(run_id)))
+                return
+            except SuperLinkUnreachable as error:
+                self._inbox.put(Cut(error.message))
+                self._client = self._connect()
+
+    def _insist(self, ask: Callable[[], RunView]) -> RunView:
+        try:
+            return ask()
+        except SuperLinkUnreachable:
+            self._client = self._connect()
+            return ask()
+
+    def _in_thread(self, step: Step, work: Callable[[], None]) -> None:
+        def body() -> None:
+            try:
+                work()
+            except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
+                self._inbox.put(Failed(step, error))
+
+        threading.Thread(target=body, name=f"umbel-{step}", daemon=True).start()

@@ -1,0 +1,119 @@
+"""Following a run from its start to its end, and what Ctrl-C means meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Protocol
+
+from umbel.cli.feed import Feed
+from umbel.cli.inbox import Cut, Failed, Happened, Inbox, Message, Over, Signalled, Started, StopTaken
+from umbel.cli.interrupts import delivered_to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from umbel.wire.api import RunView, StartRun, StreamItem
+    from umbel.wire.control import ControlClient
+
+IMPATIENT = 3  # signals after which we leave even though the SuperLink has not answered
+
+
+class Display(Protocol):
+    """Where a person sees the run."""
+
+    def started(self, run: RunView) -> None:
+        """The SuperLink has taken the run."""
+
+    def show(self, item: StreamItem) -> None:
+        """An item of the run's stream."""
+
+    def notice(self, text: str) -> None:
+        """A word about what the command itself does."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How following ended. `signum` is 0 unless a signal ended it; `error` tells why a stop could not be asked for."""
+
+    run: RunView | None
+    signum: int = 0
+    error: BaseException | None = None
+
+
+def follow(client: ControlClient, connect: Callable[[], ControlClient], request: StartRun, display: Display) -> Outcome:
+    """Start the run and follow it to its end; SIGINT and SIGTERM stop the run.
+
+    Raises what the start or the stream raised, unless a signal came before.
+    """
+    inbox: Inbox = SimpleQueue()
+    feed = Feed(client, connect, inbox)
+    with delivered_to(lambda signum: inbox.put(Signalled(signum))):
+        feed.start(request)
+        return Follower(feed, display).until_over(inbox)
+
+
+class Follower:
+    """Takes the messages one by one. After the first signal it stops the run, as soon as it knows its id."""
+
+    def __init__(self, feed: Feed, display: Display) -> None:
+        self._feed = feed
+        self._display = display
+        self._run: RunView | None = None
+        self._signum = 0
+        self._signals = 0
+        self._stop_taken = False
+
+    def until_over(self, inbox: Inbox) -> Outcome:
+        """Handle messages until the run is over, or there is no reason to stay."""
+        while True:
+            outcome = self.handle(inbox.get())
+            if outcome is not None:
+                return outcome
+
+    def handle(self, message: Message) -> Outcome | None:
+        """Handle one message; an outcome when it was the last."""
+        match message:
+            case Started(run):
+                self._started(run)
+            case Happened(item):
+                self._display.show(item)
+            case Cut(reason):
+                self._display.notice(f"{reason} Connecting again; the run goes on meanwhile.")
+            case Signalled(signum):
+                return self._signalled(signum)
+            case StopTaken(run):
+                self._stop_taken = True
+                return self._end(run) if run.status == "finished" or self._signals > 1 else None
+            case Over(run):
+                return self._end(run)
+            case Failed():
+                return self._failed(message)
+        return None
+
+    def _started(self, run: RunView) -> None:
+        self._run = run
+        self._display.started(run)
+        if self._signals:
+            self._feed.stop(run.run_id)
+
+    def _signalled(self, signum: int) -> Outcome | None:
+        self._signum = self._signum or signum
+        self._signals += 1
+        if self._signals == 1 and self._run is not None:
+            self._feed.stop(self._run.run_id)
+        if (self._signals > 1 and self._stop_taken) or self._signals >= IMPATIENT:
+            return self._end(self._run)
+        if self._signals > 1:
+            self._display.notice("The SuperLink has not yet answered the request to stop; Ctrl-C again leaves anyway.")
+        return None
+
+    def _failed(self, failure: Failed) -> Outcome | None:
+        if not self._signals:
+            raise failure.error
+        if failure.step == "stream" and not self._stop_taken:
+            return None
+        return Outcome(self._run, self._signum, None if self._stop_taken else failure.error)
+
+    def _end(self, run: RunView | None) -> Outcome:
+        return Outcome(run, self._signum)

@@ -1,0 +1,125 @@
+"""Runs as a table, as a page about one run, and as JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from umbel.cli.output import clean
+from umbel.cli.report import cause_place
+from umbel.cli.view import app_text, clock, elapsed, status_text, timestamp
+
+if TYPE_CHECKING:
+    from umbel.wire.api import RunView
+
+STATUS_STYLES = {
+    "pending": "yellow",
+    "starting": "yellow",
+    "running": "cyan",
+    "finished:completed": "green",
+    "finished:failed": "red",
+    "finished:stopped": "yellow",
+}
+
+
+def row_payload(run: RunView) -> dict[str, object]:
+    """One run of the JSON answer."""
+    return {
+        "run-id": run.run_id,
+        "federation": run.federation,
+        "fab-id": run.bundle.fab_id,
+        "fab-name": run.bundle.fab_id.rpartition("/")[2],
+        "fab-version": run.bundle.fab_version,
+        "fab-hash": run.bundle.fab_hash,
+        "status": status_text(run),
+        "elapsed": clock(elapsed(run)),
+        "status-changed-at": timestamp(changed_at(run)),
+        "pending-at": timestamp(run.pending_at),
+        "starting-at": timestamp(run.starting_at),
+        "running-at": timestamp(run.running_at),
+        "finished-at": timestamp(run.finished_at),
+        "round": run.round,
+        "num-rounds": run.num_rounds,
+        "waiting-for": run.waiting_for,
+        "seed": run.seed,
+        "run-config": run.run_config,
+        "federation-config": run.federation_config,
+        "attempts": run.attempts,
+        "bytes-sent": run.bytes_sent,
+        "bytes-recv": run.bytes_recv,
+        "serverapp-runtime": run.serverapp_seconds,
+        "clientapp-runtime": run.clientapp_seconds,
+        "error-message": run.cause.message if run.cause else None,
+        "error-code": run.cause.code if run.cause else None,
+    }
+
+
+def changed_at(run: RunView) -> float:
+    """When the run came into its present status."""
+    return run.finished_at or run.running_at or run.starting_at or run.pending_at
+
+
+def round_text(run: RunView) -> str:
+    """`3/10`, `3` while the number of rounds is unknown, empty before the first."""
+    if run.num_rounds:
+        return f"{run.round}/{run.num_rounds}"
+    return str(run.round) if run.round else ""
+
+
+def print_table(runs: list[RunView]) -> None:
+    """All runs, one row each, the reason of a wait below its status."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    if not runs:
+        print("There are no runs yet. Start one with 'umbel run'.")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("Run", "Federation", "App", "Status", "Round", "Elapsed", "Changed"):
+        table.add_column(name, justify="right" if name == "Elapsed" else "left", overflow="fold")
+    for run in runs:
+        status = Text(status_text(run), style=STATUS_STYLES.get(status_text(run), ""))
+        if run.waiting_for:
+            status.append(f"\n{clean(run.waiting_for)}", style="yellow")
+        changed = timestamp(changed_at(run)) or ""
+        cells = str(run.run_id), run.federation, app_text(run), status, round_text(run), clock(elapsed(run)), changed
+        table.add_row(*(Text(clean(cell)) if isinstance(cell, str) else cell for cell in cells))
+    Console(highlight=False).print(table)
+
+
+def print_detail(run: RunView) -> None:
+    """Everything about one run, a line for each fact."""
+    rows = [(name, value) for name, value in _facts(run).items() if value]
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        print(clean(f"{name:<{width}}  {value}"))
+
+
+def _facts(run: RunView) -> dict[str, str | None]:
+    return {
+        "Run": str(run.run_id),
+        "Federation": run.federation,
+        "App": app_text(run),
+        "Bundle hash": run.bundle.fab_hash,
+        "Status": status_text(run),
+        "Waiting for": run.waiting_for,
+        "Round": round_text(run),
+        "Elapsed": clock(elapsed(run)),
+        "Seed": str(run.seed),
+        "Run config": _pairs(run.run_config),
+        "Federation config": _pairs(run.federation_config),
+        "Pending at": timestamp(run.pending_at),
+        "Starting at": timestamp(run.starting_at),
+        "Running at": timestamp(run.running_at),
+        "Finished at": timestamp(run.finished_at),
+        "Attempts": str(run.attempts),
+        "Traffic": f"{run.bytes_sent} bytes to clients, {run.bytes_recv} bytes from clients",
+        "Compute": f"{run.serverapp_seconds:.1f} s ServerApp, {run.clientapp_seconds:.1f} s ClientApps",
+        "Cause": f"{run.cause.message} ({run.cause.code})" if run.cause else None,
+        "Where": cause_place(run.cause) if run.cause else None,
+        "What to do": run.cause.hint if run.cause else None,
+    }
+
+
+def _pairs(config: dict[str, bool | int | float | str]) -> str:
+    return " ".join(f"{key}={value!r}" for key, value in config.items())
