@@ -6,11 +6,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from umbel.app.error import Error, ErrorCode
 from umbel.app.message import Message
+from umbel.app.metadata import Metadata
 from umbel.app.safetensors import Part
 from umbel.errors import NotEnoughNodes
 from umbel.serverapp.checkpoint import CheckpointStore
-from umbel.serverapp.reduction import Fold, Reduced, Reduction
+from umbel.serverapp.reduction import Reduced, Reduction, fold
+
 
 @dataclass(frozen=True)
 class Run:
@@ -63,21 +66,24 @@ class Grid(ABC):
     # What follows has a default here, so that a Grid of five methods is complete.
 
     def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
-        """Send the messages and yield the replies in dispatch order under `policy`, so that they can be folded one by one."""
-        order = {message.metadata.dst_node_id: index for index, message in enumerate(messages)}
-        replies = self.send_and_receive(messages, timeout=policy.timeout)
-        yield from sorted(replies, key=lambda reply: order.get(reply.metadata.src_node_id, len(order)))
+        """Send the messages and yield one reply for each, in dispatch order, as soon as the order allows.
+
+        A message that has no reply when `policy` ends the round gets an error reply (ErrorCode.TIMED_OUT). So the i-th reply
+        answers the i-th message, and the replies can be folded one by one.
+        """
+        arrived: dict[int, list[Message]] = {}
+        for reply in self.send_and_receive(messages, timeout=policy.timeout):
+            arrived.setdefault(reply.metadata.src_node_id, []).append(reply)
+        for message in messages:
+            replies = arrived.get(message.metadata.dst_node_id)
+            yield replies.pop(0) if replies else late(message)
 
     def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:
         """Send the messages and fold the replies into one sum.
 
         A simulation folds in its workers. The result has the same bits wherever it was folded.
         """
-        positions = {message.metadata.dst_node_id: index for index, message in enumerate(messages)}
-        fold = Fold(reduction)
-        for reply in self.exchange(messages, policy):
-            fold.add(positions[reply.metadata.src_node_id], reply)
-        return fold.result()
+        return fold(reduction, self.exchange(messages, policy))
 
     def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
         """The online nodes once they are `at_least` so many. Raises NotEnoughNodes after `timeout` seconds, saying how many there were."""
@@ -97,8 +103,26 @@ class Grid(ABC):
     def report(self, kind: str, data: Mapping[str, object]) -> None:
         """Tell whoever follows the run that something happened: see `umbel.wire.api.Event` for kinds and data."""
 
-    def report_metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None) -> None:
+    def report_metrics(
+        self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
+    ) -> None:
         """Record numbers of a round. `phase` is train, evaluate or server; `node_id` None means an aggregate."""
 
     def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
         """Keep a named result of the run, e.g. "model.safetensors", whose bytes are `parts` one after another."""
+
+
+def late(message: Message) -> Message:
+    """The error reply that stands for one that did not come in time."""
+    asked = message.metadata
+    metadata = Metadata(
+        message_type=asked.message_type,
+        dst_node_id=asked.src_node_id,
+        src_node_id=asked.dst_node_id,
+        run_id=asked.run_id,
+        reply_to_message_id=asked.message_id,
+        group_id=asked.group_id,
+        ttl=asked.ttl,
+        created_at=asked.created_at,
+    )
+    return Message.from_parts(metadata, None, Error(ErrorCode.TIMED_OUT, "No reply came in the time the round allows."))

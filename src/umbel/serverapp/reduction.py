@@ -7,9 +7,8 @@ not for all replies.
 
 from __future__ import annotations
 
-import math
+import sys
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
@@ -18,6 +17,7 @@ from typing import Any
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.error import Error, ErrorCode
 from umbel.app.message import Message
+from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
 from umbel.serverapp.tree import SumTree
 from umbel.serverapp.weightedsum import Allocate, Schema, WeightedSum, allocate
@@ -71,12 +71,10 @@ def the_one(content: RecordDict, kind: type[Any]) -> Any:
 
 def weight_of(content: RecordDict, key: str) -> float:
     """The number named `key` in the one MetricRecord of `content`. Raises ValueError unless it is finite and not negative."""
-    from umbel.app.metricrecord import MetricRecord
-
     weight = the_one(content, MetricRecord).get(key)
     if not isinstance(weight, (int, float)):
         raise ValueError(f"Its MetricRecord holds no single number {key!r} to weigh it by.")
-    if not (math.isfinite(weight) and weight >= 0):
+    if not 0 <= weight <= sys.float_info.max:
         raise ValueError(f"Its weight {key!r} is {weight}: it must be finite and not negative.")
     return float(weight)
 
@@ -150,7 +148,15 @@ class Fold:
         if partial is None:
             return Reduced(None, replies)
         chosen = max(partial.values(), key=lambda total: (total.count, -total.first))
-        return Reduced(chosen, [_matching(reply, chosen.schema) for reply in replies])
+        return Reduced(chosen, [matching(reply, chosen.schema) for reply in replies])
+
+
+def fold(reduction: Reduction, replies: Iterable[Message]) -> Reduced:
+    """Fold the replies to one round's messages, the i-th of them to the i-th message (as `Grid.exchange` gives them)."""
+    folding = Fold(reduction)
+    for index, reply in enumerate(replies):
+        folding.add(index, reply)
+    return folding.result()
 
 
 def _add(left: Partial, right: Partial) -> Partial:
@@ -159,17 +165,21 @@ def _add(left: Partial, right: Partial) -> Partial:
     return left
 
 
-def _matching(reply: Reply, schema: Schema) -> Reply:
+def matching(reply: Reply, schema: Schema) -> Reply:
+    """`reply`, or why it is dropped when its arrays are not of the `schema` that the round's sum has."""
     if reply.schema is None or reply.schema == schema:
         return reply
-    return malformed(reply.node_id, f"Its arrays differ from those of the other replies: {_difference(reply.schema, schema)}.")
+    return malformed(
+        reply.node_id, f"Its arrays differ from those of the other replies: {_difference(reply.schema, schema)}."
+    )
 
 
 def _difference(theirs: Schema, chosen: Schema) -> str:
-    differing = [entry for entry, count in (Counter(theirs) - Counter(chosen)).items() if count] or list(set(chosen) - set(theirs))
-    name, dtype, shape = differing[0] if differing else theirs[0]
-    verb = "has" if (name, dtype, shape) in theirs else "lacks"
-    return f"it {verb} {name!r} of type {dtype} and shape {shape}"
+    for verb, entries, others in (("has", theirs, set(chosen)), ("lacks", chosen, set(theirs))):
+        for name, dtype, shape in entries:
+            if (name, dtype, shape) not in others:
+                return f"it {verb} {name!r} of type {dtype} and shape {shape}"
+    return "they come in another order"
 
 
 def malformed(node_id: int, reason: str) -> Reply:

@@ -17,8 +17,8 @@ P = TypeVar("P")
 class SumTree(Generic[P]):
     """Sums partial results along the tree, each as soon as its sibling is there.
 
-    Fed in index order it holds at most log2(n) + 1 partial sums. Every leaf must be put exactly once, alone or inside a subtree;
-    None stands for one that is missing.
+    Fed in index order it holds at most log2(n) + 1 partial sums. A leaf is put at most once, alone or inside a subtree;
+    None stands for one that is missing, and lets its sibling's sum move on at once.
     """
 
     def __init__(self, add: Callable[[P, P], P]) -> None:
@@ -40,11 +40,11 @@ class SumTree(Generic[P]):
         return self._add(left, right)
 
     def result(self) -> P | None:
-        """The sum of all leaves, None when all are missing: the subtrees left over are summed from the right. Empties the tree."""
-        total: P | None = None
-        for _, partial in sorted(self._pending.items(), key=lambda item: -(item[0][1] << item[0][0])):
-            total = self._sum(partial, total)
-        self._pending.clear()
+        """The sum of all leaves, None when all are missing. What was never put is missing. Empties the tree."""
+        while len(self._pending) > 1:
+            level, position = min(self._pending)
+            self.put(level + 1, position >> 1, self._pending.pop((level, position)))  # its sibling is missing
+        _, total = self._pending.popitem() if self._pending else (None, None)
         return total
 
 

@@ -105,9 +105,12 @@ class WeightedSum:
         return self
 
     def mean(self) -> ArrayRecord:
-        """The weighted mean, each tensor in its own type (whole numbers rounded to nearest). Raises ValueError when the weights sum to 0."""
-        if self.weight <= 0:
-            raise ValueError("The weights of all replies sum to 0.")
+        """The weighted mean, each tensor in its own type (whole numbers rounded to nearest).
+
+        Raises ValueError when the weights do not sum to a finite number above 0.
+        """
+        if not 0 < self.weight < math.inf:
+            raise ValueError(f"The weights of all replies sum to {self.weight}.")
         record = ArrayRecord()
         for slot in layout_of(self.schema).slots:
             sums = (self.singles if slot.single else self.doubles)[slot.start : slot.stop]
