@@ -88,9 +88,9 @@ def command_sections(command: Any, path: list[str]) -> Iterator[str]:
 
 
 def parameter_row(parameter: Any, context: Any) -> Iterator[str]:
-    """A table row for a parameter, none for a hidden one."""
+    """A table row for a parameter, none for a hidden one and for `--help`, which every command has."""
     record = parameter.get_help_record(context)
-    if record is None or getattr(parameter, "hidden", False):
+    if record is None or parameter.name == "help" or getattr(parameter, "hidden", False):
         return
     name, meaning = (" ".join(text.split()).replace("|", "\\|").replace("[required]", "(required)") for text in record)
     yield f"| `{name}` | {meaning} |"
