@@ -53,8 +53,8 @@ class Request:
 class HttpClient:
     """Requests to one SuperLink; safe to share between threads.
 
-    `address` is `http://host:port`. `locate`, asked before each retry, may name the address to which the SuperLink has
-    moved. Raises ConfigError for an address that is not a SuperLink's.
+    `address` is `http://host:port`. An answer may be silent for `silence` seconds. `locate`, asked before each retry,
+    may name the address to which the SuperLink has moved. Raises ConfigError for an address that is not a SuperLink's.
     """
 
     def __init__(
@@ -63,10 +63,12 @@ class HttpClient:
         token: str,
         *,
         patience: float = PATIENCE,
+        silence: float = ANSWER_TIMEOUT,
         locate: Callable[[], str | None] | None = None,
     ) -> None:
         self.address = address
         self.patience = patience
+        self._silence = silence
         self._locate = locate
         self._authorization = f"Bearer {token}"
         self._local = threading.local()
@@ -141,7 +143,7 @@ class HttpClient:
         return connection
 
     def _send_on(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
-        connection.sock.settimeout(request.wait + ANSWER_TIMEOUT)
+        connection.sock.settimeout(request.wait + self._silence)
         connection.putrequest(request.method, request.path, skip_accept_encoding=True)
         connection.putheader("Authorization", self._authorization)
         for name, value in request.headers.items():

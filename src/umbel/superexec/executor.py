@@ -1,0 +1,163 @@
+"""The SuperExec's work: claim, launch, watch, report."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING
+
+from umbel.errors import Conflict, NotFound, PermissionRefused, UmbelError, Unauthenticated
+from umbel.superexec import plan
+from umbel.superexec.process import Process
+from umbel.superexec.scratch import lock_scratch, remove_scratch
+from umbel.wire.api import TaskExited
+from umbel.wire.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from umbel.wire.api import ClaimedTask
+    from umbel.wire.runtime import RuntimeClient
+
+KINDS = ("simulation",)
+WAIT = 30.0  # seconds that a long-poll may take
+CANNOT_START = 127  # the return code of a process that never was, as in a shell
+REFUSED = (Unauthenticated, PermissionRefused)
+OVER = (Conflict, NotFound, *REFUSED)  # answers about a task that is not ours any more
+FOREVER = float("inf")
+
+log = logging.getLogger(__name__)
+
+
+class Executor:
+    """Runs up to `max_concurrent` tasks at a time, each as `program`, until `end` is called.
+
+    `on_failure` is called from another thread when it cannot go on; `failure` then says why.
+    """
+
+    def __init__(
+        self, client: RuntimeClient, max_concurrent: int, program: Sequence[str], on_failure: Callable[[], object]
+    ) -> None:
+        self.failure: UmbelError | None = None
+        self._client = client
+        self._program = program
+        self._on_failure = on_failure
+        self._name = f"{socket.gethostname()}-{os.getpid()}"
+        self._ending = Event()
+        self._processes: set[Process] = set()
+        self._lock = Lock()
+        self._slots = [Thread(target=self._slot, name=f"slot {i}", daemon=True) for i in range(max_concurrent)]
+
+    def start(self) -> None:
+        """Begin to claim tasks."""
+        for slot in self._slots:
+            slot.start()
+
+    def end(self) -> None:
+        """Claim nothing more, end every process that runs; returns when all are gone.
+
+        Their ends are not reported: a run must not lose one of its attempts because its SuperExec is started again.
+        """
+        with self._lock:
+            self._ending.set()
+            processes = list(self._processes)
+        self._client.close()
+        for process in processes:
+            Thread(target=process.stop, name="stop", daemon=True).start()
+        for process in processes:
+            process.gone.wait()
+
+    def _slot(self) -> None:
+        try:
+            self._serve()
+        except REFUSED as failure:
+            self.failure = failure
+        finally:
+            if not self._ending.is_set():
+                self.failure = self.failure or UmbelError("The SuperExec met a fault of its own.")
+                self._on_failure()
+
+    def _serve(self) -> None:
+        backoff = Backoff(FOREVER)
+        while not self._ending.is_set():
+            try:
+                task = self._client.claim(self._name, KINDS, WAIT)
+            except REFUSED:
+                raise
+            except UmbelError as failure:
+                log.warning("No task can be claimed: %s", failure)
+                backoff.wait(self._ending)
+                continue
+            backoff.reset()
+            if task is not None:
+                self._run(task)
+
+    def _run(self, task: ClaimedTask) -> None:
+        exited = self._execute(task)
+        if self._ending.is_set():
+            return
+        if self._say(lambda: self._client.exited(task.task_id, exited)) and self._is_over(task.task_id):
+            remove_scratch(task.run_id)
+
+    def _execute(self, task: ClaimedTask) -> TaskExited:
+        try:
+            process = self._launch(task)
+        except OSError as failure:
+            log.warning("Task %d of run %d cannot be started: %s", task.task_id, task.run_id, failure)
+            return TaskExited(returncode=CANNOT_START, log_tail=[f"The process cannot be started: {failure}"])
+        Thread(target=self._watch, args=(task.task_id, process), name=f"watch {task.task_id}", daemon=True).start()
+        returncode = process.wait()
+        with self._lock:
+            self._processes.discard(process)
+        log.info("Task %d of run %d ended with code %d.", task.task_id, task.run_id, returncode)
+        return TaskExited(returncode=returncode, log_tail=process.tail())
+
+    def _launch(self, task: ClaimedTask) -> Process:
+        command = plan.command(self._program, self._client.address, task.task_id)
+        environ = plan.environment(os.environ, task.token)
+        with lock_scratch(task.run_id) as scratch, self._lock:
+            if self._ending.is_set():
+                raise InterruptedError("the SuperExec ends")
+            process = Process(command, environ, f"run {task.run_id}", scratch)
+            self._processes.add(process)
+        log.info("Task %d of run %d runs as process %d.", task.task_id, task.run_id, process.pid)
+        return process
+
+    def _watch(self, task_id: int, process: Process) -> None:
+        """Stop the process when the SuperLink wants it, or when its task is no longer ours."""
+        backoff = Backoff(FOREVER)
+        while not process.gone.is_set() and not self._ending.is_set():
+            try:
+                if self._client.directive(task_id, WAIT).stop:
+                    return process.stop()
+                backoff.reset()
+            except OVER:
+                return process.stop()
+            except UmbelError as failure:
+                log.warning("The SuperLink does not say whether task %d goes on: %s", task_id, failure)
+                backoff.wait(process.gone)
+        return None
+
+    def _say(self, message: Callable[[], None]) -> bool:
+        """Repeat a message until the SuperLink has taken or refused it; whether it was taken."""
+        backoff = Backoff(FOREVER)
+        while True:
+            try:
+                message()
+            except UmbelError as failure:
+                log.warning("The SuperLink did not take a message: %s", failure)
+                if failure.http_status < 500 or not backoff.wait(self._ending):
+                    return False
+            else:
+                return True
+
+    def _is_over(self, task_id: int) -> bool:
+        """Whether a task whose process is gone will not be handed out again."""
+        try:
+            return self._client.directive(task_id, 0).stop
+        except OVER:
+            return True
+        except UmbelError:
+            return False

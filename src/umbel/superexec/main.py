@@ -1,0 +1,84 @@
+"""The program `umbel-superexec`: claims the tasks of one SuperLink and runs each in a process of its own.
+
+It imports the standard library and the message types only, because one is alive for as long as its SuperLink is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import select
+import signal
+import stat
+import sys
+from typing import TYPE_CHECKING
+
+from umbel.errors import UmbelError
+from umbel.superexec import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STDIN = 0
+
+
+def main(arguments: Sequence[str] | None = None, program: Sequence[str] = plan.SIMULATION) -> int:
+    """Run a SuperExec until its parent is gone or SIGTERM; `program` is what a task's process runs. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="[superexec] %(message)s", stream=sys.stderr)
+    try:
+        token = plan.executor_token(os.environ)
+        slots = plan.max_concurrent(options.max_concurrent, os.environ)
+        _serve(options.superlink, token, slots, program)
+    except UmbelError as error:
+        print(f"umbel-superexec: {error}", file=sys.stderr)  # noqa: T201 - what a person sees of a refusal
+        return error.exit_code
+    return 0
+
+
+def _serve(address: str, token: str, slots: int, program: Sequence[str]) -> None:
+    from umbel.superexec.executor import Executor
+    from umbel.wire.local import read_record
+    from umbel.wire.runtime import RuntimeClient
+
+    def locate() -> str | None:
+        record = read_record()
+        return record.address if record else None
+
+    woken, wake = os.pipe()
+    client = RuntimeClient(address, token, patience=float("inf"), locate=locate)
+    executor = Executor(client, slots, program, lambda: os.write(wake, b"!"))
+    _wake_on_signal(wake)
+    executor.start()
+    _wait_for_end(woken)
+    executor.end()
+    if executor.failure:
+        raise executor.failure
+
+
+def _wake_on_signal(wake: int) -> None:
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+
+
+def _wait_for_end(woken: int) -> None:
+    """Wait for a byte from `woken`, or for the end of stdin if that is a pipe: its other end is the parent's."""
+    watched = [woken, STDIN] if stat.S_ISFIFO(os.fstat(STDIN).st_mode) else [woken]
+    while True:
+        ready, _, _ = select.select(watched, [], [])
+        if woken in ready or not os.read(STDIN, 4096):
+            return
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="umbel-superexec", description="Run the tasks of a SuperLink.")
+    parser.add_argument("--superlink", required=True, metavar="ADDRESS", help="http://HOST:PORT")
+    parser.add_argument("--max-concurrent", type=int, metavar="N", help=f"default: {plan.MAX_CONCURRENT}, or 1")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

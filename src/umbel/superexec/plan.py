@@ -1,0 +1,72 @@
+"""What a SuperExec decides, without doing it: commands, environments, options, what to keep of a process's output."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING
+
+from umbel.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SIMULATION = (sys.executable, "-m", "umbel.simulation.main")
+EXECUTOR_TOKEN = "UMBEL_EXECUTOR_TOKEN"  # noqa: S105 - a name, not a token
+TASK_TOKEN = "UMBEL_TASK_TOKEN"  # noqa: S105 - a name, not a token
+MAX_CONCURRENT = "UMBEL_MAX_CONCURRENT_RUNS"
+TAIL_LINES = 50
+LONGEST_LINE = 2000  # characters of a line that are kept
+
+
+def command(program: Sequence[str], address: str, task_id: int) -> list[str]:
+    """The command line of a task's process."""
+    return [*program, "--superlink", address, "--task-id", str(task_id)]
+
+
+def environment(environ: Mapping[str, str], token: str) -> dict[str, str]:
+    """The environment of a task's process: the SuperExec's own, with the task's token in place of the executor's."""
+    kept = {name: value for name, value in environ.items() if name != EXECUTOR_TOKEN}
+    return {**kept, TASK_TOKEN: token, "PYTHONUNBUFFERED": "1"}
+
+
+def executor_token(environ: Mapping[str, str]) -> str:
+    """The token with which a SuperExec claims tasks. Raises UsageError when there is none."""
+    token = environ.get(EXECUTOR_TOKEN, "")
+    if not token:
+        raise UsageError(
+            f"There is no executor's token in {EXECUTOR_TOKEN}.",
+            hint="A SuperLink starts its SuperExec by itself; there is no need to start one by hand.",
+        )
+    return token
+
+
+def max_concurrent(option: int | None, environ: Mapping[str, str]) -> int:
+    """How many tasks may run at a time: the option, else the environment, else 1. Raises UsageError below 1."""
+    text = environ.get(MAX_CONCURRENT) or "1"
+    try:
+        number = int(text) if option is None else option
+    except ValueError:
+        number = 0
+    if number < 1:
+        what = f"{MAX_CONCURRENT}={text}" if option is None else f"--max-concurrent {option}"
+        raise UsageError(f"{what} is not a number of runs.", hint="Give a whole number of at least 1.")
+    return number
+
+
+class Tail:
+    """The last lines of an output, each cut to `LONGEST_LINE` characters."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def add(self, raw: bytes) -> str:
+        """Keep a line; of one that was rewritten by carriage returns, what stood there last. Returns what is kept."""
+        text = raw.decode(errors="replace").rstrip("\r\n")
+        line = text.rpartition("\r")[2][:LONGEST_LINE]
+        self._lines.append(line)
+        return line
+
+    def lines(self) -> list[str]:
+        """The lines, oldest first."""
+        return list(self._lines)

@@ -1,0 +1,92 @@
+"""One task's process: a group of its own, a pipe that ties its life to ours, and the end of its output."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from threading import Event, Lock, Thread
+from typing import IO, TYPE_CHECKING
+
+from umbel.superexec.plan import Tail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+GRACE = 5.0  # seconds between SIGTERM and SIGKILL
+DRAIN = 2.0  # seconds for the last output of a group that is gone
+LONGEST_READ = 64 * 1024  # bytes of output without a line end that are read at a time
+
+
+class Process:
+    """A running process, the leader of its own session and group.
+
+    Its stdin is a pipe whose other end only we hold: when it reads EOF, we are gone and it must end. Whatever is left
+    of its group is killed when it ends itself. `name` goes before each line that it writes; it inherits the
+    descriptor `lock`. Raises OSError when it cannot be started.
+    """
+
+    def __init__(self, command: Sequence[str], environ: Mapping[str, str], name: str, lock: int) -> None:
+        self.gone = Event()
+        self._lock = Lock()  # between signalling the group and reaping its leader
+        self._tail = Tail()
+        self._name = name
+        self._popen = subprocess.Popen(
+            command,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            pass_fds=(lock,),
+        )
+        assert self._popen.stdout is not None
+        self._reader = Thread(target=self._read, args=(self._popen.stdout,), name=f"output of {name}", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process id, which is its group's too."""
+        return self._popen.pid
+
+    def wait(self) -> int:
+        """Wait for its end, kill what is left of its group; returns its return code (negative: a signal)."""
+        if hasattr(os, "waitid"):
+            # Not reaped yet, it keeps its pid, and with it the group's id, from being given to another.
+            os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            self._signal_group(signal.SIGKILL)
+            returncode = self._popen.wait()
+            self.gone.set()
+        self._reader.join(DRAIN)
+        assert self._popen.stdin is not None
+        self._popen.stdin.close()
+        return returncode
+
+    def stop(self, grace: float = GRACE) -> None:
+        """SIGTERM to the process; after `grace` seconds SIGKILL to its whole group. Returns when that is done."""
+        with self._lock:
+            if not self.gone.is_set():
+                self._popen.send_signal(signal.SIGTERM)
+        if not self.gone.wait(grace):
+            with self._lock:
+                if not self.gone.is_set():
+                    self._signal_group(signal.SIGKILL)
+
+    def tail(self) -> list[str]:
+        """The last lines that it wrote."""
+        return self._tail.lines()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, number)
+
+    def _read(self, output: IO[bytes]) -> None:
+        with output:
+            while line := output.readline(LONGEST_READ):
+                text = self._tail.add(line)
+                with contextlib.suppress(OSError):  # nobody reads our output any more; the tail still counts
+                    sys.stderr.write(f"[{self._name}] {text}\n")
+                    sys.stderr.flush()
