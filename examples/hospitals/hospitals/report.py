@@ -8,7 +8,9 @@ STEPS = 300  # enough that more change nothing
 def compare(federated_weights, scale):
     """The AUC of each way to learn, on the test people of all six sites."""
     _, x_test, _, y_test = task.load_all_sites()
-    aucs = {f"site {site + 1} alone": _auc_of_one(task.load_site(site), scale, x_test, y_test) for site in range(task.SITES)}
+    aucs = {
+        f"site {site + 1} alone": _auc_of_one(task.load_site(site), scale, x_test, y_test) for site in range(task.SITES)
+    }
     aucs["pooled"] = _auc_of_one(task.load_all_sites(), scale, x_test, y_test)
     aucs["federated"] = task.auc(task.scores(federated_weights, x_test, scale), y_test)
     return aucs

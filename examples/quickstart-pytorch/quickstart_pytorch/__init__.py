@@ -1,0 +1,1 @@
+"""MNIST with PyTorch: ten clients of uneven classes, one small convolutional network."""

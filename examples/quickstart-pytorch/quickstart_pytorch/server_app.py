@@ -1,0 +1,29 @@
+"""What the server does: start from a fresh model, average the clients' models, and test every average."""
+
+import torch
+
+from quickstart_pytorch import task
+from umbel.app import ArrayRecord, Context, MetricRecord
+from umbel.serverapp import Grid, ServerApp
+from umbel.serverapp.strategy import FedAvg
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """Run federated averaging."""
+    torch.manual_seed(0)
+    data = task.load_test(context.run_config["dataset"])
+
+    def test(server_round: int, arrays: ArrayRecord) -> MetricRecord:
+        model = task.Net()
+        model.load_state_dict(arrays.to_torch_state_dict())
+        return MetricRecord(task.evaluate(model, data))
+
+    FedAvg().start(
+        grid=grid,
+        initial_arrays=ArrayRecord(task.Net().state_dict()),
+        num_rounds=context.run_config["num-server-rounds"],
+        evaluate_fn=test,
+    )
