@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +82,18 @@ def _ignore_rules(directory: Path, prefix: str) -> list[tuple[str, GitIgnoreSpec
         lines = (directory / ".gitignore").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
-    return [(prefix, _spec(lines))]
+    try:
+        return [(prefix, _spec(lines))]
+    except ValueError:  # git passes over a line that is no pattern
+        return [(prefix, _spec([line for line in lines if _is_pattern(line)]))]
+
+
+def _is_pattern(line: str) -> bool:
+    try:
+        _spec([line])
+    except ValueError:
+        return False
+    return True
 
 
 def _ignored(path: str, ignores: list[tuple[str, GitIgnoreSpec]]) -> bool:
@@ -95,20 +105,28 @@ def _ignored(path: str, ignores: list[tuple[str, GitIgnoreSpec]]) -> bool:
 
 
 def _apply_patterns(walk: _Walk, config: AppConfig) -> set[str]:
+    for pattern in (*config.include, *config.exclude):
+        if not _is_pattern(pattern):
+            raise AppInvalid(f'pyproject.toml: "{pattern}" is not a pattern.', hint="Write it as in a .gitignore.")
     allowed = [path for path in walk.files if is_allowed_kind(path) or path.endswith("/")]
     chosen = set(allowed)
     if config.include:
         for pattern in config.include:
-            if not _matches([pattern], allowed):
+            if not _touches(pattern, allowed):
                 raise _no_match("fab-include", pattern, _matches([pattern], walk.files))
         chosen = set(_matches(config.include, allowed))
     for pattern in config.exclude:
-        if not _matches([pattern], [*walk.files, *walk.left_out]):
+        if not _touches(pattern, [*walk.files, *walk.left_out]):
             raise _no_match("fab-exclude", pattern, [])
     return chosen - set(_matches(config.exclude, allowed))
 
 
-def _matches(patterns: list[str], paths: Iterable[str]) -> Iterator[str] | list[str]:
+def _touches(pattern: str, paths: list[str]) -> bool:
+    """Whether the pattern, or what it takes back with `!`, matches any of `paths`."""
+    return bool(_matches([pattern.removeprefix("!")], paths))
+
+
+def _matches(patterns: list[str], paths: list[str]) -> list[str]:
     spec = _spec(patterns)
     return [path for path in paths if spec.match_file(f"{path}_" if path.endswith("/") else path)]
 
@@ -119,13 +137,14 @@ def _spec(lines: list[str]) -> GitIgnoreSpec:
     return GitIgnoreSpec.from_lines(lines)
 
 
-def _no_match(key: str, pattern: str, other_kinds: Iterable[str]) -> AppInvalid:
-    example = next(iter(other_kinds), None)
-    if example is None:
+def _no_match(key: str, pattern: str, other_kinds: list[str]) -> AppInvalid:
+    if not other_kinds:
         message = f'pyproject.toml: the pattern "{pattern}" in `{key}` matches no file of the app.'
         return AppInvalid(message, hint="Mend or remove it; a file that .gitignore excludes does not count.")
     message = f'pyproject.toml: the pattern "{pattern}" in `{key}` matches only kinds of files that are not allowed'
-    return AppInvalid(f"{message}, such as {example}.", hint=f"A bundle holds {KINDS}; read data from its own place.")
+    return AppInvalid(
+        f"{message}, such as {other_kinds[0]}.", hint=f"A bundle holds {KINDS}; read data from its own place."
+    )
 
 
 def _leads_outside(path: str) -> BundleInvalid:

@@ -92,7 +92,7 @@ def parse_app(raw: bytes, file: str = PYPROJECT) -> AppConfig:
 def parse_toml(raw: bytes, file: str) -> dict[str, Any]:
     """The TOML in `raw`. Raises AppInvalid with the line of the first mistake."""
     try:
-        return tomllib.loads(raw.decode("utf-8"))
+        return tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise AppInvalid(f"{file} is not UTF-8 text (line {line}).", hint="Save it as UTF-8.") from None

@@ -14,7 +14,7 @@ COMPONENT = re.compile(rf"{_MODULE}(\.{_MODULE})*:{_MODULE}")
 MAX_PATH_CHARS = 240
 MAX_DEPTH = 16
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "123456789")}
-_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]')
+_FORBIDDEN = re.compile(r'[\x00-\x1f\x7f\ud800-\udfff<>:"|?*\\]')
 
 
 def unsafe_path(path: str) -> str | None:
