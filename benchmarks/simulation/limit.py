@@ -1,6 +1,6 @@
 """The limit: the same work in a bare multiprocessing loop, the model in shared memory, the average in the parent.
 
-Called by the runner as `limit.py NODES CONFIG`, CONFIG in the form that `umbel run --run-config` takes.
+Called by the runner as `limit.py CONFIG`, CONFIG in the form that `umbel run --run-config` takes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ SHARED = Shared(np.zeros(0, np.float32), "noop")
 
 def main() -> None:
     """Run the rounds and leave the same marks as the app."""
-    nodes = int(sys.argv[1])
-    config = tomllib.loads(sys.argv[2].replace(" ", "\n"))
+    config = tomllib.loads(sys.argv[1].replace(" ", "\n"))
     marks = Marks(Path(config["timings"]))
     marks.note("main")
     context = multiprocessing.get_context("fork")
@@ -42,7 +41,7 @@ def main() -> None:
     SHARED.kind = config["work"]
     cores = len(os.sched_getaffinity(0))
     with context.Pool(cores) as pool:
-        clients = max(2, round(config["fraction"] * nodes))
+        clients = max(2, round(config["fraction"] * config["nodes"]))
         chunk = max(1, clients // (8 * cores))
         marks.note("round", 0)
         for number in range(1, config["rounds"] + 1):

@@ -86,7 +86,7 @@ def umbel_command(environment: Path, workload: Workload, timings: Path) -> list[
 def limit_command(environment: Path, workload: Workload, timings: Path) -> list[str]:
     """The bare multiprocessing loop."""
     config = as_toml(workload.run_config("limit", str(timings)))
-    return ["python", str(HERE / "limit.py"), str(workload.nodes), config]
+    return ["python", str(HERE / "limit.py"), config]
 
 
 def flower_settings(home: Path) -> dict[str, str]:

@@ -47,5 +47,6 @@ class Workload:
             "work": self.work,
             "floats": self.floats,
             "rounds": self.rounds_of(product),
+            "nodes": self.nodes,
             "fraction": self.fraction,
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,12 @@ def main(grid: Grid, context: Context) -> None:
     marks = Marks(Path(str(config["timings"])))
     marks.note("main")
     arrays = ArrayRecord([np.zeros(int(config["floats"]), dtype=np.float32)])
-    loop = fedavg if config["loop"] == "fedavg" else bare
-    partition, mean = loop(grid, marks, arrays, int(config["rounds"]), float(config["fraction"]))
+    rounds, fraction = int(config["rounds"]), float(config["fraction"])
+    if config["loop"] == "fedavg":
+        partition, mean = fedavg(grid, marks, arrays, rounds, fraction)
+    else:
+        nodes = all_nodes(grid, int(config["nodes"]))
+        partition, mean = bare(grid, marks, arrays, rounds, nodes[: max(2, round(fraction * len(nodes)))])
     marks.note("end", partition=partition, mean=mean)
 
 
@@ -47,13 +52,18 @@ def fedavg(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, fraction:
     return float(partition), float(result.arrays.to_numpy_ndarrays()[0].mean())
 
 
-def bare(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, fraction: float) -> tuple[float, float]:
-    """Send the same arrays to every node and receive the replies, round after round, without an average.
+def all_nodes(grid: Grid, wanted: int) -> list[int]:
+    """The ids of all nodes; Flower starts the server app while it still adds them."""
+    while len(nodes := list(grid.get_node_ids())) < wanted:
+        time.sleep(0.01)
+    return nodes
+
+
+def bare(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, nodes: list[int]) -> tuple[float, float]:
+    """Send the same arrays to each of the nodes and receive the replies, round after round, without an average.
 
     Returns the mean partition and the mean value of the first reply, both of the last round.
     """
-    nodes = list(grid.get_node_ids())
-    nodes = nodes[: max(2, round(fraction * len(nodes)))]
     replies: list[Message] = []
     marks.note("round", 0)
     for number in range(1, rounds + 1):
