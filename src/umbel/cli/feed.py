@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from umbel.wire.control import ControlClient
 
     Connect = Callable[[], ControlClient]
+
+PATIENCE = 300.0  # seconds for which a stream that was cut is taken up again; the run goes on in any case
 
 
 class Feed:
@@ -42,16 +45,20 @@ class Feed:
         self._in_thread("stop", lambda: self._inbox.put(StopTaken(self._insist(lambda: self._client.stop_run(run_id)))))
 
     def _stream(self, run_id: int) -> None:
-        cursor = ""
+        cursor, cut_at = "", 0.0
         while True:
             try:
                 for item in self._client.stream(run_id, after=cursor, kinds=("event", "log")):
-                    cursor = item.cursor or cursor
+                    cursor, cut_at = item.cursor or cursor, 0.0
                     self._inbox.put(Happened(item))
                 self._inbox.put(Over(self._client.get_run(run_id)))
                 return
             except SuperLinkUnreachable as error:
-                self._inbox.put(Cut(error.message))
+                if not cut_at:
+                    cut_at = time.monotonic()
+                    self._inbox.put(Cut(error.message))
+                if time.monotonic() - cut_at > PATIENCE:
+                    raise
                 self._client = self._connect()
 
     def _insist(self, ask: Callable[[], RunView]) -> RunView:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from umbel.cli.display_plain import PlainDisplay
     from umbel.cli.follow import Outcome
     from umbel.wire.api import RunView, StartRun
+    from umbel.wire.control import ControlClient
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,22 @@ class Launch:
 
 def launch(wish: Launch, *, streaming: bool, as_json: bool) -> int:
     """Start a run and, if `streaming`, follow it; returns the exit code."""
-    connection = read_connections().resolve(wish.superlink)
-    fab, overrides = _bundle(wish)
-    client = open_client(connection)
-    client.put_object(fab.data)
-    request = _request(wish, connection, fab, overrides)
-    if not streaming:
-        _say_started(client.start_run(request), fab, as_json=as_json)
-        return 0
+    try:
+        connection = read_connections().resolve(wish.superlink)
+        fab, overrides = _bundle(wish)
+        client = open_client(connection)
+        client.put_object(fab.data)
+        request = _request(wish, connection, fab, overrides)
+    except Interrupted:
+        print("Interrupted before a run was started.", file=sys.stderr)
+        raise
+    if streaming:
+        return _follow(client, connection, request, fab, as_json=as_json)
+    _say_started(client.start_run(request), fab, as_json=as_json)
+    return 0
+
+
+def _follow(client: ControlClient, connection: Connection, request: StartRun, fab: BuiltFab, *, as_json: bool) -> int:
     from umbel.cli.follow import follow
 
     with _display(sys.stderr if as_json else sys.stdout) as display:

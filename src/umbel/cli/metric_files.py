@@ -11,7 +11,7 @@ from collections.abc import Callable
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from umbel.cli.series import panels
+from umbel.cli.series import COLOURS, panels
 from umbel.cli.view import app_text, status_text
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ def as_png(points: list[MetricPoint], run: RunView) -> bytes:
     return draw_charts(panels(points), f"run {run.run_id}: {app_text(run)}")
 
 
-COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")  # told apart by colour-blind people too
 MAKERS: dict[str, Callable[[list[MetricPoint], RunView], bytes]] = {
     "metrics.json": as_json,
     "metrics.csv": as_csv,
@@ -87,12 +86,12 @@ MAKERS: dict[str, Callable[[list[MetricPoint], RunView], bytes]] = {
 }
 
 
-def _row(point: MetricPoint) -> tuple[int, str, int | None, str, float]:
+def _row(point: MetricPoint) -> tuple[int, str, int | None, str, float | None]:
     return point.round, point.phase, point.node_id, point.key, point.value
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _trace(label: str, rounds: list[int], values: list[float]) -> dict[str, Any]:
