@@ -74,7 +74,7 @@ class Array:
         self._values = values
 
     def _take_tensor(self, tensor: torch.Tensor) -> None:
-        import torch  # noqa: PLC0415 - already imported by whoever made the tensor
+        import torch
 
         tensor = tensor.detach().cpu()
         if tensor.dtype == torch.bfloat16:
@@ -141,7 +141,7 @@ class Array:
 
     def torch(self) -> torch.Tensor:
         """The elements as a CPU tensor over the same memory (copied if that memory is read-only)."""
-        import torch  # noqa: PLC0415 - torch is optional
+        import torch
 
         values = self._values if self._values.flags.writeable else self._values.copy()
         if self.dtype == BFLOAT16:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from umbel.app.record import Record, check_list
+from umbel.app.record import Record, check_list, fits
 
 ConfigScalar = bool | int | float | str | bytes
 ConfigValue = ConfigScalar | list[bool] | list[int] | list[float] | list[str] | list[bytes]
@@ -31,14 +31,15 @@ class ConfigRecord(Record[ConfigValue]):
     def check_value(cls, key: str, value: object) -> ConfigValue:
         """See `Record.check_value`."""
         kind = type(value)
-        if kind in _SCALARS:
+        if kind in _SCALARS and (kind is not int or fits(value)):
             return value  # type: ignore[return-value]
         if isinstance(value, list):
             return check_list(key, value, _SCALARS, cls.__name__)
         if isinstance(value, np.generic) and type(value.item()) in _SCALARS:
             return value.item()  # type: ignore[no-any-return]
         raise TypeError(
-            f"ConfigRecord[{key!r}] must be a bool, int, float, str, bytes or a list of one of them, not {kind.__name__}."
+            f"ConfigRecord[{key!r}] must be a bool, int, float, str, bytes or a list of one of them, not {kind.__name__}; "
+            "an int must fit into 64 bits."
         )
 
     def count_bytes(self) -> int:

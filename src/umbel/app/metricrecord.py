@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from umbel.app.record import Record, check_list
+from umbel.app.record import Record, check_list, fits
 
 MetricValue = int | float | list[int] | list[float]
 
@@ -29,13 +29,13 @@ class MetricRecord(Record[MetricValue]):
     def check_value(cls, key: str, value: object) -> MetricValue:
         """See `Record.check_value`."""
         kind = type(value)
-        if kind is float or kind is int:
+        if kind is float or (kind is int and fits(value)):
             return value  # type: ignore[return-value]
         if isinstance(value, list):
             return check_list(key, value, (int, float), cls.__name__)
         if isinstance(value, (np.integer, np.floating)):
             return value.item()
-        raise TypeError(f"MetricRecord[{key!r}] must be an int, a float or a list of one of them, not {kind.__name__}.")
+        raise TypeError(f"MetricRecord[{key!r}] must be an int, a float or a list of one of them, not {kind.__name__}; an int must fit into 64 bits.")
 
     def count_bytes(self) -> int:
         """8 bytes for each number plus the length of the keys in UTF-8."""

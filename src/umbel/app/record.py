@@ -58,6 +58,11 @@ class Record(dict[str, V]):
         return f"{type(self).__name__}({dict.__repr__(self)})"
 
 
+def fits(value: Any) -> bool:
+    """Whether an int can travel: it must fit into 64 bits."""
+    return -(2**63) <= value < 2**64
+
+
 def check_list(key: str, value: list[Any], allowed: tuple[type, ...], owner: str) -> list[Any]:
     """`value`, a list whose elements are all of one of the `allowed` types. Raises TypeError otherwise."""
     if not value:
@@ -66,4 +71,6 @@ def check_list(key: str, value: list[Any], allowed: tuple[type, ...], owner: str
     if kind not in allowed or any(type(item) is not kind for item in value):
         names = ", ".join(t.__name__ for t in allowed)
         raise TypeError(f"{owner}[{key!r}]: the elements of a list must all be of one type, one of {names}.")
+    if kind is int and not (fits(min(value)) and fits(max(value))):
+        raise TypeError(f"{owner}[{key!r}]: an int must fit into 64 bits.")
     return value

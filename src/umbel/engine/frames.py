@@ -1,0 +1,125 @@
+"""What a process and its workers say to each other, as MessagePack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from umbel.serverapp.weightedsum import Schema
+from umbel.wire.records import Plain
+
+UserConfig = dict[str, bool | int | float | str]
+
+
+class Frame(msgspec.Struct, array_like=True, tag=True):
+    """Base of all frames."""
+
+
+# To the worker.
+
+
+class Setup(Frame):
+    """The first frame: which app to load and what its clients share."""
+
+    app_dir: str
+    clientapp: str  # "module:attr"
+    run_id: int
+    seed: int
+    run_config: UserConfig
+    first_node_id: int
+    num_partitions: int
+    state_dir: str
+
+
+class Content(Frame):
+    """A message's content, used by units that follow. Either in `data` or in the shared memory that comes with the frame."""
+
+    content_id: int
+    data: bytes | None = None
+    size: int = 0
+
+
+class Forget(Frame):
+    """Contents that no unit will use any more, and lent memory that may be used again."""
+
+    content_ids: list[int] = []
+    segment_ids: list[int] = []
+
+
+class Unit(Frame):
+    """Serve these clients: messages `start` … `start + len(node_ids) - 1` in dispatch order, one after another."""
+
+    unit_id: int
+    exchange: int  # counts the exchanges of the run from 1; later exchanges see the state that earlier ones left
+    keep_from: int  # states older than the newest at this exchange are not needed any more
+    start: int
+    node_ids: list[int]
+    content_ids: list[int]  # one for all, or one each
+    message_type: str
+    ttl: float
+    created_at: float
+    group_id: str
+    reduction: tuple[str, dict[str, Any]] | None = None
+
+
+ToWorker = Setup | Content | Forget | Unit
+
+# From the worker.
+
+
+class Ready(Frame):
+    """The app is loaded, or it is not and `error` says why (a traceback)."""
+
+    error: str | None = None
+
+
+class PlainReply(Frame):
+    """A reply without arrays, or with arrays that were folded (`schema` is an index in the unit's sums) or packed elsewhere."""
+
+    index: int
+    node_id: int
+    content: Plain | None = None
+    error: tuple[int, str | None] | None = None
+    schema: int | None = None
+    packed: bytes | None = None  # whole content, small
+    segment: int = 0  # whole content, in shared memory of this many bytes that comes with the frame, in order
+
+
+class Sum(Frame):
+    """A weighted sum of models: in `data`, or in the worker's memory `segment`, lent until it is given back."""
+
+    schema: Schema
+    weight: float
+    count: int
+    first: int
+    data: bytes | None = None
+    segment: int = 0
+    size: int = 0
+    is_new: bool = False  # the segment's descriptor comes with this frame
+
+
+class Served(Frame):
+    """A unit is done."""
+
+    unit_id: int
+    replies: list[PlainReply]
+    sums: list[Sum] = []
+    seconds: float = 0.0  # from begin to end
+    blocked_seconds: float = 0.0  # thereof neither on a processor nor waiting for one
+    peak_bytes: int = 0  # largest resident size of the worker so far
+
+
+class Log(Frame):
+    """A line that the app wrote."""
+
+    text: str
+    level: str = "INFO"
+    node_id: int | None = None
+
+
+FromWorker = Ready | Served | Log
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode
+decode_from_worker = msgspec.msgpack.Decoder(FromWorker).decode

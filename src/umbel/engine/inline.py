@@ -1,0 +1,36 @@
+"""The engine without processes: every client is served in the caller's thread, where a debugger can stop."""
+
+from __future__ import annotations
+
+from umbel.app.message import Message
+from umbel.engine.client import ClientServer
+from umbel.engine.content import ReceivedContent
+from umbel.engine.exchange import Exchange
+from umbel.engine.local import OnProgress
+from umbel.wire.records import pack, unpack
+
+
+class InlineEngine:
+    """Serves an exchange while it is submitted, one client after another, with the same results as any number of workers."""
+
+    def __init__(self, server: ClientServer, on_progress: OnProgress) -> None:
+        """`server` calls the ClientApp."""
+        self._server = server
+        self._on_progress = on_progress
+
+    def submit(self, exchange: Exchange) -> None:
+        """Serve all its clients; it is over afterwards. Its limits of time do not apply."""
+        contents, which = exchange.contents()
+        received = [ReceivedContent(b"".join(pack(content))) for content in contents]
+        for index, message in enumerate(exchange.messages):
+            sent = Message.from_parts(message.metadata, received[which[index]].fresh())
+            reply = self._server.serve(sent, exchange.number, exchange.keep_from)
+            if exchange.reduction is None and reply.has_content():
+                reply.content = unpack(
+                    bytearray(b"".join(pack(reply.content)))
+                )  # the client may go on using its arrays
+            exchange.replied(index, reply)
+            self._on_progress(exchange)
+
+    def close(self) -> None:
+        """Nothing is left behind."""

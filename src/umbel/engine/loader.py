@@ -1,0 +1,42 @@
+"""Loads an app's component, the object that pyproject.toml names as `module:attribute`."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from umbel.errors import AppLoadError
+
+
+def load_component(app_dir: Path | str, reference: str) -> Any:
+    """The object named `reference`, imported from `app_dir`. Raises AppLoadError, with the app's own traceback, when that fails."""
+    module_name, _, attribute = reference.partition(":")
+    directory = str(app_dir)
+    if directory not in sys.path:
+        sys.path.insert(0, directory)
+    try:
+        module = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise AppLoadError(
+            f"The module {module_name!r} could not be imported: {type(error).__name__}: {error}\n{app_traceback(error)}",
+            hint="Mend the import, or install what it needs beside Umbel.",
+        ) from error
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        raise AppLoadError(
+            f"The module {module_name!r} has no attribute {attribute!r}.",
+            hint="Correct the component in pyproject.toml, or define it in the module.",
+        ) from None
+
+
+def app_traceback(error: BaseException) -> str:
+    """The traceback of `error` as text, from the app's first line on: what Umbel and the import system did before is left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = str(Path(__file__).parent.parent)
+    first = next((i for i, frame in enumerate(frames) if not frame.filename.startswith((own, "<frozen"))), 0)
+    lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(error)
+    return "".join(["Traceback (most recent call last):\n", *lines]).rstrip()

@@ -1,0 +1,346 @@
+"""The engine on this machine: a thread that hands clients to worker processes and collects what they answer."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from umbel.app.error import Error, ErrorCode
+from umbel.app.message import Message
+from umbel.app.metadata import Metadata
+from umbel.engine import frames, segment
+from umbel.engine.exchange import Exchange
+from umbel.engine.handle import Assignment, WorkerHandle
+from umbel.engine.outbox import Outbox
+from umbel.engine.pace import Pace
+from umbel.engine.resources import Plan
+from umbel.engine.schedule import Work
+from umbel.errors import AppLoadError, UmbelError
+from umbel.serverapp.reduction import Reply
+from umbel.wire.records import from_plain, unpack
+
+OnLog = Callable[[str, str, int | None], None]  # text, level, node id
+OnProgress = Callable[[Exchange], None]
+
+_LARGEST_FOLDED = 30  # level of the largest unit that is folded: as good as unlimited
+_LARGEST_PACKED = 5  # level of the largest unit whose replies come one by one: each may need a descriptor
+_FRUITLESS_DEATHS = 3  # workers that die in a row without having served anybody
+
+
+class _Running:
+    """An exchange under way: the work left in it and its packed contents."""
+
+    def __init__(self, exchange: Exchange, first_content: int) -> None:
+        self.exchange = exchange
+        self.work = Work(len(exchange.messages), _LARGEST_FOLDED if exchange.reduction else _LARGEST_PACKED)
+        self.outbox = Outbox(exchange, first_content)
+        self.spec = exchange.reduction.spec() if exchange.reduction else None
+        self.message_type = exchange.messages[0].metadata.message_type
+
+
+class LocalEngine:
+    """Serves exchanges, first come first served, with as many workers as its plan and its measurements say."""
+
+    def __init__(self, plan: Plan, setup: frames.Setup, on_log: OnLog, on_progress: OnProgress) -> None:
+        """Start the workers. `on_log` and `on_progress` are called from the engine's thread."""
+        self._plan = plan
+        self._setup = setup
+        self._on_log = on_log
+        self._on_progress = on_progress
+        self._pace = Pace()
+        self._workers: list[WorkerHandle] = []
+        self._running: list[_Running] = []
+        self._submitted: deque[Exchange] = deque()
+        self._units = 0
+        self._content_ids = 0
+        self._fruitless_deaths = 0
+        self._failure: UmbelError | None = None
+        self._closing = False
+        self._selector = selectors.DefaultSelector()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._selector.register(self._wake_read, selectors.EVENT_READ)
+        for _ in range(plan.initial):
+            self._start_worker()
+        self._thread = threading.Thread(target=self._loop, name="umbel-engine", daemon=True)
+        self._thread.start()
+
+    @property
+    def worker_pids(self) -> list[int]:
+        """The processes of the workers there are now."""
+        return [worker.process.pid for worker in self._workers]
+
+    def submit(self, exchange: Exchange) -> None:
+        """Take on an exchange; it is over when it says so."""
+        self._submitted.append(exchange)
+        self._wake()
+
+    def close(self) -> None:
+        """End all workers and the thread. Exchanges that are not over stay so."""
+        self._closing = True
+        self._wake()
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b"\0")
+
+    # The thread.
+
+    def _loop(self) -> None:
+        try:
+            while not self._closing:
+                self._begin_submitted()
+                self._hand_out()
+                for key, _ in self._selector.select(self._patience()):
+                    if key.data is None:
+                        os.read(self._wake_read, 65536)
+                    else:
+                        self._serve_channel(key.data)
+                self._enforce_limits()
+        finally:
+            self._shut_down()
+
+    def _shut_down(self) -> None:
+        for worker in self._workers:
+            worker.kill()
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+        for running in self._running:
+            running.outbox.close()
+        self._selector.close()
+        segment.close(self._wake_read)
+        segment.close(self._wake_write)
+
+    def _begin_submitted(self) -> None:
+        while self._submitted:
+            exchange = self._submitted.popleft()
+            if self._failure is not None:
+                exchange.failed_with(self._failure)
+            elif not exchange.over:
+                running = _Running(exchange, self._content_ids)
+                self._content_ids += len(running.outbox.all_ids())
+                self._running.append(running)
+
+    def _patience(self) -> float | None:
+        limit = min((at for running in self._running if (at := running.exchange.limit()) is not None), default=None)
+        return None if limit is None else max(0.0, limit - time.monotonic())
+
+    def _enforce_limits(self) -> None:
+        now = time.monotonic()
+        for running in list(self._running):
+            limit = running.exchange.limit()
+            if not running.exchange.over and limit is not None and now >= limit:
+                running.exchange.cut_off()
+            if running.exchange.over:
+                self._finish(running)
+
+    def _finish(self, running: _Running) -> None:
+        self._running.remove(running)
+        ids = running.outbox.all_ids()
+        for worker in self._workers:
+            if any(assignment.exchange is running.exchange for assignment in worker.units.values()):
+                worker.kill()  # it serves a client that nobody waits for any more
+            else:
+                worker.forget(ids)
+        running.outbox.close()
+
+    # Workers.
+
+    def _start_worker(self) -> None:
+        taken = {worker.slot for worker in self._workers}
+        slot = next(slot for slot in range(len(taken) + 1) if slot not in taken)
+        worker = WorkerHandle(slot, self._plan.environment(slot), self._setup)
+        self._workers.append(worker)
+        self._selector.register(worker.channel, selectors.EVENT_READ, worker)
+
+    def _serve_channel(self, worker: WorkerHandle) -> None:
+        worker.flush()
+        try:
+            for payload, fds in worker.channel.received():
+                self._take(worker, frames.decode_from_worker(payload), fds)
+        except EOFError:
+            self._worker_died(worker)
+        else:
+            self._watch(worker)
+
+    def _watch(self, worker: WorkerHandle) -> None:
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if worker.channel.pending else 0)
+        if self._selector.get_key(worker.channel).events != events:
+            self._selector.modify(worker.channel, events, worker)
+
+    def _take(self, worker: WorkerHandle, frame: frames.FromWorker, fds: list[int]) -> None:
+        match frame:
+            case frames.Served():
+                self._fruitless_deaths = 0
+                self._served(worker, frame, fds)
+            case frames.Log():
+                self._on_log(frame.text, frame.level, frame.node_id)
+            case frames.Ready(error=None):
+                worker.is_ready = True
+            case frames.Ready(error=error):
+                self._fail(AppLoadError(error))
+
+    def _served(self, worker: WorkerHandle, served: frames.Served, fds: list[int]) -> None:
+        assignment = worker.units.pop(served.unit_id)
+        exchange = assignment.exchange
+        self._pace.measured(exchange.messages[0].metadata.message_type, assignment.stop - assignment.start, served)
+        if exchange.reduction is None:
+            _deliver(exchange, served, fds)
+        else:
+            level = (assignment.stop - assignment.start).bit_length() - 1
+            sums = worker.sums(served, fds)
+            replies = [(plain.index, _reply(plain, served)) for plain in served.replies]
+            exchange.folded(level, assignment.start >> level, {s.schema: s for s in sums} or None, replies)
+        if len(self._workers) > max(1, self._pace.most_by_memory(self._plan)) and not worker.units:
+            worker.kill()
+        self._on_progress(exchange)
+
+    def _worker_died(self, worker: WorkerHandle) -> None:
+        self._selector.unregister(worker.channel)
+        self._workers.remove(worker)
+        how = worker.end()
+        culprit = None if worker.is_unwanted else worker.current()
+        for assignment in worker.units.values():
+            running = next((r for r in self._running if r.exchange is assignment.exchange), None)
+            if running is None:
+                continue
+            cut = culprit[1] if culprit and culprit[0] is assignment else assignment.stop
+            running.work.give_back(assignment.start, cut)
+            running.work.give_back(cut + 1, assignment.stop)
+        if culprit:
+            self._crashed(*culprit, how)
+        elif not worker.is_unwanted:
+            self._fruitless_deaths += 1
+        if self._fruitless_deaths >= _FRUITLESS_DEATHS:
+            self._fail(AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody."))
+        elif not self._closing and self._failure is None and len(self._workers) < self._pace.desired(self._plan):
+            self._start_worker()
+
+    def _crashed(self, assignment: Assignment, index: int, how: str) -> None:
+        message = assignment.exchange.messages[index]
+        node_id = message.metadata.dst_node_id
+        reason = f"The process that served node {node_id} was ended {how} while it worked on this message."
+        self._on_log(reason, "ERROR", node_id)
+        assignment.exchange.replied(index, Message(Error(ErrorCode.CLIENT_APP_CRASHED, reason), reply_to=message))
+        self._on_progress(assignment.exchange)
+
+    def _fail(self, error: UmbelError) -> None:
+        self._failure = error
+        for running in self._running:
+            running.exchange.failed_with(error)
+
+    # Handing out.
+
+    def _hand_out(self) -> None:
+        for running in self._running:
+            self._grow(running)
+            while running.work.remaining and (worker := self._idlest(running)) is not None:
+                self._hand(running, worker)
+
+    def _grow(self, running: _Running) -> None:
+        desired = min(self._pace.desired(self._plan), len(self._workers) + running.work.remaining)
+        while len(self._workers) < desired and self._failure is None:
+            self._start_worker()
+
+    def _idlest(self, running: _Running) -> WorkerHandle | None:
+        depth = self._pace.depth(running.message_type)
+        ready = [
+            worker
+            for worker in self._workers
+            if worker.is_ready and not worker.is_unwanted and len(worker.units) < depth
+        ]
+        return min(ready, key=lambda worker: len(worker.units), default=None)
+
+    def _next_unit(self, running: _Running) -> tuple[int, int]:
+        size = self._pace.unit_size(running.message_type, running.work.remaining, len(self._workers))
+        start, stop = running.work.take(size)
+        alike = _alike(running.exchange.messages[start:stop])
+        if alike < stop - start:
+            running.work.give_back(start, stop)
+            start, stop = running.work.take(alike)
+        return start, stop
+
+    def _hand(self, running: _Running, worker: WorkerHandle) -> None:
+        exchange = running.exchange
+        start, stop = self._next_unit(running)
+        self._units += 1
+        worker.units[self._units] = Assignment(exchange, start, stop)
+        content_ids = running.outbox.ids(start, stop)
+        worker.forget(set())
+        for content, fds in running.outbox.frames([id_ for id_ in dict.fromkeys(content_ids) if not worker.has(id_)]):
+            worker.send(content, fds)
+        first = exchange.messages[start].metadata
+        nodes = [message.metadata.dst_node_id for message in exchange.messages[start:stop]]
+        worker.send(
+            frames.Unit(
+                unit_id=self._units,
+                exchange=exchange.number,
+                keep_from=exchange.keep_from,
+                start=start,
+                node_ids=nodes,
+                content_ids=content_ids,
+                message_type=first.message_type,
+                ttl=first.ttl,
+                created_at=first.created_at,
+                group_id=first.group_id,
+                reduction=running.spec,
+            )
+        )
+        self._watch(worker)
+
+
+def _alike(messages: Sequence[Message]) -> int:
+    """How many of the first messages can go in one unit: all that differ in node and content alone."""
+    first = messages[0].metadata
+    for count, message in enumerate(messages):
+        metadata = message.metadata
+        if (metadata.message_type, metadata.group_id, metadata.ttl) != (first.message_type, first.group_id, first.ttl):
+            return count
+    return len(messages)
+
+
+def _reply(plain: frames.PlainReply, served: frames.Served) -> Reply:
+    return Reply(
+        plain.node_id,
+        content=None if plain.content is None else from_plain(plain.content),
+        error=None if plain.error is None else Error(*plain.error),
+        schema=None if plain.schema is None else served.sums[plain.schema].schema,
+    )
+
+
+def _deliver(exchange: Exchange, served: frames.Served, fds: list[int]) -> None:
+    descriptors = iter(fds)
+    for plain in served.replies:
+        asked = exchange.messages[plain.index].metadata
+        if plain.error is not None:
+            exchange.replied(plain.index, Message.from_parts(_answer_to(asked), None, Error(*plain.error)))
+            continue
+        if plain.packed is not None:
+            content = unpack(bytearray(plain.packed))
+        else:
+            fd = next(descriptors)
+            content = unpack(memoryview(segment.private(fd, plain.segment)))
+            segment.close(fd)
+        exchange.replied(plain.index, Message.from_parts(_answer_to(asked), content))
+
+
+def _answer_to(asked: Metadata) -> Metadata:
+    return Metadata(
+        asked.message_type,
+        asked.src_node_id,
+        asked.ttl,
+        time.time(),
+        run_id=asked.run_id,
+        message_id=f"{asked.message_id}-reply",
+        src_node_id=asked.dst_node_id,
+        reply_to_message_id=asked.message_id,
+        group_id=asked.group_id,
+    )

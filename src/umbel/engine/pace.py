@@ -1,0 +1,48 @@
+"""What the engine learns about the clients while it serves them, and what follows from it."""
+
+from __future__ import annotations
+
+from umbel.engine import frames
+from umbel.engine.resources import Plan
+from umbel.engine.schedule import UNIT_SECONDS, unit_size
+
+_MEMORY = 0.7  # weight of what was known before against one new measurement
+_TRUSTED_AFTER = 0.5  # seconds of serving; before that, waiting may have been for the app's first reads
+_DEEP_BELOW = 2.5 * UNIT_SECONDS  # seconds; shorter units are queued at a worker, so that it never waits for the next
+
+
+class Pace:
+    """Seconds that a client takes, by type of message; how much of it is spent waiting; memory that a worker needs."""
+
+    def __init__(self) -> None:
+        """Knows nothing yet."""
+        self._seconds: dict[str, float] = {}
+        self._served_seconds = 0.0
+        self._blocked_seconds = 0.0
+        self._peak_bytes = 0
+
+    def measured(self, message_type: str, clients: int, served: frames.Served) -> None:
+        """A unit of so many clients was served."""
+        each = served.seconds / clients
+        self._seconds[message_type] = _MEMORY * self._seconds.get(message_type, each) + (1 - _MEMORY) * each
+        self._served_seconds += served.seconds
+        self._blocked_seconds += served.blocked_seconds
+        self._peak_bytes = max(self._peak_bytes, served.peak_bytes)
+
+    def unit_size(self, message_type: str, remaining: int, workers: int) -> int:
+        """How many clients the next unit should have."""
+        return unit_size(remaining, workers, self._seconds.get(message_type))
+
+    def depth(self, message_type: str) -> int:
+        """How many units a worker should have at a time."""
+        return 2 if self._seconds.get(message_type, _DEEP_BELOW) < _DEEP_BELOW else 1
+
+    def desired(self, plan: Plan) -> int:
+        """How many workers there should be."""
+        trusted = self._served_seconds >= _TRUSTED_AFTER
+        blocked_share = self._blocked_seconds / self._served_seconds if trusted else 0.0
+        return min(plan.desired(blocked_share), self.most_by_memory(plan))
+
+    def most_by_memory(self, plan: Plan) -> int:
+        """How many workers fit into the memory there is; at least one."""
+        return plan.fit_in_memory(self._peak_bytes)

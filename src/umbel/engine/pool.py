@@ -1,0 +1,70 @@
+"""Memory of a worker in which sums are made and then lent to the process that asked for them, without a copy."""
+
+from __future__ import annotations
+
+import weakref
+from collections import defaultdict
+from dataclasses import dataclass, field
+from mmap import mmap
+
+import numpy as np
+
+from umbel.engine import segment
+from umbel.serverapp.weightedsum import Buffer
+
+SHARED_FROM = 64 * 1024  # bytes; smaller sums travel in the frame itself
+
+
+@dataclass
+class _Segment:
+    segment_id: int
+    fd: int
+    memory: mmap
+    is_new: bool = True
+    is_lent: bool = field(default=False)
+
+
+class SegmentPool:
+    """Hands out buffers; those of SHARED_FROM bytes or more lie in shared memory and are used again when nobody holds them."""
+
+    def __init__(self) -> None:
+        """An empty pool."""
+        self._by_address: dict[int, _Segment] = {}
+        self._lent: dict[int, _Segment] = {}
+        self._free: dict[int, list[_Segment]] = defaultdict(list)
+        self._made = 0
+
+    def allocate(self, nbytes: int) -> Buffer:
+        """A buffer of `nbytes` bytes with any content."""
+        if nbytes < SHARED_FROM:
+            return np.empty(nbytes, dtype=np.uint8)
+        free = self._free[nbytes]
+        chosen = free.pop() if free else self._make(nbytes)
+        buffer = np.frombuffer(chosen.memory, dtype=np.uint8)
+        self._by_address[buffer.ctypes.data] = chosen
+        weakref.finalize(buffer, self._dropped, chosen)
+        return buffer
+
+    def _make(self, nbytes: int) -> _Segment:
+        self._made += 1
+        fd = segment.create(nbytes)
+        return _Segment(self._made, fd, segment.shared(fd, nbytes))
+
+    def _dropped(self, dropped: _Segment) -> None:
+        if not dropped.is_lent:
+            self._free[len(dropped.memory)].append(dropped)
+
+    def lend(self, buffer: Buffer) -> tuple[int, bool, int] | None:
+        """Lend the segment of `buffer`: its id, whether it was never lent before, and its descriptor. None for a small buffer."""
+        lent = self._by_address.get(buffer.ctypes.data) if buffer.nbytes >= SHARED_FROM else None
+        if lent is None:
+            return None
+        lent.is_lent, is_new, lent.is_new = True, lent.is_new, False
+        self._lent[lent.segment_id] = lent
+        return lent.segment_id, is_new, lent.fd
+
+    def give_back(self, segment_id: int) -> None:
+        """The borrower needs this segment no more."""
+        returned = self._lent.pop(segment_id)
+        returned.is_lent = False
+        self._free[len(returned.memory)].append(returned)

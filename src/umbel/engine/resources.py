@@ -1,0 +1,108 @@
+"""How many workers this machine can run: found from its processors, its memory and from what the clients turn out to need."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from umbel.errors import ResourcesMissing
+
+_MOST_WORKERS_PER_CPU = 4  # for clients that mostly wait
+_MEMORY_SHARE = 0.8  # of the memory that is available at the start
+
+
+@dataclass(frozen=True)
+class ClientResources:
+    """What one client needs while it is served: CPUs and GPUs, in fractions if need be."""
+
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What there is: `cpus` this process may use, `gpus` by their ids, available memory in bytes."""
+
+    cpus: int
+    gpus: tuple[str, ...]
+    memory: int
+
+
+def this_machine() -> Machine:
+    """What there is here and now."""
+    return Machine(
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _gpus(), _memory()
+    )
+
+
+def _gpus() -> tuple[str, ...]:
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(gpu for gpu in visible.split(",") if gpu)
+    return tuple(str(i) for i in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
+
+
+def _memory() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many workers to start with, and how many there may ever be."""
+
+    machine: Machine
+    resources: ClientResources
+    initial: int
+    most: int
+
+    def desired(self, blocked_share: float) -> int:
+        """Workers to have when clients are blocked for this share of their time."""
+        busy_share = max(1.0 - blocked_share, 1.0 / _MOST_WORKERS_PER_CPU)
+        return min(round(self.initial / busy_share), self.most)
+
+    def fit_in_memory(self, peak_bytes: int) -> int:
+        """Workers that fit when each needs `peak_bytes`; at least one."""
+        return max(1, int(self.machine.memory * _MEMORY_SHARE / peak_bytes)) if peak_bytes else self.most
+
+    def environment(self, slot: int) -> dict[str, str]:
+        """Environment variables of the worker in `slot`: its share of the processors and its GPU.
+
+        The number of threads depends on the client's share alone, so that results do not depend on the number of workers.
+        """
+        threads = str(max(1, round(self.resources.num_cpus)))
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+        variables = dict.fromkeys(names, threads)
+        if self.resources.num_gpus:
+            first = int(slot * self.resources.num_gpus)
+            variables["CUDA_VISIBLE_DEVICES"] = ",".join(
+                self.machine.gpus[first : first + max(1, int(self.resources.num_gpus))]
+            )
+        else:
+            variables["CUDA_VISIBLE_DEVICES"] = ""
+        return variables
+
+
+def plan(machine: Machine, resources: ClientResources, clients: int, max_workers: int | None = None) -> Plan:
+    """The plan for `clients` clients. Raises ResourcesMissing when not even one fits."""
+    if resources.num_cpus > machine.cpus:
+        raise ResourcesMissing(
+            f"A client asks for {resources.num_cpus:g} CPUs, but this machine has {machine.cpus}.",
+            hint="Lower client-resources-num-cpus.",
+        )
+    if resources.num_gpus > len(machine.gpus):
+        raise ResourcesMissing(
+            f"A client asks for {resources.num_gpus:g} GPUs, but this machine has {len(machine.gpus)}.",
+            hint="Lower client-resources-num-gpus, or set it to 0 to train on CPUs.",
+        )
+    by_cpus = int(machine.cpus / resources.num_cpus) if resources.num_cpus else machine.cpus * _MOST_WORKERS_PER_CPU
+    most = min(clients, by_cpus * _MOST_WORKERS_PER_CPU)
+    if resources.num_gpus:
+        most = min(most, by_cpus, int(len(machine.gpus) / resources.num_gpus + 1e-9))
+    if max_workers is not None:
+        most = max_workers
+    return Plan(machine, resources, max(1, min(by_cpus, most)), max(1, most))

@@ -1,0 +1,59 @@
+"""Memory that processes share: files without a name, so that nothing is left behind whoever is killed."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from umbel.app.safetensors import Part
+
+_SHARED_MEMORY = Path("/dev/shm")
+_MAX_PARTS = 512  # buffers one writev call takes
+
+
+def create(size: int) -> int:
+    """A file descriptor of `size` zero bytes of memory. Close it when the mapping is made and the descriptor is passed on."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("umbel", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile(dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None) as file:
+            fd = os.dup(file.fileno())
+    os.ftruncate(fd, size)
+    return fd
+
+
+def write(parts: Sequence[Part]) -> tuple[int, int]:
+    """A file descriptor of memory that holds `parts` one after another, and its size."""
+    size = sum(len(part) for part in parts)
+    fd = create(size)
+    pending = [memoryview(part).cast("B") for part in parts if len(part)]
+    while pending:
+        written = os.writev(fd, pending[:_MAX_PARTS])
+        pending = _after(pending, written)
+    return fd, size
+
+
+def _after(parts: list[memoryview], written: int) -> list[memoryview]:
+    for index, part in enumerate(parts):
+        if written < len(part):
+            return [part[written:], *parts[index + 1 :]]
+        written -= len(part)
+    return []
+
+
+def close(fd: int) -> None:
+    """Close a descriptor; mappings made of it stay."""
+    os.close(fd)
+
+
+def shared(fd: int, size: int) -> mmap.mmap:
+    """A mapping whose changes all processes see."""
+    return mmap.mmap(fd, size, flags=mmap.MAP_SHARED)
+
+
+def private(fd: int, size: int) -> mmap.mmap:
+    """A mapping that can be written to without anybody else seeing it: pages are copied when they are first changed."""
+    return mmap.mmap(fd, size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)

@@ -1,0 +1,68 @@
+"""What ClientApps keep between rounds: on disk, so that a million clients cost no memory.
+
+A state is kept under the number of the exchange that left it, and read by the number of the exchange that needs it: the newest one
+left by an earlier exchange. So serving a client again, after a worker was killed or a run went on from its checkpoint, begins
+from the same state as the first time.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from umbel.app.recorddict import RecordDict
+from umbel.wire.records import pack, unpack
+
+
+class StateStore:
+    """The states of all clients of one run, below one directory."""
+
+    def __init__(self, directory: Path | str) -> None:
+        """States are kept below `directory`, which is made when the first is."""
+        self._directory = str(directory)
+
+    def _path(self, node_id: int) -> str:
+        return f"{self._directory}/{node_id % 4096:03x}/{node_id}"
+
+    def load(self, node_id: int, exchange: int) -> bytes:
+        """The packed state that `exchange` begins with; empty when there is none."""
+        path = self._path(node_id)
+        version = max((v for v in _versions(path) if v < exchange), default=None)
+        if version is None:
+            return b""
+        with open(f"{path}/{version}", "rb") as file:
+            return file.read()
+
+    def save(self, node_id: int, exchange: int, state: RecordDict, before: bytes, keep_from: int) -> None:
+        """Keep `state` as what `exchange` left, if it differs from `before`, what it began with.
+
+        Of the older ones, the newest that was there at exchange `keep_from` and all that came later are kept.
+        """
+        if not state and not before:
+            return
+        data = b"".join(pack(state))
+        if data == before:
+            return
+        path = self._path(node_id)
+        os.makedirs(path, exist_ok=True)
+        temporary = f"{path}/.{exchange}.{os.getpid()}"
+        with open(temporary, "wb") as file:
+            file.write(data)
+        os.replace(temporary, f"{path}/{exchange}")
+        versions = _versions(path)
+        needed = max((v for v in versions if v <= keep_from), default=0)
+        for version in versions:
+            if version < needed:
+                os.unlink(f"{path}/{version}")
+
+
+def _versions(path: str) -> list[int]:
+    try:
+        return [int(name) for name in os.listdir(path) if name.isdigit()]
+    except FileNotFoundError:
+        return []
+
+
+def unpack_state(data: bytes) -> RecordDict:
+    """The state in what `load` gave, writable."""
+    return unpack(bytearray(data)) if data else RecordDict()

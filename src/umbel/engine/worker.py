@@ -1,0 +1,203 @@
+"""The worker process: loads the ClientApp once and serves one client after another until its parent is gone.
+
+Started as `python -m umbel.engine.worker CHANNEL LIFELINE CURRENT`, each a descriptor inherited from the parent: the socket of
+the channel, the read end of a pipe that closes when the parent dies, and 8 bytes of shared memory that hold the dispatch
+index being served, so that the parent knows whose fault it was when this process dies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from umbel.app.context import Context
+from umbel.app.error import ErrorCode
+from umbel.app.message import Message
+from umbel.app.metadata import Metadata
+from umbel.app.recorddict import RecordDict
+from umbel.engine import frames, segment
+from umbel.engine.accounting import Stopwatch, peak_bytes
+from umbel.engine.capture import LineCapture
+from umbel.engine.channel import Channel
+from umbel.engine.client import ClientServer, Population
+from umbel.engine.content import ReceivedContent
+from umbel.engine.loader import load_component
+from umbel.engine.pool import SegmentPool
+from umbel.engine.state import StateStore
+from umbel.errors import AppLoadError
+from umbel.serverapp.reduction import Fold, Partial, Reply, from_spec
+from umbel.serverapp.weightedsum import Schema, WeightedSum
+from umbel.wire.records import pack, to_plain
+
+_INLINE_BELOW = 256 * 1024  # bytes of a reply that travel in the frame itself
+_LONGEST_LINE = 8_192  # characters of a log line that are kept
+NOBODY = -1
+
+
+class Worker:
+    """One worker's state: its channel, the contents it has, the memory it lends."""
+
+    def __init__(self, channel: Channel, current: memoryview) -> None:
+        """`current` is the shared word that holds the dispatch index being served."""
+        self._channel = channel
+        self._current = current
+        self._sending = threading.Lock()
+        self._contents: dict[int, ReceivedContent] = {}
+        self._pool = SegmentPool()
+        self._node_id: int | None = None
+        self._server: ClientServer | None = None
+
+    def run(self) -> None:
+        """Answer frames until the channel is closed."""
+        with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+            while True:
+                payload, fds = self._channel.receive()
+                self._take(frames.decode_to_worker(payload), fds)
+
+    def _take(self, frame: frames.ToWorker, fds: list[int]) -> None:
+        match frame:
+            case frames.Unit():
+                self._serve(frame)
+            case frames.Content():
+                self._contents[frame.content_id] = _content(frame, fds)
+            case frames.Forget():
+                for content_id in frame.content_ids:
+                    self._contents.pop(content_id).close()
+                for segment_id in frame.segment_ids:
+                    self._pool.give_back(segment_id)
+            case frames.Setup():
+                self._set_up(frame)
+
+    def _set_up(self, setup: frames.Setup) -> None:
+        sys.stdout, sys.stderr = LineCapture(self._log, "INFO"), LineCapture(self._log, "WARNING")
+        try:
+            app: Callable[[Message, Context], Message] = load_component(setup.app_dir, setup.clientapp)
+        except AppLoadError as error:
+            self._send(frames.Ready(error=str(error)))
+            return
+        population = Population(setup.run_id, setup.seed, setup.run_config, setup.first_node_id, setup.num_partitions)
+        self._server = ClientServer(app, population, StateStore(setup.state_dir))
+        self._send(frames.Ready())
+
+    def _serve(self, unit: frames.Unit) -> None:
+        watch = Stopwatch()
+        sums: list[frames.Sum] = []
+        fds: list[int] = []
+        if unit.reduction is None:
+            replies = [self._packed(index, reply, fds) for index, reply in self._replies(unit)]
+        else:
+            partial, folded = self._folded(unit)
+            schemas = list(partial or {})
+            replies = [_plain(index, reply, schemas) for index, reply in folded]
+            sums = [self._sum(partial[schema], fds) for schema in schemas] if partial else []
+        seconds, blocked = watch.read()
+        self._send(frames.Served(unit.unit_id, replies, sums, seconds, blocked, peak_bytes()), fds)
+        for fd in fds if unit.reduction is None else ():
+            segment.close(fd)
+
+    def _folded(self, unit: frames.Unit) -> tuple[Partial | None, list[tuple[int, Reply]]]:
+        assert unit.reduction is not None
+        fold = Fold(from_spec(*unit.reduction), self._pool.allocate)
+        for index, reply in self._replies(unit):
+            fold.add(index, reply)
+        return fold.subtree()
+
+    def _replies(self, unit: frames.Unit) -> Iterator[tuple[int, Message]]:
+        assert self._server is not None
+        for offset, node_id in enumerate(unit.node_ids):
+            index = unit.start + offset
+            self._current[0], self._node_id = index, node_id
+            content = self._contents[unit.content_ids[offset if len(unit.content_ids) > 1 else 0]].fresh()
+            message = _message(unit, index, node_id, content, self._server.run_id)
+            yield index, self._server.serve(message, unit.exchange, unit.keep_from)
+        self._current[0], self._node_id = NOBODY, None
+
+    def _packed(self, index: int, reply: Message, fds: list[int]) -> frames.PlainReply:
+        node_id = reply.metadata.src_node_id
+        if reply.has_error():
+            return frames.PlainReply(index, node_id, error=(reply.error.code, reply.error.reason))
+        try:
+            parts = pack(reply.content)
+        except (OverflowError, UnicodeError, ValueError) as error:
+            return _unsendable(index, node_id, error)
+        if sum(len(part) for part in parts) < _INLINE_BELOW:
+            return frames.PlainReply(index, node_id, packed=b"".join(parts))
+        fd, size = segment.write(parts)
+        fds.append(fd)
+        return frames.PlainReply(index, node_id, segment=size)
+
+    def _sum(self, total: WeightedSum, fds: list[int]) -> frames.Sum:
+        lent = self._pool.lend(total.buffer)
+        head = frames.Sum(total.schema, total.weight, total.count, total.first, size=total.buffer.nbytes)
+        if lent is None:
+            head.data = total.buffer.tobytes()
+        else:
+            head.segment, head.is_new, fd = lent
+            if head.is_new:
+                fds.append(fd)
+        return head
+
+    def _log(self, text: str, level: str) -> None:
+        self._send(frames.Log(text[:_LONGEST_LINE], level, self._node_id))
+
+    def _send(self, frame: frames.FromWorker, fds: list[int] | None = None) -> None:
+        payload = frames.encode(frame)
+        with self._sending:  # the app's own threads may print
+            self._channel.send(payload, fds or ())
+
+
+def _content(frame: frames.Content, fds: list[int]) -> ReceivedContent:
+    if frame.data is not None:
+        return ReceivedContent(frame.data)
+    return ReceivedContent(segment.shared(fds[0], frame.size), fds[0])
+
+
+def _message(unit: frames.Unit, index: int, node_id: int, content: RecordDict, run_id: int) -> Message:
+    metadata = Metadata(
+        unit.message_type,
+        node_id,
+        unit.ttl,
+        unit.created_at,
+        run_id=run_id,
+        message_id=f"{unit.exchange}-{index}",
+        group_id=unit.group_id,
+    )
+    return Message.from_parts(metadata, content)
+
+
+def _unsendable(index: int, node_id: int, error: Exception) -> frames.PlainReply:
+    return frames.PlainReply(index, node_id, error=(ErrorCode.MALFORMED_REPLY, f"The reply cannot be sent: {error}"))
+
+
+def _plain(index: int, reply: Reply, schemas: list[Schema]) -> frames.PlainReply:
+    return frames.PlainReply(
+        index,
+        reply.node_id,
+        content=None if reply.content is None else to_plain(reply.content),
+        error=None if reply.error is None else (reply.error.code, reply.error.reason),
+        schema=None if reply.schema is None else schemas.index(reply.schema),
+    )
+
+
+def _end_with_parent(lifeline: int) -> None:
+    os.read(lifeline, 1)  # returns when the parent's end is closed
+    os._exit(1)
+
+
+def main() -> None:
+    """Run a worker over the descriptors named on the command line."""
+    channel_fd, lifeline, current_fd = (int(argument) for argument in sys.argv[1:4])
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    current = memoryview(segment.shared(current_fd, 8)).cast("q")
+    Worker(Channel(socket.socket(fileno=channel_fd)), current).run()
+    os._exit(0)  # nothing of the app's may hold up the end
+
+
+if __name__ == "__main__":
+    main()
