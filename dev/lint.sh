@@ -11,7 +11,7 @@ check() {
 check ruff check .
 check ruff format --check .
 check mypy
-check lint-imports --no-cache
+check lint-imports --no-cache --no-logo
 check python dev/check_lengths.py
 check deptry .
 [ ${#failed[@]} -eq 0 ] || { printf 'lint failed: %s\n' "${failed[*]}"; exit 1; }

@@ -12,5 +12,7 @@ if [ "${1:-}" = --all ]; then
 fi
 dev/setup.sh "${setup[@]}"
 [ ${#choice[@]} -gt 0 ] || [ ! -x dev/data.sh ] || dev/data.sh
-.venv/bin/lint-imports --no-cache
-exec .venv/bin/pytest --numprocesses=auto "${choice[@]}" "$@"
+status=0
+.venv/bin/lint-imports --no-cache --no-logo || status=$?
+.venv/bin/pytest --numprocesses=auto "${choice[@]}" "$@" || status=$?
+exit $status
