@@ -13,6 +13,7 @@ from __future__ import annotations
 import select
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
@@ -135,12 +136,12 @@ class HttpClient:
                 self._drop()
 
     def _connection(self) -> HTTPConnection:
-        connection: HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None or _is_stale(connection):
+        held: _Held | None = getattr(self._local, "held", None)
+        if held is None or _is_stale(held.connection):
             self._drop()
-            connection = self._local.connection = open_connection(self.address)
-            _connect(connection)
-        return connection
+            held = self._local.held = _Held(open_connection(self.address))
+            _connect(held.connection)
+        return held.connection
 
     def _send_on(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
         connection.sock.settimeout(request.wait + self._silence)
@@ -161,10 +162,18 @@ class HttpClient:
         return connection.getresponse()
 
     def _drop(self) -> None:
-        connection: HTTPConnection | None = getattr(self._local, "connection", None)
-        self._local.connection = None
-        if connection is not None:
-            connection.close()
+        held: _Held | None = getattr(self._local, "held", None)
+        self._local.held = None
+        if held is not None:
+            held.connection.close()
+
+
+class _Held:
+    """A thread's connection, closed at the latest when its thread or its client is gone."""
+
+    def __init__(self, connection: HTTPConnection) -> None:
+        self.connection = connection
+        weakref.finalize(self, connection.close).atexit = False
 
 
 def open_connection(address: str) -> HTTPConnection:
