@@ -165,6 +165,12 @@ class PartitionInvalid(AppError):
     code, exit_code, http_status = "partition-invalid", 28, 422
 
 
+class CheckpointInvalid(AppError):
+    """The run's checkpoint does not fit the app that wants to go on from it."""
+
+    code, exit_code, http_status = "checkpoint-invalid", 29, 422
+
+
 def all_errors() -> Iterator[type[UmbelError]]:
     """Every error class, parents first: the source of the documentation and of the code → class table."""
     stack: list[type[UmbelError]] = [UmbelError]

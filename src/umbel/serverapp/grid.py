@@ -42,6 +42,8 @@ class Grid(ABC):
     A node's failure is a reply with an error, never an exception.
     """
 
+    starts = 0  # how many times a strategy was started on this grid: tells the checkpoints of an app's strategies apart
+
     @property
     @abstractmethod
     def run(self) -> Run:

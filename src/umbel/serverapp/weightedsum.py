@@ -122,14 +122,15 @@ def _weigh(slot: Slot, array: Array, weight: float, target: NDArray[Any]) -> Non
     source = array.storage.reshape(-1)
     if slot.dtype == "complex64":
         source = source.view(np.float32)
-    for block in _blocks(source.size):
+    for block in blocks(source.size):
         values = bfloat16_to_float32(source[block]) if slot.dtype == BFLOAT16 else source[block]
         out = np.multiply(values, weight, out=target[block], dtype=target.dtype, casting="same_kind")
         if not math.isfinite(np.add.reduce(out)) and not np.isfinite(out).all():
             raise ValueError(f"Array {slot.name!r} holds NaN or infinity.")
 
 
-def _blocks(size: int) -> Iterator[slice]:
+def blocks(size: int) -> Iterator[slice]:
+    """Slices that divide `size` elements into blocks that fit the processor's cache."""
     if size <= _BLOCK:
         yield slice(0, size)
         return

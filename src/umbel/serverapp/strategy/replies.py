@@ -1,0 +1,88 @@
+"""The replies of a round on their way through a strategy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.dtypes import BFLOAT16, bfloat16_to_float32
+from umbel.app.message import Message
+from umbel.serverapp.reduction import Reduction, Reply, malformed, matching, without_arrays
+from umbel.serverapp.weightedsum import blocks
+
+
+class Replies(Iterable[Message]):
+    """A stream of replies that can be gone through again: it keeps what has been read.
+
+    An `aggregate_train` may so look at its replies more than once, as if they were a list.
+    """
+
+    def __init__(self, stream: Iterator[Message]) -> None:
+        """`stream` is read no further than somebody iterates."""
+        self._stream = stream
+        self._read: list[Message] = []
+
+    def __iter__(self) -> Iterator[Message]:
+        index = 0
+        while index < len(self._read) or self._advance():
+            yield self._read[index]
+            index += 1
+
+    def _advance(self) -> bool:
+        reply = next(self._stream, None)
+        if reply is not None:
+            self._read.append(reply)
+        return reply is not None
+
+    def __len__(self) -> int:
+        return len(self.all())
+
+    def all(self) -> list[Message]:
+        """Every reply: waits for those that have not come yet."""
+        while self._advance():
+            pass
+        return self._read
+
+
+class Models(NamedTuple):
+    """The models of the usable replies, all of one schema, and what is kept of every reply, both in dispatch order."""
+
+    arrays: list[ArrayRecord]
+    replies: list[Reply]
+
+
+def models(reduction: Reduction, replies: Iterable[Message]) -> Models:
+    """Every model in the replies, for a rule that needs them all at once. Drops the replies that `fold` would drop."""
+    checked = [_checked(reduction, reply) for reply in replies]
+    schemas = Counter(reply.schema for _, reply in checked if reply.schema is not None)
+    if not schemas:
+        return Models([], [reply for _, reply in checked])
+    chosen = schemas.most_common(1)[0][0]  # the first seen among equals
+    matched = [(arrays, matching(reply, chosen)) for arrays, reply in checked]
+    return Models([arrays for arrays, reply in matched if reply.error is None], [reply for _, reply in matched])
+
+
+def _checked(reduction: Reduction, message: Message) -> tuple[ArrayRecord, Reply]:
+    node_id = message.metadata.src_node_id
+    if message.has_error():
+        return ArrayRecord(), Reply(node_id, error=message.error)
+    try:
+        arrays, _ = reduction.weigh(message.content)
+        check_finite(arrays)
+    except ValueError as reason:
+        return ArrayRecord(), malformed(node_id, str(reason))
+    return arrays, Reply(node_id, content=without_arrays(message.content), schema=arrays.schema())
+
+
+def check_finite(arrays: ArrayRecord) -> None:
+    """Raise ValueError, naming the tensor, when one holds NaN or infinity."""
+    for name, array in arrays.items():
+        elements = array.storage.reshape(-1)
+        for block in blocks(elements.size):
+            values = elements[block]
+            if not np.isfinite(bfloat16_to_float32(values) if array.dtype == BFLOAT16 else values).all():
+                raise ValueError(f"Array {name!r} holds NaN or infinity.")

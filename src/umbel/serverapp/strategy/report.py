@@ -1,0 +1,96 @@
+"""What a round tells whoever follows the run."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+
+from umbel.app.error import Error
+from umbel.app.metricrecord import MetricRecord
+from umbel.serverapp.grid import Grid
+from umbel.serverapp.reduction import Reply
+
+log = logging.getLogger(__name__)
+
+_NAMED = 64  # cohorts up to this size have each client's metrics recorded, and so many failures are told one by one
+
+
+class RoundReport:
+    """The events and metrics of one round, sent to the grid as they happen."""
+
+    def __init__(self, grid: Grid, server_round: int, num_rounds: int) -> None:
+        """The round begins now."""
+        self._grid = grid
+        self._round = {"round": server_round, "num_rounds": num_rounds}
+        self._began = time.monotonic()
+        self._clients: dict[str, int] = {}
+        self._failed = 0
+        self._metrics: dict[str, dict[str, float]] = {}
+
+    @property
+    def server_round(self) -> int:
+        """The round's number, from 1."""
+        return self._round["round"]
+
+    def started(self, phase: str, clients: int) -> None:
+        """A phase (train or evaluate) was handed to so many clients."""
+        self._clients[phase] = clients
+        self._grid.report("round-started", {**self._round, "phase": phase, "clients": clients})
+
+    def replies(self, phase: str, replies: Sequence[Reply]) -> None:
+        """What came back in a phase: failures are named, and in a small cohort each client's metrics recorded."""
+        failures = [(reply.node_id, reply.error) for reply in replies if reply.error is not None]
+        self._failed += len(failures)
+        for node_id, error in failures[:_NAMED]:
+            self._failure(phase, node_id, error)
+        if len(failures) > _NAMED:
+            log.warning("Round %d, %s: %d more replies failed.", self.server_round, phase, len(failures) - _NAMED)
+        for reply in replies if len(replies) <= _NAMED else ():
+            if reply.error is None and reply.content is not None:
+                self._send(phase, scalars(*reply.content.metric_records.values()), reply.node_id)
+
+    def _failure(self, phase: str, node_id: int, error: Error) -> None:
+        log.warning(
+            "Round %d, %s: the reply of node %d is left out: %s", self.server_round, phase, node_id, error.reason
+        )
+        dropped = {"round": self.server_round, "phase": phase, "node_id": node_id}
+        self._grid.report("reply-dropped", {**dropped, "code": int(error.code), "reason": error.reason or ""})
+
+    def aggregate(self, phase: str, metrics: MetricRecord | None) -> None:
+        """The metrics of a phase (train, evaluate or server) as a whole."""
+        if metrics is not None:
+            self._metrics[phase] = scalars(metrics)
+            self._send(phase, self._metrics[phase])
+
+    def _send(self, phase: str, numbers: dict[str, float], node_id: int | None = None) -> None:
+        if numbers:
+            self._grid.report_metrics(self.server_round, phase, numbers, node_id)
+
+    def note(self, text: str) -> None:
+        """Something that a person should know about the round."""
+        log.warning("Round %d: %s", self.server_round, text)
+        self._grid.report("note", {"text": f"Round {self.server_round}: {text}"})
+
+    def finished(self) -> None:
+        """The round has ended: `clients` are those asked to train, or to evaluate where none trained; `failed` counts both phases."""
+        seconds = time.monotonic() - self._began
+        clients = self._clients.get("train", self._clients.get("evaluate", 0))
+        log.info("Round %d of %d: %.1f s, %s", *self._round.values(), seconds, _words(self._metrics))
+        data = {**self._round, "seconds": seconds, **self._metrics, "clients": clients, "failed": self._failed}
+        self._grid.report("round-finished", data)
+
+
+def scalars(*records: MetricRecord) -> dict[str, float]:
+    """The single numbers in metric records; lists are for the app, not for a chart."""
+    return {key: value for record in records for key, value in record.items() if not isinstance(value, list)}
+
+
+def _last_line(error: Error) -> str:
+    lines = (error.reason or "").strip().splitlines()  # of a traceback the last line says what happened
+    return lines[-1] if lines else f"error {error.code}"
+
+
+def _words(metrics: dict[str, dict[str, float]]) -> str:
+    numbers = (f"{phase} {key} {value:.4g}" for phase, values in metrics.items() for key, value in values.items())
+    return ", ".join(numbers) or "no metrics"
