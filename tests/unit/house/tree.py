@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -11,17 +12,27 @@ SRC = ROOT / "src" / "umbel"
 TESTS = ROOT / "tests"
 
 
-def parsed(folder: Path) -> Iterator[tuple[str, ast.Module]]:
+@cache
+def parsed(folder: Path) -> list[tuple[str, ast.Module]]:
     """Each Python file below `folder`: its path from the project's root, and its syntax tree."""
-    for path in sorted(folder.rglob("*.py")):
-        yield str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))
+    paths = sorted(folder.rglob("*.py"))
+    return [(str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
     """Each call in a syntax tree, with the dotted name that is called."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
-            yield ast.unparse(node.func), node
+        if isinstance(node, ast.Call) and (name := dotted(node.func)):
+            yield name, node
+
+
+def dotted(node: ast.expr) -> str:
+    """`a.b.c` for the expression that says so, "" for any other."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (owner := dotted(node.value)):
+        return f"{owner}.{node.attr}"
+    return ""
 
 
 def imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
