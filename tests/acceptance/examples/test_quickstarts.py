@@ -1,0 +1,39 @@
+"""The quickstarts do what their READMEs say."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.examples.conftest import Import, Run
+
+
+def test_quickstart_numpy_learns_the_flowers(run_app: Run) -> None:
+    """Five clients reach 96 % on the test flowers, as much as the same steps on all data in one place."""
+    ended = run_app("examples/quickstart-numpy")
+    assert ended["rounds"] == 20
+    assert ended["metrics"]["server"]["accuracy"] > 0.96
+    assert ended["metrics"]["evaluate"]["accuracy"] > 0.93
+
+
+def test_quickstart_sklearn_comes_near_pooled_data(run_app: Run, import_from: Import) -> None:
+    """Ten clients end within two points of the same model trained as long on all data in one place."""
+    ended = run_app("examples/quickstart-sklearn")
+    task = import_from("examples/quickstart-sklearn", "quickstart_sklearn.task")
+    x_train, x_test, y_train, y_test = task.load_data()
+    pooled_weights = task.train(task.initial_weights(), x_train, y_train, epochs=50, learning_rate=0.1)
+    pooled = task.evaluate(pooled_weights, x_test, y_test)["accuracy"]
+    assert pooled > 0.95
+    assert ended["rounds"] == 10
+    assert abs(ended["metrics"]["server"]["accuracy"] - pooled) < 0.02
+    assert ended["metrics"]["evaluate"]["accuracy"] > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.torch
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("dataset", "accuracy"), [("mnist", 0.94), ("fashion-mnist", 0.7)])
+def test_quickstart_pytorch_learns(run_app: Run, dataset: str, accuracy: float) -> None:
+    """Three rounds with ten uneven clients teach the network most of the classes."""
+    ended = run_app("examples/quickstart-pytorch", "-c", f'dataset="{dataset}"')
+    assert ended["metrics"]["server"]["accuracy"] > accuracy
