@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,7 +17,7 @@ def initial_weights(widths: list[int], seed: int) -> Weights:
     """Glorot-uniform matrices and zero biases for layers of these widths, the input's first."""
     rng = np.random.default_rng(seed)
     weights: Weights = []
-    for inputs, outputs in zip(widths, widths[1:], strict=False):
+    for inputs, outputs in pairwise(widths):
         bound = np.sqrt(6 / (inputs + outputs))
         weights.append(rng.uniform(-bound, bound, (inputs, outputs)).astype(np.float32))
         weights.append(np.zeros(outputs, np.float32))
@@ -59,7 +61,9 @@ def step_(weights: Weights, x: Floats, y: Ints, learning_rate: float) -> None:
         weights[layer + 1] -= bias_gradient
 
 
-def train(weights: Weights, x: Floats, y: Ints, *, epochs: int, batch: int, learning_rate: float, seed: int) -> Weights:
+def train(
+    weights: Weights, x: Floats, y: Ints, *, epochs: int, batch: int, learning_rate: float, seed: int | list[int]
+) -> Weights:
     """New weights after `epochs` passes over x of shape [n, inputs] and y of shape [n], shuffled anew for each."""
     rng = np.random.default_rng(seed)
     weights = [w.copy() for w in weights]

@@ -1,0 +1,1 @@
+"""The MNIST 2NN experiment of McMahan et al., "Communication-Efficient Learning of Deep Networks from Decentralized Data"."""
