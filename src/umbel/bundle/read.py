@@ -27,11 +27,12 @@ from umbel.bundle.rules import (
     RATIO_FROM_BYTES,
     is_allowed_kind,
 )
+from umbel.bundle.unzip import unzip
 from umbel.errors import AppInvalid, BundleInvalid
 
 _CENTRAL_HEADER = b"PK\x01\x02"
 _ENCRYPTED = 0x1 | 0x40 | 0x2000
-_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, ValueError, RuntimeError, OverflowError, IndexError)
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, ValueError, OverflowError)
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _check_entries(archive.infolist())
-            return {info.filename: _content(archive, info) for info in archive.infolist()}
+            return unzip(data, archive)
     except NotImplementedError as error:
         raise BundleInvalid(f"The bundle uses a feature of ZIP that is not allowed: {error}.") from None
     except _DAMAGE as error:
@@ -87,7 +88,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
         raise _too_many()
     for info in entries:
         if reason := _refused(info):
-            raise BundleInvalid(f"The entry `{info.orig_filename!r:.120}` is not allowed: {reason}.")
+            raise BundleInvalid(f"The entry {info.orig_filename!r:.120} is not allowed: {reason}.")
     if sum(info.file_size for info in entries) > MAX_TOTAL_BYTES:
         raise BundleInvalid(f"The bundle's files are larger than {MAX_TOTAL_BYTES >> 20} MiB together.")
     names = [info.filename for info in entries]
@@ -106,6 +107,7 @@ def _refused(info: zipfile.ZipInfo) -> str | None:
     checks = (
         # zipfile cleans names up (a NUL byte, the system's separator); it is the name as written that must be clean.
         (unsafe := unsafe_path(info.orig_filename), unsafe),
+        (info.extra, "it has an extra field, which may give it a second name"),
         (info.flag_bits & _ENCRYPTED, "it is encrypted"),
         (kind == stat.S_IFLNK, "it is a symbolic link"),
         (kind not in (0, stat.S_IFREG), "it is not a regular file"),
@@ -115,15 +117,6 @@ def _refused(info: zipfile.ZipInfo) -> str | None:
         (inflated, f"it unpacks to more than {MAX_RATIO} times its size"),
     )
     return next((reason for wrong, reason in checks if wrong), None)
-
-
-def _content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """The entry's bytes. No more are unpacked than were declared, and the checksum tells if there were more."""
-    with archive.open(info) as stream:
-        content = stream.read(info.file_size + 1)
-    if len(content) != info.file_size:
-        raise BundleInvalid(f"The entry `{info.filename}` does not have the size that it declares.")
-    return content
 
 
 def _config(contents: Mapping[str, bytes]) -> AppConfig:
