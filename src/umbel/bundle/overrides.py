@@ -12,7 +12,7 @@ from umbel.bundle.nearest import did_you_mean
 from umbel.errors import ConfigError, UnknownConfigKey, UsageError
 
 _PAIR = re.compile(
-    r"""\s*(?P<key>[A-Za-z0-9_.-]+)\s*=\s*(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'=]+)(?=\s|$)""", re.ASCII
+    r"""\s*(?P<key>[A-Za-z0-9_.-]+)\s*=\s*(?P<value>"(?:[^"\\]|\\.)*"|'[^']*'|[^\s"'=#]+)(?=\s|$)""", re.ASCII
 )
 _PAIRS_HINT = """Write pairs as 'lr=0.1 name="fedavg"': spaces between pairs, quotes around strings."""
 
