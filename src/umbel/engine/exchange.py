@@ -51,6 +51,17 @@ class Exchange:
             which.append(place)
         return contents, which
 
+    def unanswered(self) -> list[tuple[int, int]]:
+        """The messages without an answer, as ranges start … stop - 1."""
+        ranges = []
+        start = self._answered.find(0)
+        while start >= 0:
+            stop = self._answered.find(1, start)
+            stop = len(self._answered) if stop < 0 else stop
+            ranges.append((start, stop))
+            start = self._answered.find(0, stop)
+        return ranges
+
     # What the engine says.
 
     def replied(self, index: int, reply: Message) -> None:

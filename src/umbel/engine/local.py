@@ -37,7 +37,7 @@ class _Running:
 
     def __init__(self, exchange: Exchange, first_content: int) -> None:
         self.exchange = exchange
-        self.work = Work(len(exchange.messages), _LARGEST_FOLDED if exchange.reduction else _LARGEST_PACKED)
+        self.work = Work(exchange.unanswered(), _LARGEST_FOLDED if exchange.reduction else _LARGEST_PACKED)
         self.outbox = Outbox(exchange, first_content)
         self.spec = exchange.reduction.spec() if exchange.reduction else None
         self.message_type = exchange.messages[0].metadata.message_type
@@ -60,6 +60,7 @@ class LocalEngine:
         self._content_ids = 0
         self._fruitless_deaths = 0
         self._failure: UmbelError | None = None
+        self.clientapp_seconds = 0.0  # that workers spent serving, all together
         self._closing = False
         self._selector = selectors.DefaultSelector()
         self._wake_read, self._wake_write = os.pipe()
@@ -191,6 +192,7 @@ class LocalEngine:
     def _served(self, worker: WorkerHandle, served: frames.Served, fds: list[int]) -> None:
         assignment = worker.units.pop(served.unit_id)
         exchange = assignment.exchange
+        self.clientapp_seconds += served.seconds
         self._pace.measured(exchange.messages[0].metadata.message_type, assignment.stop - assignment.start, served)
         if exchange.reduction is None:
             _deliver(exchange, served, fds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from umbel.serverapp.tree import subtree
 
@@ -14,9 +14,9 @@ _UNITS_LEFT_EACH = 3  # units that should remain for each worker, so that all en
 class Work:
     """The dispatch indices that nobody serves yet, handed out as subtrees of the summation tree."""
 
-    def __init__(self, count: int, largest_level: int) -> None:
-        """Indices 0 … count - 1, in units of at most 2^largest_level."""
-        self._ranges: list[tuple[int, int]] = [(0, count)] if count else []
+    def __init__(self, ranges: Iterable[tuple[int, int]], largest_level: int) -> None:
+        """Indices start … stop - 1 of each range, in units of at most 2^largest_level."""
+        self._ranges = sorted(ranges, reverse=True)
         self._largest = largest_level
 
     @property
@@ -38,11 +38,6 @@ class Work:
         if start < stop:
             self._ranges.append((start, stop))
             self._ranges.sort(reverse=True)
-
-    def drain(self) -> Iterator[int]:
-        """The indices left, none of which will be served any more."""
-        while self._ranges:
-            yield from range(*self._ranges.pop())
 
 
 def unit_size(remaining: int, workers: int, seconds_each: float | None) -> int:

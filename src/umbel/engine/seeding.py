@@ -18,7 +18,7 @@ def derive(*parts: int) -> int:
 def seed_everything(seed: int) -> None:
     """Seed the global generators of `random`, NumPy and, where the app has imported it, torch."""
     random.seed(seed)
-    np.random.seed(seed & 0xFFFFFFFF)
+    np.random.seed(seed & 0xFFFFFFFF)  # noqa: NPY002 - what apps use is the global generator
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(seed)

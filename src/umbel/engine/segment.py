@@ -10,7 +10,7 @@ from pathlib import Path
 
 from umbel.app.safetensors import Part
 
-_SHARED_MEMORY = Path("/dev/shm")
+_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the files have no name there
 _MAX_PARTS = 512  # buffers one writev call takes
 
 

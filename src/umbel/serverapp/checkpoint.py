@@ -14,5 +14,8 @@ class CheckpointStore(Protocol):
     def load(self) -> memoryview | None:
         """The newest checkpoint kept by an earlier attempt of this run, None when there is none."""
 
+    def resumed(self) -> None:
+        """What `load` gave is where the run goes on now: the Grid's exchanges continue from there too."""
+
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
         """Keep this checkpoint instead of the one before. May return before it is durable; a newer one may replace it on the way."""

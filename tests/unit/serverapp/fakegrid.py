@@ -30,6 +30,9 @@ class FakeCheckpoints:
         """See CheckpointStore."""
         return None if self.data is None else memoryview(self.data)
 
+    def resumed(self) -> None:
+        """See CheckpointStore."""
+
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
         """See CheckpointStore."""
         self.newest = b"".join(parts)

@@ -181,6 +181,8 @@ class Strategy(ABC):
             raise _misfit("its run began with arrays of other names, types or shapes")
         for owner, stateful in owners.items():
             stateful.load_state(states[owner])
+        if grid.checkpoints is not None:
+            grid.checkpoints.resumed()
         log.info("Going on from the checkpoint of round %d.", progress.server_round)
         return progress
 

@@ -1,0 +1,166 @@
+"""The Grid of a simulation: its nodes are simulated clients, its messages go to the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from umbel.app.error import Error, ErrorCode
+from umbel.app.message import Message
+from umbel.app.metadata import SUPERLINK_NODE_ID
+from umbel.app.safetensors import Part
+from umbel.engine.exchange import Exchange
+from umbel.serverapp.checkpoint import CheckpointStore
+from umbel.serverapp.grid import Grid, RoundPolicy, Run
+from umbel.serverapp.reduction import Reduced, Reduction
+from umbel.simulation.checkpoints import Checkpoints, Position
+
+FIRST_NODE_ID = SUPERLINK_NODE_ID + 1
+
+
+class Engine(Protocol):
+    """Serves exchanges."""
+
+    clientapp_seconds: float
+
+    def submit(self, exchange: Exchange) -> None:
+        """Take on an exchange; it is over when it says so."""
+
+    def close(self) -> None:
+        """End everything it started."""
+
+
+class Recorder(Protocol):
+    """Keeps what a run tells of itself."""
+
+    def event(self, kind: str, data: Mapping[str, object]) -> None:
+        """Something happened: see `umbel.wire.api.Event`."""
+
+    def metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None) -> None:
+        """Numbers of a round."""
+
+    def artifact(self, name: str, parts: Sequence[Part], server_round: int | None) -> None:
+        """A named result."""
+
+    def traffic(self, sent: int, received: int, clientapp_seconds: float) -> None:
+        """Bytes to and from clients and seconds of client work so far, in all."""
+
+
+class SimulationGrid(Grid):
+    """Sends messages to an engine. `exchange` and `reduce` wait for it; pushed messages are served while the ServerApp goes on."""
+
+    def __init__(
+        self, engine: Engine, run: Run, num_nodes: int, recorder: Recorder, checkpoints: Checkpoints | None
+    ) -> None:
+        """The nodes are FIRST_NODE_ID … FIRST_NODE_ID + num_nodes - 1, and always online."""
+        self._engine = engine
+        self._run = run
+        self._nodes = range(FIRST_NODE_ID, FIRST_NODE_ID + num_nodes)
+        self._recorder = recorder
+        self._checkpoints = checkpoints
+        self._position = checkpoints.position if checkpoints else Position()
+        self._pushed: dict[str, tuple[Exchange, int]] = {}
+        self._sent = 0
+        self._received = 0
+
+    @property
+    def run(self) -> Run:
+        """See `Grid`."""
+        return self._run
+
+    def get_node_ids(self) -> Sequence[int]:
+        """See `Grid`."""
+        return self._nodes
+
+    def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
+        """See `Grid`."""
+        exchange = self._submit(list(messages), None, RoundPolicy())
+        ids = [message.metadata.message_id for message in exchange.messages]
+        self._pushed.update((id_, (exchange, index)) for index, id_ in enumerate(ids))
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """See `Grid`. Raises KeyError for an id that was never pushed or whose reply was pulled before."""
+        replies = []
+        for message_id in message_ids:
+            if message_id not in self._pushed:
+                continue
+            exchange, index = self._pushed[message_id]
+            reply = exchange.take(index)
+            if reply is not None:
+                del self._pushed[message_id]
+                self._count_received(reply)
+                replies.append(reply)
+        return replies
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """See `Grid`."""
+        replies = self.exchange(list(messages), RoundPolicy(timeout=timeout))
+        return [reply for reply in replies if not (reply.has_error() and reply.error.code == ErrorCode.TIMED_OUT)]
+
+    def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
+        """See `Grid`."""
+        for reply in self._submit(messages, None, policy).in_order():
+            self._count_received(reply)
+            yield reply
+        self._tell_traffic()
+
+    def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:
+        """See `Grid`."""
+        exchange = self._submit(messages, reduction, policy)
+        exchange.wait()
+        reduced = exchange.reduced()
+        if reduced.sum is not None:
+            self._received += reduced.sum.count * reduced.sum.buffer.nbytes
+        self._tell_traffic()
+        return reduced
+
+    def _submit(self, messages: Sequence[Message], reduction: Reduction | None, policy: RoundPolicy) -> Exchange:
+        number = self._position.advance()
+        sizes: dict[int, int] = {}
+        for index, message in enumerate(messages):
+            message.metadata.run_id = self._run.run_id
+            message.metadata.message_id = f"{number}-{index}"
+            key = id(message.content)
+            if key not in sizes:
+                sizes[key] = sum(record.count_bytes() for record in message.content.values())
+            self._sent += sizes[key]
+        exchange = Exchange(number, messages, reduction, policy, self._position.needed_from)
+        for index, message in enumerate(messages):
+            if message.metadata.dst_node_id not in self._nodes:
+                exchange.replied(index, _nobody_there(message))
+        self._engine.submit(exchange)
+        return exchange
+
+    def _count_received(self, reply: Message) -> None:
+        if reply.has_content():
+            self._received += sum(record.count_bytes() for record in reply.content.values())
+
+    def _tell_traffic(self) -> None:
+        self._recorder.traffic(self._sent, self._received, self._engine.clientapp_seconds)
+
+    @property
+    def checkpoints(self) -> CheckpointStore | None:
+        """See `Grid`."""
+        return self._checkpoints
+
+    def report(self, kind: str, data: Mapping[str, object]) -> None:
+        """See `Grid`."""
+        self._recorder.event(kind, data)
+
+    def report_metrics(
+        self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
+    ) -> None:
+        """See `Grid`."""
+        self._recorder.metrics(server_round, phase, metrics, node_id)
+
+    def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
+        """See `Grid`."""
+        self._recorder.artifact(name, parts, server_round)
+
+
+def _nobody_there(message: Message) -> Message:
+    return Message(
+        Error(ErrorCode.NODE_UNAVAILABLE, f"There is no node {message.metadata.dst_node_id} in this simulation."),
+        reply_to=message,
+    )

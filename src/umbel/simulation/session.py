@@ -1,0 +1,71 @@
+"""One simulated run: the engine that serves its clients and the ServerApp that leads its rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from umbel.app.context import Context, UserConfig
+from umbel.app.message import Message
+from umbel.app.metadata import SUPERLINK_NODE_ID
+from umbel.engine import frames
+from umbel.engine.client import ClientServer, Population
+from umbel.engine.inline import InlineEngine
+from umbel.engine.loader import load_component
+from umbel.engine.local import LocalEngine, OnLog, OnProgress
+from umbel.engine.resources import ClientResources, plan, this_machine
+from umbel.engine.seeding import derive, seed_everything
+from umbel.engine.state import StateStore
+from umbel.serverapp.grid import Grid, Run
+from umbel.simulation.checkpoints import Checkpoints
+from umbel.simulation.grid import FIRST_NODE_ID, Engine, Recorder, SimulationGrid
+from umbel.simulation.settings import SimulationSettings
+
+ServerFn = Callable[[Grid, Context], None]
+ClientFn = Callable[[Message, Context], Message]
+
+
+@dataclass(frozen=True)
+class Session:
+    """What a run is made of. `state_dir` is where the clients' states lie while it runs."""
+
+    run: Run
+    settings: SimulationSettings
+    state_dir: Path
+    run_config: UserConfig = field(default_factory=dict)
+
+    def _population(self) -> Population:
+        return Population(self.run.run_id, self.run.seed, self.run_config, FIRST_NODE_ID, self.settings.num_supernodes)
+
+    def engine(self, app_dir: Path, clientapp: str, on_log: OnLog, on_progress: OnProgress) -> Engine:
+        """An engine of the kind the settings name, for the component `clientapp` ("module:attribute") in `app_dir`.
+
+        Raises ResourcesMissing; AppLoadError for an inline engine (one with workers raises it at the first exchange).
+        """
+        if self.settings.backend == "inline":
+            return self.inline_engine(load_component(app_dir, clientapp), on_progress)
+        settings, population = self.settings, self._population()
+        resources = ClientResources(settings.num_cpus, settings.num_gpus)
+        setup = frames.Setup(
+            app_dir=str(app_dir),
+            clientapp=clientapp,
+            run_id=population.run_id,
+            seed=population.seed,
+            run_config=population.run_config,
+            first_node_id=population.first_node_id,
+            num_partitions=population.num_partitions,
+            state_dir=str(self.state_dir),
+        )
+        workers = plan(this_machine(), resources, settings.num_supernodes, settings.max_workers)
+        return LocalEngine(workers, setup, on_log, on_progress)
+
+    def inline_engine(self, client_app: ClientFn, on_progress: OnProgress) -> Engine:
+        """An engine that serves every client in the caller's thread."""
+        return InlineEngine(ClientServer(client_app, self._population(), StateStore(self.state_dir)), on_progress)
+
+    def lead(self, server_app: ServerFn, engine: Engine, recorder: Recorder, checkpoints: Checkpoints | None) -> None:
+        """Run the ServerApp to its end. Raises what it raises."""
+        grid = SimulationGrid(engine, self.run, self.settings.num_supernodes, recorder, checkpoints)
+        seed_everything(derive(self.run.seed, SUPERLINK_NODE_ID, 0))
+        server_app(grid, Context(self.run.run_id, SUPERLINK_NODE_ID, run_config=dict(self.run_config)))
