@@ -28,26 +28,25 @@ _LIBRARIES = {"numpy", "sklearn", "torch", "umbel", "flwr"}
 
 
 def new_app(template: str, name: str, target: Path, publisher: str | None = None) -> Path:
-    """Writes a complete app from `template` (one of TEMPLATES) to `target / name` and returns that directory.
+    """Writes a complete app from `template` (one of TEMPLATES) to the directory `target` and returns it.
 
     `name` has a letter first, then letters, digits and hyphens; its Python package has underscores for the hyphens.
     `publisher` is by default the person's login name. Raises UsageError for a template, name or publisher that cannot
-    be used and Conflict if `target / name` exists.
+    be used and Conflict if there is anything at `target`.
     """
     if template not in TEMPLATES:
         raise UsageError(f"There is no template `{template}`.", hint=did_you_mean(template, TEMPLATES))
     values = {**_checked_names(name, publisher), "umbel_version": _umbel_version()}
-    app = target / name
-    if app.exists() or app.is_symlink():
-        raise Conflict(f"{app} exists; nothing was written.", hint="Choose another name, or remove it.")
+    if target.exists() or target.is_symlink():
+        raise Conflict(f"{target} exists; nothing was written.", hint="Choose another name, or remove it.")
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         # The app appears whole or not at all.
-        with tempfile.TemporaryDirectory(dir=target, prefix=".new-", ignore_cleanup_errors=True) as scratch:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-", ignore_cleanup_errors=True) as scratch:
             _render(files("umbel") / "cli" / "templates" / template, Path(scratch) / name, values)
-            return (Path(scratch) / name).rename(app)
+            return (Path(scratch) / name).rename(target)
     except OSError as error:
-        raise UmbelError(f"{app} cannot be written: {error.strerror}.", hint="Check its permissions.") from error
+        raise UmbelError(f"{target} cannot be written: {error.strerror}.", hint="Check its permissions.") from error
 
 
 def _checked_names(name: str, publisher: str | None) -> dict[str, str]:

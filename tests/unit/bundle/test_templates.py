@@ -16,8 +16,9 @@ from umbel.errors import Conflict, UmbelError, UsageError
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_a_new_app_is_complete(tmp_path: Path, template: str) -> None:
     """Each template gives an app that is valid without a warning, compiles, and has nothing left to fill in."""
-    app = new_app(template, "First-App", tmp_path, "my-group")
-    assert app == tmp_path / "First-App"
+    app = new_app(template, "First-App", tmp_path / "apps" / "here", "my-group")
+    assert app == tmp_path / "apps" / "here"
+    assert [path.name for path in app.parent.iterdir()] == ["here"]
     config = load_app(app)
     check_components(app, config)
     assert (config.fab_id, config.warnings) == ("my-group/First-App", [])
@@ -54,7 +55,7 @@ def module(app: Path, name: str) -> ModuleType:
 @pytest.mark.parametrize("template", ["numpy", "sklearn"])
 def test_a_client_learns(tmp_path: Path, template: str) -> None:
     """The client of a new app, given what a server sends, answers with a model that is better than the first."""
-    path = new_app(template, f"fresh-{template}", tmp_path, "me")
+    path = new_app(template, f"fresh-{template}", tmp_path / f"fresh-{template}", "me")
     task, client = module(path, "task"), module(path, "client_app")
     config = load_app(path).config
     node: dict[str, bool | int | float | str] = {"partition-id": 3, "num-partitions": 10}
@@ -78,16 +79,16 @@ def test_a_client_learns(tmp_path: Path, template: str) -> None:
 def test_a_name_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
     """A name that is ill-formed, or would stand in the place of a module that the app needs, is refused."""
     with pytest.raises(UsageError, match="cannot be an app's name"):
-        new_app("numpy", name, tmp_path, "me")
+        new_app("numpy", name, tmp_path / "app", "me")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_other_arguments_are_checked(tmp_path: Path) -> None:
     """An unknown template and an ill-formed publisher are refused with what is possible."""
     with pytest.raises(UsageError, match="Did you mean `pytorch`"):
-        new_app("pytroch", "app", tmp_path, "me")
+        new_app("pytroch", "app", tmp_path / "app", "me")
     with pytest.raises(UsageError, match="cannot be a publisher"):
-        new_app("numpy", "app", tmp_path, "a/b")
+        new_app("numpy", "app", tmp_path / "app", "a/b")
 
 
 @pytest.mark.parametrize("kind", ["directory", "file", "dangling link"])
@@ -101,7 +102,7 @@ def test_nothing_is_overwritten(tmp_path: Path, kind: str) -> None:
     else:
         place.symlink_to("nowhere")
     with pytest.raises(Conflict, match="nothing was written"):
-        new_app("numpy", "app", tmp_path, "me")
+        new_app("numpy", "app", place, "me")
     assert [path.name for path in tmp_path.iterdir()] == ["app"]
 
 
@@ -111,11 +112,11 @@ def test_the_publisher_is_the_person(
 ) -> None:
     """Without another, the publisher is the login name, in a form that is allowed."""
     monkeypatch.setattr("getpass.getuser", lambda: login)
-    assert load_app(new_app("numpy", "app", tmp_path)).publisher == publisher
+    assert load_app(new_app("numpy", "app", tmp_path / "app")).publisher == publisher
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A file where the directory should be is an error of ours, not a traceback."""
     (tmp_path / "file").touch()
     with pytest.raises(UmbelError, match="cannot be written"):
-        new_app("numpy", "app", tmp_path / "file", "me")
+        new_app("numpy", "app", tmp_path / "file" / "app", "me")
