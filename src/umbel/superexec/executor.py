@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
+import sys
+from functools import partial
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
 
@@ -120,7 +123,7 @@ class Executor:
         with lock_scratch(task.run_id) as scratch, self._lock:
             if self._ending.is_set():
                 raise InterruptedError("the SuperExec ends")
-            process = Process(command, environ, f"run {task.run_id}", scratch)
+            process = Process(command, environ, scratch, partial(_pass_on, task.run_id))
             self._processes.add(process)
         log.info("Task %d of run %d runs as process %d.", task.task_id, task.run_id, process.pid)
         return process
@@ -161,3 +164,10 @@ class Executor:
             return True
         except UmbelError:
             return False
+
+
+def _pass_on(run_id: int, line: str) -> None:
+    """Write a line of a run's process to our own stderr."""
+    with contextlib.suppress(OSError):  # nobody reads it any more; the tail is kept all the same
+        sys.stderr.write(f"[run {run_id}] {line}\n")
+        sys.stderr.flush()

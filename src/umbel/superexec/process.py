@@ -6,14 +6,13 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 from threading import Event, Lock, Thread
 from typing import IO, TYPE_CHECKING
 
 from umbel.superexec.plan import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 DRAIN = 2.0  # seconds for the last output of a group that is gone
@@ -24,15 +23,17 @@ class Process:
     """A running process, the leader of its own session and group.
 
     Its stdin is a pipe whose other end only we hold: when it reads EOF, we are gone and it must end. Whatever is left
-    of its group is killed when it ends itself. `name` goes before each line that it writes; it inherits the
-    descriptor `lock`. Raises OSError when it cannot be started.
+    of its group is killed when it ends itself. It inherits the descriptor `lock`; `on_line` gets each line that it
+    writes, from another thread. Raises OSError when it cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], name: str, lock: int) -> None:
+    def __init__(
+        self, command: Sequence[str], environ: Mapping[str, str], lock: int, on_line: Callable[[str], object]
+    ) -> None:
         self.gone = Event()
         self._lock = Lock()  # between signalling the group and reaping its leader
         self._tail = Tail()
-        self._name = name
+        self._on_line = on_line
         self._popen = subprocess.Popen(
             command,
             env=environ,
@@ -43,7 +44,7 @@ class Process:
             pass_fds=(lock,),
         )
         assert self._popen.stdout is not None
-        self._reader = Thread(target=self._read, args=(self._popen.stdout,), name=f"output of {name}", daemon=True)
+        self._reader = Thread(target=self._read, args=(self._popen.stdout,), name=f"output of {self.pid}", daemon=True)
         self._reader.start()
 
     @property
@@ -86,7 +87,4 @@ class Process:
     def _read(self, output: IO[bytes]) -> None:
         with output:
             while line := output.readline(LONGEST_READ):
-                text = self._tail.add(line)
-                with contextlib.suppress(OSError):  # nobody reads our output any more; the tail still counts
-                    sys.stderr.write(f"[{self._name}] {text}\n")
-                    sys.stderr.flush()
+                self._on_line(self._tail.add(line))

@@ -69,7 +69,7 @@ def test_logs_and_metrics_are_read_page_by_page() -> None:
 
 def test_a_stream_goes_on_after_a_cut_without_loss() -> None:
     """A stream that is cut between or within items is taken up again after the last whole item, until the run is over."""
-    streams = {
+    streams: dict[str, Answer] = {
         "": Cut(chunks(b": hello\n\n" + item("1"), item("2")[:9], end=False)),
         "1": Cut(chunks(item("2"), end=False)),
         "2": chunks(item("3"), b": beat\n\n"),
