@@ -14,6 +14,7 @@ from pathlib import Path
 from umbel.bundle.collect import collect
 from umbel.bundle.components import check_files
 from umbel.bundle.config import AppConfig
+from umbel.bundle.flat import unflatten
 from umbel.bundle.load import PYPROJECT, load_app, parse_toml
 from umbel.bundle.manifest import write_manifest
 from umbel.bundle.names import same_on_some_system, unsafe_path
@@ -40,7 +41,7 @@ def build_fab(path: Path) -> BuiltFab:
     Raises AppInvalid if the app's description is not valid and BundleInvalid if its files may not be bundled.
     """
     config = load_app(path)
-    files = {PYPROJECT: _shared_pyproject(path / PYPROJECT)}
+    files = {PYPROJECT: _shared_pyproject(path / PYPROJECT, config)}
     paths = collect(path, config)
     _check_paths(paths)
     for name in paths:
@@ -59,16 +60,19 @@ def fab_filename(config: AppConfig, digest: str) -> str:
     return f"{config.publisher}.{config.name}.{version}.{digest[:8]}.fab"
 
 
-def _shared_pyproject(file: Path) -> bytes:
+def _shared_pyproject(file: Path, config: AppConfig) -> bytes:
     """The app's pyproject.toml without addresses of the author's own federations.
 
-    Its bytes stay as they are where there are none, so that comments reach the people who review the app.
+    Of an old table of federations, only the simulation settings travel. Where there is none, the file's bytes stay as
+    they are, so that comments reach the people who review the app.
     """
     raw = file.read_bytes()
     document = parse_toml(raw, str(file))
     flwr = document.get("tool", {}).get("flwr")
     if not isinstance(flwr, dict) or flwr.pop("federations", None) is None:
         return raw
+    if config.source == "flwr" and config.federation:
+        flwr["app"]["federation"] = unflatten(config.federation)
     import tomli_w
 
     return tomli_w.dumps(document).encode()

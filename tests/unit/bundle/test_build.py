@@ -71,11 +71,18 @@ def test_the_description_keeps_its_bytes(tmp_path: Path) -> None:
 
 
 def test_addresses_of_federations_stay_at_home(tmp_path: Path) -> None:
-    """The old table of federations is not in the bundle; the rest of the description is."""
-    legacy = '[tool.flwr.federations.remote]\naddress = "10.0.0.1:9093"\n'
-    fab = read_fab(build_fab(write_app(tmp_path, PYPROJECT + legacy)).data)
+    """Of the old table of federations the simulation settings are in the bundle, and nothing else."""
+    legacy = """
+[tool.flwr.federations]
+default = "local"
+remote.address = "10.0.0.1:9093"
+local.options.num-supernodes = 40
+"""
+    text = PYPROJECT.replace("tool.umbel", "tool.flwr") + legacy
+    fab = read_fab(build_fab(write_app(tmp_path, text)).data)
     assert b"10.0.0.1" not in fab.files["pyproject.toml"].content
-    assert fab.config.config == {"rounds": 3, "train.lr": 0.1}
+    assert fab.config.federation == {"num-supernodes": 40}
+    assert (fab.config.config, fab.config.warnings) == ({"rounds": 3, "train.lr": 0.1}, [])
 
 
 def test_only_text_that_can_be_reviewed_is_bundled(tmp_path: Path) -> None:
