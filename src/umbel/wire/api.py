@@ -122,7 +122,7 @@ class MetricPoint(Body):
     """One number. `node_id` is None for an aggregate."""
 
     key: str
-    value: float
+    value: float | None  # None: not a finite number (JSON has no NaN)
     round: int
     phase: Phase
     node_id: int | None = None
@@ -186,6 +186,7 @@ class ClaimTask(Body):
 
     executor: str
     kinds: list[str]
+    slots: int = 1  # how many tasks it runs at a time
 
 
 class ClaimedTask(Body):
@@ -236,6 +237,7 @@ class TaskExited(Body):
     """POST /api/runtime/tasks/{id}/exited, by the SuperExec: the process is gone, whatever it said before."""
 
     returncode: int  # negative: the signal that ended it
+    attempt: int = 0  # of the process; 0: the present one
     log_tail: list[str] = []
 
 

@@ -1,0 +1,1 @@
+"""Who may do what: the tokens of people, SuperExecs and tasks."""

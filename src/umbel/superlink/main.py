@@ -1,0 +1,108 @@
+"""The program `umbel-superlink`. What is slow to import comes after the socket is bound: clients wait there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from umbel import __version__
+from umbel.errors import ConfigError, Conflict, UmbelError
+from umbel.superlink import settings as options
+from umbel.superlink.home import Home
+from umbel.superlink.superexec_child import SuperExecChild, command
+
+if TYPE_CHECKING:
+    from umbel.superlink.settings import Settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve until told to end; returns the exit code."""
+    try:
+        return run(options.parse(argv))
+    except UmbelError as error:
+        sys.stderr.write(f"umbel-superlink: {error}\n")
+        return error.exit_code
+
+
+def run(settings: Settings) -> int:
+    """Serve with these settings. Raises Conflict when another SuperLink holds the home and does not answer."""
+    home = Home(settings.home)
+    home.prepare()
+    lock = home.take_lock()
+    if lock is None:
+        return _other(home)
+    with lock, _bind(settings) as listener:
+        return _serve(settings, home, listener)
+
+
+def _serve(settings: Settings, home: Home, listener: socket.socket) -> int:
+    host, port = listener.getsockname()[:2]
+    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    token = os.environ.pop("UMBEL_EXECUTOR_TOKEN", "") or secrets.token_urlsafe(32)
+    if settings.log_file is not None:
+        _log_to(settings.log_file)
+    superexec = SuperExecChild(command(address), token, home.root) if settings.isolation == "subprocess" else None
+    home.write_info({"address": address, "pid": os.getpid(), "version": __version__, "started_at": time.time()})
+    try:
+        from umbel.superlink.serve import serve
+
+        return serve(settings, home, listener, token, superexec)
+    finally:
+        home.info.unlink(missing_ok=True)
+        if superexec is not None:
+            superexec.kill()
+
+
+def _bind(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from error
+    listener.listen(2048)
+    return listener
+
+
+def _log_to(path: Path) -> None:
+    """Send all that this process and its children write to stdout and stderr to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    os.close(descriptor)
+
+
+def _other(home: Home) -> int:
+    """Another process holds the lock: say where it answers."""
+    import http.client
+    from urllib.parse import urlsplit
+
+    info = home.read_info() or {}
+    address = urlsplit(str(info.get("address", "")))
+    connection = http.client.HTTPConnection(address.hostname or "127.0.0.1", address.port, timeout=10)
+    try:
+        connection.request("GET", "/health")
+        healthy = connection.getresponse().status == 200
+    except OSError:
+        healthy = False
+    finally:
+        connection.close()
+    if not healthy:
+        raise Conflict(
+            f"Another SuperLink (pid {info.get('pid', 'unknown')}) holds {home.root} and does not answer.",
+            hint="Wait a moment, or end that process.",
+        )
+    sys.stdout.write(f"A SuperLink already serves {home.root} at {address.geturl()} (pid {info['pid']}).\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

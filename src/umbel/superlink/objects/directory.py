@@ -1,0 +1,133 @@
+"""Objects as files in a directory: `ab/cdef…` for the digest `abcdef…`."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Self
+
+from umbel.errors import NotFound, ObjectInvalid, StorageFull, TooLarge
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+
+
+class ObjectDirectory:
+    """The objects under `root`, none larger than `max_size` bytes. Temporary files of an earlier life are removed."""
+
+    def __init__(self, root: Path, max_size: int) -> None:
+        self.root = root
+        self.max_size = max_size
+        self.incoming = root / "incoming"
+        self.incoming.mkdir(parents=True, exist_ok=True)
+        for left_over in self.incoming.iterdir():
+            left_over.unlink()
+
+    def path(self, digest: str) -> Path:
+        """Where an object is, or would be. Raises ObjectInvalid for what is not a digest."""
+        if not _DIGEST.fullmatch(digest):
+            raise ObjectInvalid(f"{digest[:80]!r} is not a digest: it takes 64 lowercase hexadecimal digits.")
+        return self.root / digest[:2] / digest[2:]
+
+    def size(self, digest: str) -> int:
+        """The object's size in bytes. Raises NotFound."""
+        try:
+            return self.path(digest).stat().st_size
+        except FileNotFoundError:
+            raise NotFound(f"There is no object {digest}.") from None
+
+    def has(self, digest: str) -> bool:
+        """Whether the object is there."""
+        return self.path(digest).is_file()
+
+    def remove(self, digest: str) -> None:
+        """Remove an object, if it is there."""
+        self.path(digest).unlink(missing_ok=True)
+
+    def receive(self, digest: str) -> Incoming:
+        """A new object to be written."""
+        return Incoming(self, digest)
+
+    def older_than(self, seconds: float) -> Iterator[str]:
+        """The digests of the objects that were written longer ago."""
+        limit = time.time() - seconds
+        for path in self.root.glob("[0-9a-f][0-9a-f]/*"):
+            if path.stat().st_mtime < limit:
+                yield path.parent.name + path.name
+
+
+class Incoming:
+    """An object on its way in: bytes are hashed while they go to a temporary file, which then gets its name.
+
+    A context manager: what was not committed leaves nothing behind. Blocks; a full disk raises StorageFull.
+    """
+
+    def __init__(self, directory: ObjectDirectory, digest: str) -> None:
+        self._directory = directory
+        self._digest = digest
+        self._target = directory.path(digest)
+        self._temporary = directory.incoming / f"{digest}.{os.urandom(8).hex()}"
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self._file = self._temporary.open("xb", buffering=0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._temporary.unlink(missing_ok=True)
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Take the next bytes. Raises TooLarge, StorageFull."""
+        self._size += len(data)
+        if self._size > self._directory.max_size:
+            raise TooLarge(f"An object may have {self._directory.max_size} bytes, and this one has more.")
+        self._hash.update(data)
+        assert self._file is not None
+        try:
+            write_all(self._file, data)
+        except OSError as error:
+            raise full(error) or error from error
+
+    def commit(self) -> None:
+        """Make the object durable under its name. Raises ObjectInvalid when the bytes are not the announced ones."""
+        if self._hash.hexdigest() != self._digest:
+            raise ObjectInvalid(f"The {self._size} bytes have the digest {self._hash.hexdigest()}, not {self._digest}.")
+        assert self._file is not None
+        try:
+            os.fsync(self._file.fileno())
+            self._target.parent.mkdir(exist_ok=True)
+            self._temporary.replace(self._target)
+            _fsync_directory(self._target.parent)
+        except OSError as error:
+            raise full(error) or error from error
+
+
+def write_all(file: IO[bytes], data: bytes | bytearray) -> None:
+    """Write all of `data`: an unbuffered file may take less at a time."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) :]
+
+
+def full(error: OSError) -> StorageFull | None:
+    """The typed error, if the disk is full."""
+    if error.errno in _NO_SPACE:
+        return StorageFull(hint="Free some space on the disk of the SuperLink and send the object again.")
+    return None
+
+
+def _fsync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

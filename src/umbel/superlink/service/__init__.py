@@ -1,0 +1,1 @@
+"""What the SuperLink does: the domain's decisions, carried out in transactions of the store."""

@@ -1,0 +1,74 @@
+"""From a task's beginning to its end, as its process and its SuperExec tell it."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import Connection
+
+from umbel.errors import Conflict
+from umbel.superlink.auth.tokens import Principal
+from umbel.superlink.domain.task import Activate, Exit, Finish, Stop
+from umbel.superlink.executors import Executors
+from umbel.superlink.objects.directory import ObjectDirectory
+from umbel.superlink.service import reporting, views
+from umbel.superlink.service.ownership import own_task
+from umbel.superlink.service.transitions import apply
+from umbel.superlink.store import artifacts, runs, tasks
+from umbel.superlink.store.database import Transaction
+from umbel.wire.api import Event, FinishTask, Report, TaskExited, TaskInput
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """A report that was taken in: whose, whether its task goes on, and what is to be shown live."""
+
+    run_id: int
+    alive: bool
+    progress: list[Event]
+
+
+def begin(transaction: Transaction, who: Principal, executors: Executors, now: float) -> TaskInput:
+    """The task's process is there: what it needs to begin, or to go on."""
+    row = own_task(transaction.connection, who, for_update=True)
+    apply(transaction, row, Activate(), now)
+    view = views.get(transaction.connection, row.run_id, executors, now)
+    checkpoint = artifacts.checkpoint(transaction.connection, row.run_id)
+    return TaskInput(run=view, attempt=row.attempt, checkpoint=checkpoint)
+
+
+def report(transaction: Transaction, who: Principal, said: Report, objects: ObjectDirectory, now: float) -> Taken:
+    """Take in a report of the task's process."""
+    row = own_task(transaction.connection, who, for_update=True)
+    live = reporting.take(transaction, row, said, objects, now)
+    return Taken(row.run_id, row.state != "finished", live)
+
+
+def finish(transaction: Transaction, who: Principal, said: FinishTask, now: float) -> None:
+    """The process says how it ended."""
+    row = own_task(transaction.connection, who, for_update=True)
+    apply(transaction, row, Finish(said.outcome, said.cause), now)
+
+
+def exited(transaction: Transaction, task_id: int, said: TaskExited, now: float) -> None:
+    """The process is gone, whatever it said before."""
+    row = tasks.get(transaction.connection, task_id, for_update=True)
+    apply(transaction, row, Exit(said.returncode, tuple(said.log_tail), said.attempt), now)
+
+
+def stop(transaction: Transaction, run_id: int, now: float) -> None:
+    """Finish a run as stopped; one that has finished stays as it is. Raises NotFound."""
+    runs.get(transaction.connection, run_id)
+    apply(transaction, tasks.of_run(transaction.connection, run_id, for_update=True), Stop(), now)
+
+
+def is_over(connection: Connection, who: Principal, task_id: int) -> bool:
+    """Whether the task's process has nothing more to do."""
+    row = own_task(connection, who) if who.role == "task" else tasks.get(connection, task_id)
+    return row.state in ("created", "finished")
+
+
+def hold(transaction: Transaction, who: Principal, digest: str) -> None:
+    """Keep an object that the process puts until it has said what it is. Raises Conflict when the run has finished."""
+    row = own_task(transaction.connection, who)
+    if row.state == "finished":
+        raise Conflict("The run has finished: it takes no more objects.")
+    artifacts.hold(transaction, row.run_id, digest)

@@ -1,0 +1,108 @@
+"""Take in what a task's process reports."""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from sqlalchemy import Row
+
+from umbel.errors import ObjectInvalid, RequestInvalid
+from umbel.superlink.domain.task import Report as Reported
+from umbel.superlink.domain.waiting import AppWait
+from umbel.superlink.objects.directory import ObjectDirectory
+from umbel.superlink.service.transitions import apply
+from umbel.superlink.store import artifacts, items, runs, tasks
+from umbel.superlink.store.database import Transaction
+from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Report
+
+_APP_KINDS = {"round-started", "round-finished", "progress", "reply-dropped", "waiting", "note"}
+_OURS = {"artifact"}  # written here for each artifact
+_TOTALS = ("bytes_sent", "bytes_recv", "clientapp_seconds")
+
+
+def take(transaction: Transaction, row: Row[Any], report: Report, objects: ObjectDirectory, now: float) -> list[Event]:
+    """Store a report of the task in `row`; returns its `progress` events, which are live only.
+
+    A repeated report changes nothing. Of a finished task only the logs are kept.
+    Raises RequestInvalid for an event that an app may not send, ObjectInvalid for an artifact without its object.
+    """
+    _check_kinds(report)
+    if not apply(transaction, row, Reported(report.seq), now).accepted:
+        return []
+    _stamp(report, now)
+    if row.state == "finished":
+        items.append(transaction, row.run_id, report.logs)
+        return []
+    stored = [event for event in report.events if event.kind != "progress" and event.kind not in _OURS]
+    points = items.without_repeats(transaction.connection, row.run_id, report.metrics, row.attempt)
+    for artifact in report.artifacts:
+        _add_artifact(transaction, row.run_id, artifact, objects)
+        stored.append(_artifact_event(artifact))
+    in_order: list[items.Item] = sorted([*stored, *report.logs, *points], key=attrgetter("at"))
+    items.append(transaction, row.run_id, in_order, row.attempt)
+    _update_run(transaction, row, report)
+    return [event for event in report.events if event.kind == "progress"]
+
+
+def _check_kinds(report: Report) -> None:
+    for event in report.events:
+        if event.kind not in _APP_KINDS | _OURS:
+            raise RequestInvalid(f"An app's process does not report events of the kind {event.kind!r}.")
+        if event.kind == "waiting":
+            _check_waiting(event)
+
+
+def _check_waiting(event: Event) -> None:
+    try:
+        msgspec.convert(event.data, AppWait)
+    except msgspec.ValidationError as error:
+        raise RequestInvalid(f"The data of a `waiting` event is not valid: {error}.") from None
+
+
+def _stamp(report: Report, now: float) -> None:
+    stamped: list[Event | LogLine | MetricPoint | Artifact] = []
+    stamped += [*report.events, *report.logs, *report.metrics, *report.artifacts]
+    for item in stamped:
+        item.at = item.at or now
+
+
+def _add_artifact(transaction: Transaction, run_id: int, artifact: Artifact, objects: ObjectDirectory) -> None:
+    if not objects.has(artifact.digest):
+        raise ObjectInvalid(
+            f"The artifact {artifact.name} has no object {artifact.digest}.", hint="Put the object before the report."
+        )
+    artifact.size = objects.size(artifact.digest)
+    artifacts.add(transaction, run_id, artifact)
+
+
+def _artifact_event(artifact: Artifact) -> Event:
+    data: dict[str, object] = {"name": artifact.name, "digest": artifact.digest, "size": artifact.size}
+    return Event(kind="artifact", data=data, at=artifact.at)
+
+
+def _update_run(transaction: Transaction, row: Row[Any], report: Report) -> None:
+    run = runs.get(transaction.connection, row.run_id)
+    values: dict[str, Any] = {}
+    for event in report.events:
+        values |= _from_event(event, run.round)
+    totals = {name: max(getattr(report, name), getattr(row, name)) for name in _TOTALS}
+    grown = {name: total - getattr(row, name) for name, total in totals.items()}
+    values |= {name: getattr(run, name) + growth for name, growth in grown.items() if growth}
+    if values:
+        runs.change(transaction, row.run_id, values)
+    if any(grown.values()):
+        tasks.change(transaction, row.task_id, totals)
+
+
+def _from_event(event: Event, last_round: int) -> dict[str, Any]:
+    """The columns of the run that an event changes."""
+    if event.kind == "waiting":
+        return {"waiting": msgspec.json.encode(event.data).decode() if event.data.get("for") else None}
+    values: dict[str, Any] = {}
+    if isinstance(total := event.data.get("num_rounds"), int):
+        values["num_rounds"] = total
+    if event.kind == "round-finished" and isinstance(number := event.data.get("round"), int):
+        values["round"] = max(number, last_round)
+    return values

@@ -1,0 +1,60 @@
+"""How a SuperLink is to run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from umbel.errors import ConfigError, UsageError
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+_GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of `umbel-superlink`. Times in seconds, sizes in bytes."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: any free one
+    isolation: Literal["subprocess", "process"] = "subprocess"  # process: the SuperExec is started by somebody else
+    idle_exit: float = 0.0  # 0: never
+    log_file: Path | None = None
+    max_object: int = 64 * _GIB
+    lease_seconds: float = 30.0
+
+
+def parse(argv: list[str] | None) -> Settings:
+    """The settings of a command line. Raises ConfigError, UsageError."""
+    parser = _Parser(prog="umbel-superlink", description="The coordinator: keeps runs and hands out their tasks.")
+    parser.add_argument("--home", type=Path, default=default_home(), help="directory of its files (UMBEL_HOME)")
+    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes any free one")
+    parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
+    parser.add_argument("--idle-exit", type=float, default=0.0, metavar="SECONDS", help=_IDLE)
+    parser.add_argument("--log-file", type=Path, help="write the log there instead of to stderr")
+    options = vars(parser.parse_args(argv))
+    if options["host"] not in LOOPBACK:
+        raise ConfigError(
+            f"A SuperLink of this version listens on this machine only, not on {options['host']}.",
+            hint="Leave --host away.",
+        )
+    return Settings(**options)
+
+
+def default_home() -> Path:
+    """UMBEL_HOME, or ~/.umbel."""
+    return Path(os.environ.get("UMBEL_HOME") or Path.home() / ".umbel")
+
+
+_ISOLATION = "subprocess: starts its own SuperExec; process: one is started elsewhere, with UMBEL_EXECUTOR_TOKEN"
+_IDLE = "end when nothing was asked and no run was unfinished for that long; 0: never"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(message, hint="See umbel-superlink --help.")

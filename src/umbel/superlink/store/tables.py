@@ -1,0 +1,141 @@
+"""The tables. Times are seconds since the epoch; JSON is kept as text.
+
+The items of a run (events, logs, metrics) are append-only and numbered by one counter per run: `seq` is the
+order in which they were stored, across all kinds, and the cursor of every reader.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_N_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _run_id(*, primary_key: bool = False) -> Column[int]:
+    return Column("run_id", BigInteger, ForeignKey("run.run_id"), primary_key=primary_key, nullable=False)
+
+
+def _seq() -> Column[int]:
+    return Column("seq", BigInteger, primary_key=True, autoincrement=False)
+
+
+run = Table(
+    "run",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("request_id", String(200), unique=True),
+    Column("fab_id", String(200), nullable=False),
+    Column("fab_version", String(100), nullable=False),
+    Column("fab_hash", String(64), nullable=False),
+    Column("fab_size", BigInteger, nullable=False),
+    Column("federation", String(200), nullable=False),
+    Column("run_config", Text, nullable=False),
+    Column("federation_config", Text, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("status", String(20), nullable=False),
+    Column("sub_status", String(20)),
+    Column("cause", Text),
+    Column("waiting", Text),  # the app's last `waiting` event
+    Column("round", BigInteger, nullable=False, default=0),
+    Column("num_rounds", BigInteger, nullable=False, default=0),
+    Column("pending_at", Float, nullable=False),
+    Column("starting_at", Float),
+    Column("running_at", Float),
+    Column("finished_at", Float),
+    Column("bytes_sent", BigInteger, nullable=False, default=0),
+    Column("bytes_recv", BigInteger, nullable=False, default=0),
+    Column("serverapp_seconds", Float, nullable=False, default=0.0),
+    Column("clientapp_seconds", Float, nullable=False, default=0.0),
+    Column("last_seq", BigInteger, nullable=False, default=0),  # of the run's items
+    Index(None, "pending_at"),
+    Index(None, "fab_hash"),
+    Index(None, "status"),
+)
+
+task = Table(
+    "task",
+    metadata,
+    Column("task_id", BigInteger, primary_key=True, autoincrement=False),
+    _run_id(),
+    Column("kind", String(50), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("losses", Integer, nullable=False, default=0),
+    Column("outcome", String(20)),
+    Column("executor", String(200)),
+    Column("token_hash", String(64)),
+    Column("last_seq", BigInteger, nullable=False, default=0),  # of the attempt's reports
+    Column("created_at", Float, nullable=False),
+    Column("active_at", Float),  # of this attempt
+    Column("bytes_sent", BigInteger, nullable=False, default=0),  # totals of this attempt
+    Column("bytes_recv", BigInteger, nullable=False, default=0),
+    Column("clientapp_seconds", Float, nullable=False, default=0.0),
+    Index(None, "run_id"),
+    Index(None, "state", "created_at"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _run_id(primary_key=True),
+    _seq(),
+    Column("kind", String(50), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+log = Table(
+    "log",
+    metadata,
+    _run_id(primary_key=True),
+    _seq(),
+    Column("text", Text, nullable=False),
+    Column("level", String(20), nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("node_id", BigInteger),
+    Column("round", BigInteger),
+    Column("at", Float, nullable=False),
+)
+
+metric = Table(
+    "metric",
+    metadata,
+    _run_id(primary_key=True),
+    _seq(),
+    Column("key", Text, nullable=False),
+    Column("value", Float),  # NULL: not a finite number
+    Column("round", BigInteger, nullable=False),
+    Column("phase", String(20), nullable=False),
+    Column("node_id", BigInteger),
+    Column("at", Float, nullable=False),
+    Column("attempt", Integer, nullable=False),
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    _run_id(primary_key=True),
+    _seq(),
+    Column("name", String(500), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("media_type", String(200), nullable=False),
+    Column("round", BigInteger),
+    Column("at", Float, nullable=False),
+    Index(None, "digest"),
+)
+
+# A run that put an object holds it until it has said what the object is, or has ended.
+hold = Table(
+    "hold",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    _run_id(primary_key=True),
+)

@@ -1,0 +1,87 @@
+"""The SuperExec that belongs to a local SuperLink: a child process, started again when it dies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import asyncio
+
+_HEALTHY = 10.0  # seconds of life; an earlier death is likely to come again, and waits longer each time
+_MIN_DELAY, _MAX_DELAY = 0.5, 30.0
+_GRACE = 10.0  # seconds to end by itself
+
+
+def command(address: str) -> list[str]:
+    """How the SuperExec of the SuperLink at `address` is started."""
+    return [sys.executable, "-m", "umbel.superexec.main", "--superlink", address]
+
+
+class SuperExecChild:
+    """The process, started at once. It ends itself and its children when its stdin, a pipe held here, is closed."""
+
+    def __init__(self, argv: list[str], token: str, home: Path) -> None:
+        self._argv = argv
+        self._environment = {**os.environ, "UMBEL_EXECUTOR_TOKEN": token, "UMBEL_HOME": str(home)}
+        self._ending: asyncio.Event | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.process = self._spawn()
+
+    def watch(self) -> None:
+        """Keep it alive from now on. To be called in the event loop."""
+        import asyncio
+
+        self._ending = asyncio.Event()
+        self._watch = asyncio.create_task(self._keep(self._ending))
+
+    async def end(self) -> None:
+        """End it: asked first, killed if it does not comply."""
+        import asyncio
+
+        if self._ending is not None:
+            self._ending.set()
+        self._close_pipe()
+        self.process.terminate()
+        try:
+            await asyncio.to_thread(self.process.wait, _GRACE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        if self._watch is not None:
+            await self._watch
+
+    def kill(self) -> None:
+        """End it at once, if it still lives."""
+        self._close_pipe()
+        self.process.kill()
+        self.process.wait()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        # A session of its own: Ctrl-C in the terminal is for the SuperLink, which ends the SuperExec in good order.
+        return subprocess.Popen(self._argv, env=self._environment, stdin=subprocess.PIPE, start_new_session=True)
+
+    async def _keep(self, ending: asyncio.Event) -> None:
+        import asyncio
+        import logging
+
+        loop, delay = asyncio.get_running_loop(), 0.0
+        while not ending.is_set():
+            born = loop.time()
+            code = await asyncio.to_thread(self.process.wait)
+            if ending.is_set():
+                return
+            delay = 0.0 if loop.time() - born > _HEALTHY else min(max(_MIN_DELAY, 2 * delay), _MAX_DELAY)
+            logging.getLogger(__name__).warning("The SuperExec ended (%s); again in %.1f s.", code, delay)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ending.wait(), delay)
+                return
+            self._close_pipe()
+            self.process = self._spawn()
+
+    def _close_pipe(self) -> None:
+        if self.process.stdin is not None:
+            self.process.stdin.close()

@@ -1,0 +1,56 @@
+"""Who waits for what: the asyncio events behind every long-poll, set by the writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+TASKS = "tasks"  # a task can be claimed
+
+
+def run_topic(run_id: int) -> str:
+    """Something was stored about a run."""
+    return f"run:{run_id}"
+
+
+def task_topic(task_id: int) -> str:
+    """A task changed its state."""
+    return f"task:{task_id}"
+
+
+class Wakeups:
+    """Events by topic. To be used in the event loop; `wake_from_thread` from anywhere."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._bells: dict[str, set[asyncio.Event]] = {}
+        self.closing = False
+
+    @contextmanager
+    def listen(self, topic: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever `topic` is woken; clear it before looking at the state."""
+        bell = asyncio.Event()
+        bells = self._bells.setdefault(topic, set())
+        bells.add(bell)
+        try:
+            yield bell
+        finally:
+            bells.discard(bell)
+            if not bells and self._bells.get(topic) is bells:
+                del self._bells[topic]
+
+    def wake(self, topics: Iterable[str]) -> None:
+        """Set the events of some topics."""
+        for topic in topics:
+            for bell in self._bells.get(topic, ()):
+                bell.set()
+
+    def wake_from_thread(self, topics: Iterable[str]) -> None:
+        """`wake`, from another thread."""
+        self._loop.call_soon_threadsafe(self.wake, list(topics))
+
+    def close(self) -> None:
+        """Let every wait end at once: the SuperLink shuts down."""
+        self.closing = True
+        self.wake(list(self._bells))
