@@ -52,4 +52,5 @@ def load_test() -> tuple[Floats, Ints]:
 
 def _flat(images: NDArray[Any]) -> Floats:
     """Pixels in [0, 1] of shape [n, 784]."""
-    return np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
+    pixels: Floats = np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
+    return pixels

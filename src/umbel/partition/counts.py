@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from umbel.partition.partitions import Indices
+from umbel.partition.partitions import Indices
 
 
 def split(total: int, shares: NDArray[np.float64]) -> Indices:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from umbel.errors import PartitionInvalid
 from umbel.partition.checks import check_alpha, check_fits, classes_of
 from umbel.partition.counts import raise_to, split
 from umbel.partition.partitions import Indices, Partitions
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
 
 
 def dirichlet(labels: ArrayLike, num_partitions: int, alpha: float, *, seed: int, min_size: int = 1) -> Partitions:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import ArrayLike
 
 from umbel.partition.checks import vector
 from umbel.partition.partitions import Partitions
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
 
 
 def by_id(ids: ArrayLike) -> Partitions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,9 +10,6 @@ from umbel.errors import PartitionInvalid
 from umbel.partition.checks import check_alpha, check_fits
 from umbel.partition.counts import raise_to, split
 from umbel.partition.partitions import Indices, Partitions
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def iid(num_samples: int, num_partitions: int, *, seed: int) -> Partitions:
