@@ -39,8 +39,8 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether the command line asks for JSON, known even when it is not valid."""
-    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
-    return any(f"{first}={second}" == "--format=json" or first == "--format=json" for first, second in pairs)
+    words = " ".join(arguments).lower().replace("--format=", "--format ")
+    return "--format json" in words
 
 
 def _invoke(arguments: list[str]) -> int:
@@ -51,6 +51,8 @@ def _invoke(arguments: list[str]) -> int:
     try:
         result = build_app()(args=arguments, prog_name="umbel", standalone_mode=False)
     except typer.TyperException as error:
+        if not error.format_message():
+            return 0  # a group without a command: it has shown its help
         raise UsageError(error.format_message(), hint=_usage_hint(error)) from error
     except typer.Abort:
         return 1

@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 600, 340  # pixels of one chart
 TOP = 50  # pixels above the first row, for the title
 LEFT, RIGHT, ABOVE, BELOW = 80, 20, 50, 45  # pixels around the axes of a chart
 MOST = 12  # charts drawn; the files with the numbers have them all
+HUGE = 1e300  # larger values are drawn at this one
 INK, GREY, GRID = (34, 34, 34), (110, 110, 110), (226, 226, 226)
 
 
@@ -92,10 +93,11 @@ def _curve(raster: Raster, line: Series, x_axis: Axis, y_axis: Axis, colour: Col
 
 
 def _axis(values: list[float] | list[int], begin: float, end: float, *, whole: bool = False) -> Axis:
-    finite = [float(value) for value in values if math.isfinite(value)] or [0.0]
+    finite = [max(-HUGE, min(HUGE, float(value))) for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
-    if low == high:
-        margin = abs(low) / 10 or 0.5
+    size = max(abs(low), abs(high))
+    if high - low <= max(size * 1e-9, 1 / HUGE):  # all the same, as far as labels can tell
+        margin = max(size / 10, 1 / HUGE) if size > 1 / HUGE else 0.5
         low, high = low - margin, high + margin
     elif not whole:
         low, high = low - (high - low) / 20, high + (high - low) / 20
@@ -103,14 +105,14 @@ def _axis(values: list[float] | list[int], begin: float, end: float, *, whole: b
 
 
 def ticks(low: float, high: float, *, most: int = 6, whole: bool = False) -> list[float]:
-    """At most `most` round values (1, 2 or 5 times a power of ten apart) within [low, high]; whole numbers if asked."""
+    """At most `most` + 1 round values (1, 2 or 5 times a power of ten apart) within [low, high]; whole ones if asked."""
     power = 10 ** math.floor(math.log10((high - low) / most))
     steps = [factor * power for factor in (1, 2, 5, 10)]
     step = next(step for step in steps if (high - low) / step <= most)
     if whole:
         step = max(1.0, step)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{number * step:.12g}") for number in range(first, last + 1)]
+    return [float(f"{number * step:.15g}") for number in range(first, last + 1)]
 
 
 def _rgb(colour: str) -> Colour:

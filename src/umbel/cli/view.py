@@ -41,7 +41,7 @@ def duration(seconds: float) -> str:
     """A short duration: `0.8 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
     if seconds < 10:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if round(seconds) < 60:
         return f"{seconds:.0f} s"
     minutes, second = divmod(round(seconds), 60)
     if minutes < 60:
@@ -59,6 +59,8 @@ def timestamp(at: float | None) -> str | None:
 
 def number(value: object) -> str:
     """A metric's value in four significant digits."""
+    if value is None:
+        return "nan"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     return str(value) if isinstance(value, int) else f"{value:.4g}"

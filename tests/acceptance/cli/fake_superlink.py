@@ -110,6 +110,9 @@ class FakeServer(ThreadingHTTPServer):
         self.fake = fake
         super().__init__(("127.0.0.1", 0), Handler)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A program that was told to leave cuts its connection: no reason to print a traceback."""
+
 
 class Handler(BaseHTTPRequestHandler):
     """The routes that the command line uses."""
