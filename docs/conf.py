@@ -35,6 +35,6 @@ def setup(app: Any) -> None:
 
 
 def keep_colons(_app: Any, what: str, _name: str, _thing: Any, _options: Any, lines: list[str]) -> None:
-    """Begin the docstring of an attribute with an empty line, lest napoleon takes what stands before a colon for its type."""
+    """Begin the docstring of an attribute with an empty comment, lest napoleon takes what stands before a colon for its type."""
     if what in {"attribute", "data", "property"}:
-        lines.insert(0, "")
+        lines[:0] = ["..", ""]
