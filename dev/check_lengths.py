@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FILE_LINES = {"src": 400, "tests": 500, "dev": 400, "benchmarks": 400, "examples": 400}
 FUNCTION_LINES = 60
+FREE = "migrations/versions"  # a migration lists tables
 
 
 def main() -> int:
@@ -21,7 +22,7 @@ def main() -> int:
 
 def too_long(folder: Path, limit: int) -> Iterator[str]:
     """A line for each Python file of `folder`, and each function in it, over its limit."""
-    for path in sorted(folder.rglob("*.py")):
+    for path in sorted(path for path in folder.rglob("*.py") if FREE not in str(path)):
         text = path.read_text(encoding="utf-8")
         lines = text.count("\n")
         if lines > limit:
