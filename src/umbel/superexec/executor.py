@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from umbel.wire.runtime import RuntimeClient
 
 KINDS = ("simulation",)
+LEAVE = 10.0  # seconds in which a process that has said how it ended must be gone
 WAIT = 30.0  # seconds that a long-poll may take
 CANNOT_START = 127  # the return code of a process that never was, as in a shell
 REFUSED = (Unauthenticated, PermissionRefused)
@@ -86,7 +87,7 @@ class Executor:
         backoff = Backoff(FOREVER)
         while not self._ending.is_set():
             try:
-                task = self._client.claim(self._name, KINDS, WAIT)
+                task = self._client.claim(self._name, KINDS, WAIT, len(self._slots))
             except REFUSED:
                 raise
             except UmbelError as failure:
@@ -109,13 +110,15 @@ class Executor:
             process = self._launch(task)
         except OSError as failure:
             log.warning("Task %d of run %d cannot be started: %s", task.task_id, task.run_id, failure)
-            return TaskExited(returncode=CANNOT_START, log_tail=[f"The process cannot be started: {failure}"])
+            return TaskExited(
+                returncode=CANNOT_START, attempt=task.attempt, log_tail=[f"The process cannot be started: {failure}"]
+            )
         Thread(target=self._watch, args=(task.task_id, process), name=f"watch {task.task_id}", daemon=True).start()
         returncode = process.wait()
         with self._lock:
             self._processes.discard(process)
         log.info("Task %d of run %d ended with code %d.", task.task_id, task.run_id, returncode)
-        return TaskExited(returncode=returncode, log_tail=process.tail())
+        return TaskExited(returncode=returncode, attempt=task.attempt, log_tail=process.tail())
 
     def _launch(self, task: ClaimedTask) -> Process:
         command = plan.command(self._program, self._client.address, task.task_id)
@@ -129,11 +132,12 @@ class Executor:
         return process
 
     def _watch(self, task_id: int, process: Process) -> None:
-        """Stop the process when the SuperLink wants it, or when its task is no longer ours."""
+        """Stop the process when the SuperLink wants it, when its task is no longer ours, or when it does not end by itself."""
         backoff = Backoff(FOREVER)
         while not process.gone.is_set() and not self._ending.is_set():
             try:
-                if self._client.directive(task_id, WAIT).stop:
+                wanted = self._client.directive(task_id, WAIT)
+                if wanted.stop or (wanted.over and not process.gone.wait(LEAVE)):
                     return process.stop()
                 backoff.reset()
             except OVER:
@@ -159,7 +163,7 @@ class Executor:
     def _is_over(self, task_id: int) -> bool:
         """Whether a task whose process is gone will not be handed out again."""
         try:
-            return self._client.directive(task_id, 0).stop
+            return self._client.directive(task_id, 0).over
         except OVER:
             return True
         except UmbelError:

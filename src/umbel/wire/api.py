@@ -210,7 +210,8 @@ class TaskInput(Body):
 class Directive(Body):
     """GET /api/runtime/tasks/{id}/directive?wait=30, a long-poll that is also the heartbeat."""
 
-    stop: bool = False
+    stop: bool = False  # the process has to end
+    over: bool = False  # the task has finished and will not be handed out again
 
 
 class Report(Body):

@@ -35,9 +35,9 @@ class RuntimeClient:
         """Where the SuperLink answers."""
         return self.http.address
 
-    def claim(self, executor: str, kinds: Sequence[str], wait: float = 30) -> ClaimedTask | None:
-        """The next task for this executor; None when none came within `wait` seconds."""
-        body = ClaimTask(executor=executor, kinds=list(kinds))
+    def claim(self, executor: str, kinds: Sequence[str], wait: float = 30, slots: int = 1) -> ClaimedTask | None:
+        """The next task for this executor, which runs `slots` at a time; None when none came within `wait` seconds."""
+        body = ClaimTask(executor=executor, kinds=list(kinds), slots=slots)
         answer: type[ClaimedTask | None] = ClaimedTask | None  # type: ignore[assignment]
         return self.http.call("POST", f"/api/runtime/tasks/claim?wait={wait:g}", answer, body, wait)
 

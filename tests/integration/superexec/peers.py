@@ -65,7 +65,7 @@ class FakeSuperLink:
             self.exits.put((int(task), said["returncode"], said.get("log_tail", [])))
             return NOTHING
         over = int(task) in self._exited and self.over
-        return json_answer({"stop": self.stopped.wait(0 if over else wait) or over})
+        return json_answer({"stop": self.stopped.wait(0 if over else wait), "over": over})
 
     def _claim(self, wait: float) -> Answer:
         try:

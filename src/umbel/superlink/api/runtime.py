@@ -68,8 +68,9 @@ async def directive(request: Request) -> Response:
         async with watched(request) as gone:
             while True:
                 bell.clear()
-                if await link.db.aread(lambda connection: progress.is_over(connection, who, task_id)):
-                    return answer(Directive(stop=True))
+                wanted = await link.db.aread(lambda connection: progress.directive(connection, who, task_id))
+                if wanted.stop or wanted.over:
+                    return answer(wanted)
                 link.beat(task_id)
                 if link.wakeups.closing or not await _rings_parked(link, task_id, bell, gone, deadline):
                     return answer(Directive())

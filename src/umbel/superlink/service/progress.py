@@ -15,7 +15,7 @@ from umbel.superlink.service.ownership import own_task
 from umbel.superlink.service.transitions import apply
 from umbel.superlink.store import artifacts, runs, tasks
 from umbel.superlink.store.database import Transaction
-from umbel.wire.api import Event, FinishTask, Report, TaskExited, TaskInput
+from umbel.wire.api import Directive, Event, FinishTask, Report, TaskExited, TaskInput
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -60,10 +60,11 @@ def stop(transaction: Transaction, run_id: int, now: float) -> None:
     apply(transaction, tasks.of_run(transaction.connection, run_id, for_update=True), Stop(), now)
 
 
-def is_over(connection: Connection, who: Principal, task_id: int) -> bool:
-    """Whether the task's process has nothing more to do."""
+def directive(connection: Connection, who: Principal, task_id: int) -> Directive:
+    """What the task's process has to do; one that said itself how it ended is left to end by itself."""
     row = own_task(connection, who) if who.role == "task" else tasks.get(connection, task_id)
-    return row.state in ("created", "finished")
+    over = row.state == "finished"
+    return Directive(stop=row.state == "created" or (over and row.outcome == "stopped"), over=over)
 
 
 def hold(transaction: Transaction, who: Principal, digest: str) -> None:
