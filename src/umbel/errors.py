@@ -134,6 +134,11 @@ class AppLoadError(AppError):
 
     code, exit_code, http_status = "app-load-failed", 23, 422
 
+    def __init__(self, message: str | None = None, *, hint: str | None = None, traceback: str = "") -> None:
+        """`traceback` is the app's own, where its import failed."""
+        super().__init__(message, hint=hint)
+        self.traceback = traceback
+
 
 class InconsistentReplies(AppError):
     """The clients' replies do not fit together."""

@@ -69,9 +69,11 @@ ToWorker = Setup | Content | Forget | Unit
 
 
 class Ready(Frame):
-    """The app is loaded, or it is not and `error` says why (a traceback)."""
+    """The app is loaded, or it is not and `error` says why."""
 
     error: str | None = None
+    hint: str | None = None
+    traceback: str = ""
 
 
 class PlainReply(Frame):

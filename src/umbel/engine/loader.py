@@ -21,8 +21,9 @@ def load_component(app_dir: Path | str, reference: str) -> Any:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         raise AppLoadError(
-            f"The module {module_name!r} could not be imported: {type(error).__name__}: {error}\n{app_traceback(error)}",
+            f"The module {module_name!r} could not be imported: {type(error).__name__}: {error}.",
             hint="Mend the import, or install what it needs beside Umbel.",
+            traceback=app_traceback(error),
         ) from error
     try:
         return getattr(module, attribute)
@@ -37,6 +38,6 @@ def app_traceback(error: BaseException) -> str:
     """The traceback of `error` as text, from the app's first line on: what Umbel and the import system did before is left out."""
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(__file__).parent.parent)
-    first = next((i for i, frame in enumerate(frames) if not frame.filename.startswith((own, "<frozen"))), 0)
-    lines = traceback.format_list(frames[first:]) + traceback.format_exception_only(error)
+    importing = (own, "<frozen", importlib.__file__)
+    lines = traceback.format_list([frame for frame in frames if not frame.filename.startswith(importing)]) + traceback.format_exception_only(error)
     return "".join(["Traceback (most recent call last):\n", *lines]).rstrip()

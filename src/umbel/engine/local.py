@@ -186,8 +186,8 @@ class LocalEngine:
                 self._on_log(frame.text, frame.level, frame.node_id)
             case frames.Ready(error=None):
                 worker.is_ready = True
-            case frames.Ready(error=error):
-                self._fail(AppLoadError(error))
+            case frames.Ready():
+                self._fail(AppLoadError(frame.error, hint=frame.hint, traceback=frame.traceback))
 
     def _served(self, worker: WorkerHandle, served: frames.Served, fds: list[int]) -> None:
         assignment = worker.units.pop(served.unit_id)

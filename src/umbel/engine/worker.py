@@ -78,7 +78,7 @@ class Worker:
         try:
             app: Callable[[Message, Context], Message] = load_component(setup.app_dir, setup.clientapp)
         except AppLoadError as error:
-            self._send(frames.Ready(error=str(error)))
+            self._send(frames.Ready(error.message, error.hint, error.traceback))
             return
         population = Population(setup.run_id, setup.seed, setup.run_config, setup.first_node_id, setup.num_partitions)
         self._server = ClientServer(app, population, StateStore(setup.state_dir))

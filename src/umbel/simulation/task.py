@@ -7,12 +7,11 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from umbel.app.metadata import SUPERLINK_NODE_ID
 from umbel.bundle import install_fab, load_app
 from umbel.engine.capture import LineCapture
 from umbel.engine.exchange import Exchange
 from umbel.engine.loader import app_traceback, load_component
-from umbel.errors import AppError, UmbelError
+from umbel.errors import AppError, AppLoadError, UmbelError
 from umbel.home import apps_dir, runs_dir
 from umbel.serverapp.grid import Run
 from umbel.simulation.checkpoints import Checkpoints
@@ -81,14 +80,14 @@ class Task:
 
     def _cause(self, error: BaseException) -> Cause:
         known = error if isinstance(error, UmbelError) else None
+        loading = error.traceback if isinstance(error, AppLoadError) else ""
         return Cause(
             code=known.code if known else AppError.code,
             message=known.message if known else f"{type(error).__name__}: {error}",
             hint=known.hint if known else "Look at the traceback: the ServerApp raised this.",
             component="serverapp",
             exception=type(error).__name__,
-            traceback=app_traceback(error),
-            node_id=SUPERLINK_NODE_ID,
+            traceback=loading or app_traceback(error),
             round=self._reporter.server_round,
         )
 
@@ -98,6 +97,7 @@ class _LogHandler(logging.Handler):
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__()
+        self.setFormatter(logging.Formatter("%(message)s"))
         self._reporter = reporter
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -13,10 +14,14 @@ from typing import TYPE_CHECKING
 from umbel import __version__
 from umbel.errors import ConfigError, Conflict, UmbelError
 from umbel.superlink import settings as options
+from umbel.superlink.auth.tokens import local_token
+from umbel.superlink.auth.tokens import local_token
 from umbel.superlink.home import Home
 from umbel.superlink.superexec_child import SuperExecChild, command
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from umbel.superlink.settings import Settings
 
 
@@ -35,7 +40,7 @@ def run(settings: Settings) -> int:
     home.prepare()
     lock = home.take_lock()
     if lock is None:
-        return _other(home)
+        return _other(settings, home)
     with lock, _bind(settings) as listener:
         return _serve(settings, home, listener)
 
@@ -47,7 +52,11 @@ def _serve(settings: Settings, home: Home, listener: socket.socket) -> int:
     if settings.log_file is not None:
         _log_to(settings.log_file)
     superexec = SuperExecChild(command(address), token, home.root) if settings.isolation == "subprocess" else None
-    home.write_info({"address": address, "pid": os.getpid(), "version": __version__, "started_at": time.time()})
+    local_token(home.token)  # clients read it as soon as they know the address
+    info = {"address": address, "pid": os.getpid(), "version": __version__, "started_at": time.time()}
+    local_token(home.token)  # whoever reads the info reads the token next
+    home.write_info(info)
+    _tell(settings, info)
     try:
         from umbel.superlink.serve import serve
 
@@ -80,7 +89,14 @@ def _log_to(path: Path) -> None:
     os.close(descriptor)
 
 
-def _other(home: Home) -> int:
+def _tell(settings: Settings, info: Mapping[str, object]) -> None:
+    """Tell whoever started this process where the SuperLink answers."""
+    if settings.ready_fd is not None:
+        with os.fdopen(settings.ready_fd, "w") as ready:
+            ready.write(json.dumps(info) + "\n")
+
+
+def _other(settings: Settings, home: Home) -> int:
     """Another process holds the lock: say where it answers."""
     import http.client
     from urllib.parse import urlsplit
@@ -100,6 +116,7 @@ def _other(home: Home) -> int:
             f"Another SuperLink (pid {info.get('pid', 'unknown')}) holds {home.root} and does not answer.",
             hint="Wait a moment, or end that process.",
         )
+    _tell(settings, info)
     sys.stdout.write(f"A SuperLink already serves {home.root} at {address.geturl()} (pid {info['pid']}).\n")
     return 0
 

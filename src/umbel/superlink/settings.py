@@ -24,6 +24,7 @@ class Settings:
     isolation: Literal["subprocess", "process"] = "subprocess"  # process: the SuperExec is started by somebody else
     idle_exit: float = 0.0  # 0: never
     log_file: Path | None = None
+    ready_fd: int | None = None  # descriptor that gets one line of JSON, the address and more, once the port is bound
     max_object: int = 64 * _GIB
     lease_seconds: float = 30.0
 
@@ -37,6 +38,7 @@ def parse(argv: list[str] | None) -> Settings:
     parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
     parser.add_argument("--idle-exit", type=float, default=0.0, metavar="SECONDS", help=_IDLE)
     parser.add_argument("--log-file", type=Path, help="write the log there instead of to stderr")
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     options = vars(parser.parse_args(argv))
     if options["host"] not in LOOPBACK:
         raise ConfigError(
