@@ -109,6 +109,22 @@ def understated() -> bytes:
     return data.replace(struct.pack("<I", zlib.crc32(content)), struct.pack("<I", checksum))
 
 
+def declared(content: bytes, method: int, checksum: int, size: int) -> bytes:
+    """A bundle whose last file holds this content and is declared, in header and directory alike, as something else."""
+    files = fab_files({"x.py": b"y"})
+    data = bytearray(make_zip({**files, "x.py": content}, write_manifest(files), zipfile.ZIP_STORED))
+    for header, offset in ((data.index(b"x.py") - 30, 8), (data.rindex(b"x.py") - 46, 10)):
+        struct.pack_into("<H", data, header + offset, method)
+        struct.pack_into("<III", data, header + offset + 6, checksum, len(content), size)
+    return bytes(data)
+
+
+def followed() -> bytes:
+    """A bundle in which bytes follow the end of a deflated stream, within the size it declares as packed."""
+    packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return declared(packer.compress(b"y") + packer.flush() + b"more", zipfile.ZIP_DEFLATED, zlib.crc32(b"y"), 1)
+
+
 def commented() -> bytes:
     """A bundle with a comment at its end."""
     buffer = io.BytesIO(VALID)
@@ -165,6 +181,8 @@ MALICIOUS: dict[str, tuple[Callable[[], bytes], str]] = {
     "bytes before the directory": (before_directory, "belong to none"),
     "two entries of one content": (overlap, "not next to"),
     "another name in the header": (lambda: VALID.replace(b"pyproject.toml", b"pyproject.tomL", 1), "differ"),
+    "bytes after the end of a stream": (followed, "`x.py` does not have the size"),
+    "wrong checksum": (lambda: declared(b"y", zipfile.ZIP_STORED, 7, 1), "`x.py` does not have its checksum"),
     "another checksum": (lambda: patched(16, "<I", 7), "differ"),
     "cut short": (lambda: VALID[:-30], "damaged"),
     "too large": (lambda: VALID + b"\0" * (32 << 20), "larger than 32 MiB"),
@@ -253,6 +271,11 @@ def test_a_bad_bundle_is_refused(case: str) -> None:
     make, said = MALICIOUS[case]
     with pytest.raises(BundleInvalid, match=said):
         read_fab(make())
+
+
+def test_what_is_declared_alike_is_read() -> None:
+    """The hand-made bundle of the cases above is valid when it declares what it holds."""
+    assert read_fab(declared(b"y", zipfile.ZIP_STORED, zlib.crc32(b"y"), 1)).files["x.py"].content == b"y"
 
 
 def test_too_many_files_are_refused() -> None:
