@@ -13,7 +13,7 @@ from umbel.cli.output import print_error, print_json_error
 from umbel.errors import UmbelError, UsageError
 
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
-READER_GONE = 141  # what a shell shows for a process that SIGPIPE ended
+READER_GONE = 1  # as typer ends when it meets a closed pipe first
 
 
 class Unexpected(UmbelError):

@@ -19,18 +19,16 @@ def header(run: RunView) -> str:
 
 
 def event_line(event: Event, progress: RunProgress) -> str | None:
-    """The line that stays on the screen for an event already folded into `progress`; None for most kinds."""
+    """The line that stays on the screen for an event already folded into `progress`; None for most kinds.
+
+    Notes and replies left out are in the log as well, which is on the same screen.
+    """
     data = event.data
     match event.kind:
         case "round-finished":
             return round_line(progress.results[-1])
-        case "reply-dropped":
-            where = f"round {data.get('round')}, {data.get('phase')}"
-            return clean(f"{where}: the reply of node {data.get('node_id')} is left out: {data.get('reason')}")
         case "task" if isinstance(data.get("attempt"), int) and data.get("state") == "created" and data["attempt"] != 1:
             return clean(f"the app process is started again (attempt {data['attempt']}): {data.get('reason')}")
-        case "note":
-            return clean(str(data.get("text", "")))
     return None
 
 

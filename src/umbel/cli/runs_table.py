@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from umbel.cli.output import clean
 from umbel.cli.report import cause_place
-from umbel.cli.view import app_text, clock, elapsed, status_text, timestamp
+from umbel.cli.view import ago, app_text, clock, elapsed, status_text, timestamp
 
 if TYPE_CHECKING:
     from umbel.wire.api import RunView
 
+LOCAL_FEDERATION = "@local/default"
+UNLIMITED = 1000  # characters of a line that no terminal wraps
 STATUS_STYLES = {
     "pending": "yellow",
     "starting": "yellow",
@@ -74,17 +76,21 @@ def print_table(runs: list[RunView]) -> None:
     if not runs:
         print("There are no runs yet. Start one with 'umbel run'.")
         return
+    federated = any(run.federation != LOCAL_FEDERATION for run in runs)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("Run", "Federation", "App", "Status", "Round", "Elapsed", "Changed"):
-        table.add_column(name, justify="right" if name == "Elapsed" else "left", overflow="fold")
+    for name in ("Run", *(["Federation"] if federated else []), "App", "Status", "Round", "Elapsed", "Changed"):
+        table.add_column(name, no_wrap=name not in ("App", "Status"), overflow="fold")
     for run in runs:
         status = Text(status_text(run), style=STATUS_STYLES.get(status_text(run), ""))
         if run.waiting_for:
             status.append(f"\n{clean(run.waiting_for)}", style="yellow")
-        changed = timestamp(changed_at(run)) or ""
-        cells = str(run.run_id), run.federation, app_text(run), status, round_text(run), clock(elapsed(run)), changed
-        table.add_row(*(Text(clean(cell)) if isinstance(cell, str) else cell for cell in cells))
-    Console(highlight=False).print(table)
+        places = [run.federation] if federated else []
+        facts = [round_text(run), clock(elapsed(run)), ago(changed_at(run))]
+        table.add_row(*map(clean, [str(run.run_id), *places, app_text(run)]), status, *facts)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = UNLIMITED
+    console.print(table)
 
 
 def print_detail(run: RunView) -> None:

@@ -38,7 +38,9 @@ def clock(seconds: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A short duration: `0.8 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    """A short duration: `35 ms`, `0.8 s`, `42 s`, `3 min 05 s`, `2 h 10 min`."""
+    if seconds < 0.1:
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if round(seconds) < 60:
@@ -48,6 +50,15 @@ def duration(seconds: float) -> str:
         return f"{minutes} min {second:02} s"
     hours, minute = divmod(minutes, 60)
     return f"{hours} h {minute:02} min"
+
+
+def ago(at: float, now: float | None = None) -> str:
+    """How long ago something was, in one unit: `now`, `5 s ago`, `3 min ago`, `2 h ago`, `4 d ago`."""
+    seconds = (time.time() if now is None else now) - at
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        if seconds >= length:
+            return f"{int(seconds // length)} {unit} ago"
+    return "now"
 
 
 def timestamp(at: float | None) -> str | None:

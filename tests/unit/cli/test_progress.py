@@ -117,12 +117,6 @@ def test_a_finished_round_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("kind", "data", "line"),
     [
-        ("note", {"text": "resumed"}, "resumed"),
-        (
-            "reply-dropped",
-            {"round": 2, "phase": "train", "node_id": 7, "reason": "crashed"},
-            "node 7 is left out: crashed",
-        ),
         ("task", {"state": "created", "attempt": 2, "reason": "killed"}, "started again (attempt 2): killed"),
         ("task", {"state": "created", "attempt": 1, "reason": ""}, None),
         ("progress", {"round": 1}, None),
@@ -136,7 +130,8 @@ def test_events_worth_a_line_have_one(kind: str, data: dict[str, Any], line: str
 
 def test_an_event_cannot_steer_the_terminal() -> None:
     """Escape sequences from another machine are taken out."""
-    assert event_line(Event(kind="note", data={"text": "a\x1b[2Jb\x07"}), RunProgress()) == "ab"
+    data = {"state": "created", "attempt": 2, "reason": "a\x1b[2Jb\x07"}
+    assert str(event_line(Event(kind="task", data=data), RunProgress())).endswith(": ab")
 
 
 def test_a_log_line_of_several_lines_has_its_origin_on_each() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.cli.fake_superlink import make_run
 from umbel.cli.report import app_frames, cause_lines, metric_lines, print_completed, stopped_line
-from umbel.cli.view import clock, duration, elapsed, number, status_text, timestamp
+from umbel.cli.view import ago, clock, duration, elapsed, number, status_text, timestamp
 from umbel.wire.api import Cause
 
 TRACEBACK = """\
@@ -47,7 +47,7 @@ def test_a_traceback_without_app_frames_stays_whole() -> None:
 def test_a_failure_without_a_cause_points_to_the_log() -> None:
     """There is always something to do next."""
     lines = cause_lines(make_run(5, status="finished", sub_status="failed"), io.StringIO())
-    assert lines == ["Run 5 failed after 0.0 s.", "  See the log:  umbel log 5 --show"]
+    assert lines == ["Run 5 failed after 0 ms.", "  See the log:  umbel log 5 --show"]
 
 
 def test_a_cause_without_a_traceback_names_the_exception() -> None:
@@ -95,11 +95,27 @@ def test_a_stopped_run_says_how_far_it_came(done: int, total: int, text: str) ->
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0.0 s"), (9.94, "9.9 s"), (42.4, "42 s"), (185, "3 min 05 s"), (7800, "2 h 10 min"), (59.7, "1 min 00 s")],
+    [
+        (0, "0 ms"),
+        (0.0349, "35 ms"),
+        (9.94, "9.9 s"),
+        (42.4, "42 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+        (59.7, "1 min 00 s"),
+    ],
 )
 def test_durations_are_short(seconds: float, text: str) -> None:
     """No more digits than a person needs."""
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.2, "now"), (59, "59 s ago"), (60, "1 min ago"), (7199, "1 h ago"), (200000, "2 d ago")]
+)
+def test_ages_have_one_unit(seconds: float, text: str) -> None:
+    """A column of them is read at a glance."""
+    assert ago(1000.0, now=1000.0 + seconds) == text
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5, "00:00:05"), (3661, "01:01:01"), (90061, "1d 01:01:01")])
