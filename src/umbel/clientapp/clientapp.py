@@ -29,15 +29,21 @@ class ClientApp:
         self._functions: dict[str, ClientFn] = {}
         self._lifespan: LifespanFn | None = None
 
-    def train(self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None) -> Callable[[ClientFn], ClientFn]:
+    def train(
+        self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None
+    ) -> Callable[[ClientFn], ClientFn]:
         """Register the function that answers `train` messages, or `train.<action>` ones."""
         return self._register("train", action, mods)
 
-    def evaluate(self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None) -> Callable[[ClientFn], ClientFn]:
+    def evaluate(
+        self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None
+    ) -> Callable[[ClientFn], ClientFn]:
         """Register the function that answers `evaluate` messages, or `evaluate.<action>` ones."""
         return self._register("evaluate", action, mods)
 
-    def query(self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None) -> Callable[[ClientFn], ClientFn]:
+    def query(
+        self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None
+    ) -> Callable[[ClientFn], ClientFn]:
         """Register the function that answers `query` messages, or `query.<action>` ones."""
         return self._register("query", action, mods)
 

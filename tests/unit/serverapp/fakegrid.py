@@ -24,6 +24,7 @@ class FakeCheckpoints:
         """`data` is the checkpoint of an earlier attempt."""
         self.data = data
         self.newest = data
+        self.gone_on = False
         self._die_after = die_after
 
     def load(self) -> memoryview | None:
@@ -32,6 +33,7 @@ class FakeCheckpoints:
 
     def resumed(self) -> None:
         """See CheckpointStore."""
+        self.gone_on = True
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
         """See CheckpointStore."""

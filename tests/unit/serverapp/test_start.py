@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 
 import numpy as np
 import pytest
 
 from tests.unit.serverapp.clients import answer, bits, model
-from tests.unit.serverapp.fakegrid import FakeGrid, WorkersGrid
-from umbel.app import ArrayRecord, Message, MetricRecord
-from umbel.serverapp.strategy import FedAvg
+from tests.unit.serverapp.fakegrid import Client, FakeGrid, WorkersGrid
+from umbel.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict, safetensors
+from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies, NotEnoughNodes
+from umbel.serverapp import Grid, RoundPolicy
+from umbel.serverapp.strategy import FedAvg, Result, Strategy
+
+Trained = tuple[ArrayRecord | None, MetricRecord | None]
 
 
 def test_two_rounds_by_hand() -> None:
@@ -24,7 +29,7 @@ def test_two_rounds_by_hand() -> None:
 
 
 def test_the_server_evaluates_from_round_0() -> None:
-    """`evaluate_fn` sees the initial arrays as round 0 and the new ones after each round."""
+    """`evaluate_fn` sees the initial arrays as round 0 and the new ones after each round; None is no metric."""
 
     def first(server_round: int, arrays: ArrayRecord) -> MetricRecord | None:
         return MetricRecord({"first": float(arrays["0"].numpy()[0])}) if server_round != 1 else None
@@ -34,22 +39,423 @@ def test_the_server_evaluates_from_round_0() -> None:
     assert result.evaluate_metrics_clientapp == {}
 
 
+def test_no_round_at_all() -> None:
+    """With 0 rounds the initial arrays are evaluated, saved and returned."""
+    grid = FakeGrid(answer)
+    result = FedAvg().start(
+        grid, model(1), num_rounds=0, evaluate_fn=lambda server_round, arrays: MetricRecord({"a": 1})
+    )
+    assert result == Result(model(1), evaluate_metrics_serverapp={0: MetricRecord({"a": 1})})
+    assert grid.asked == []
+    assert grid.artifacts["model.safetensors"][1] == 0
+
+
+class Streamed(FedAvg):
+    """Overrides aggregate_train as an author would, to look at the replies twice."""
+
+    seen = 0
+
+    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
+        """Count the replies with a content, then go on as FedAvg."""
+        self.seen += sum(1 for reply in replies if reply.has_content())
+        return super().aggregate_train(server_round, replies)
+
+
 def test_the_same_bits_however_the_replies_are_folded() -> None:
-    """Folded by the grid, in workers' subtrees, or by aggregate_train from a stream: the same bits, also with a silent node."""
-
-    class Streamed(FedAvg):
-        def aggregate_train(
-            self, server_round: int, replies: Iterable[Message]
-        ) -> tuple[ArrayRecord | None, MetricRecord | None]:
-            return super().aggregate_train(server_round, replies)
-
+    """Folded by the grid, in workers' subtrees, or by aggregate_train from a stream: the same bits, also with silent nodes."""
     start = model(*np.random.default_rng(0).normal(size=50))
-    nodes = range(2, 25)
-    grids = [FakeGrid(answer, nodes, silent=[3, 9, 10]), WorkersGrid(answer, nodes, silent=[3, 9, 10])]
-    folded = [FedAvg().start(grid, start) for grid in grids]
-    streamed_grid = FakeGrid(answer, nodes, silent=[3, 9, 10])
-    streamed = Streamed().start(streamed_grid, start)
-    assert [grid.reduced for grid in grids] == [3, 3]
-    assert streamed_grid.reduced == 0
-    assert bits(folded[0].arrays) == bits(folded[1].arrays) == bits(streamed.arrays)
-    assert folded[0].train_metrics_clientapp == folded[1].train_metrics_clientapp == streamed.train_metrics_clientapp
+    nodes, silent = range(2, 25), [3, 9, 10]
+    folded, workers, streamed = (kind(answer, nodes, silent=silent) for kind in (FakeGrid, WorkersGrid, FakeGrid))
+    strategy = Streamed()
+    results = [FedAvg().start(folded, start), FedAvg().start(workers, start), strategy.start(streamed, start)]
+    assert [grid.reduced for grid in (folded, workers, streamed)] == [3, 3, 0]
+    assert strategy.seen == 3 * 20
+    assert bits(results[0].arrays) == bits(results[1].arrays) == bits(results[2].arrays)
+    assert results[0] == results[1] == results[2]
+
+
+def test_an_aggregate_train_set_on_the_object_counts_as_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strategy whose aggregate_train was replaced on the instance gets the replies, not their sum."""
+    strategy, grid = FedAvg(), FakeGrid(answer)
+    monkeypatch.setattr(strategy, "aggregate_train", lambda server_round, replies: (model(5), None))
+    assert bits(strategy.start(grid, model(1)).arrays) == bits(model(5))
+    assert grid.reduced == 0
+    assert [kind for kind, _ in grid.asked] == ["train", "evaluate"] * 3
+
+
+class Constant(Strategy):
+    """A strategy from scratch: no constructor, no reduction, only what is abstract."""
+
+    def __init__(self) -> None:
+        """Does not call super."""
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Ask node 2."""
+        return iter([Message(RecordDict({"arrays": arrays}), 2, "train")])
+
+    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
+        """The arrays of the only reply."""
+        (reply,) = replies
+        return reply.content.array_records["arrays"], None
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """Nobody."""
+        return []
+
+    def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
+        """Never called."""
+        raise AssertionError
+
+
+def test_a_strategy_from_scratch() -> None:
+    """A subclass of Strategy needs its four methods only, not even a call of its base's constructor."""
+    result = Constant().start(FakeGrid(answer), model(8), num_rounds=2)
+    assert result.arrays["0"].numpy().tolist() == [(8 / 2 + 2) / 2 + 2]
+    assert result.train_metrics_clientapp == {}
+
+
+def test_an_overridden_start_is_called() -> None:
+    """An author may replace the rounds as a whole."""
+
+    class Mine(FedAvg):
+        def start(self, *args: object, **kwargs: object) -> Result:
+            return Result(model(3))
+
+    assert bits(Mine().start().arrays) == bits(model(3))
+
+
+def test_the_callers_configuration_stays_as_it_is() -> None:
+    """Each message has the round in a configuration of its own; what configure_train changes stays changed for later rounds."""
+    sent: list[tuple[str, dict[str, object]]] = []
+
+    class Halving(FedAvg):
+        def configure_train(
+            self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+        ) -> Iterable[Message]:
+            messages = list(super().configure_train(server_round, arrays, config, grid))
+            config["lr"] = float(config["lr"]) / 2  # type: ignore[arg-type]
+            return messages
+
+    def spy(message: Message, context: Context) -> Message:
+        if context.node_id == 2:
+            sent.append((message.metadata.message_type, dict(message.content.config_records["config"])))
+        return answer(message, context)
+
+    train, evaluate = ConfigRecord({"lr": 1.0}), ConfigRecord({"batches": 4})
+    Halving().start(FakeGrid(spy), model(1), 2, train_config=train, evaluate_config=evaluate)
+    assert sent == [
+        ("train", {"lr": 1.0, "server-round": 1}),
+        ("evaluate", {"batches": 4, "server-round": 1}),
+        ("train", {"lr": 0.5, "server-round": 2}),
+        ("evaluate", {"batches": 4, "server-round": 2}),
+    ]
+    assert (train, evaluate) == ({"lr": 1.0}, {"batches": 4})
+
+
+def failing(*nodes: int) -> Client:
+    """A client that raises on these nodes."""
+
+    def client(message: Message, context: Context) -> Message:
+        if context.node_id in nodes:
+            raise RuntimeError("no data")
+        return answer(message, context)
+
+    return client
+
+
+def sending(bad: ArrayRecord | None, *nodes: int, **metrics: float) -> Client:
+    """A client that, on these nodes, sends `bad` arrays or bad metrics."""
+
+    def client(message: Message, context: Context) -> Message:
+        reply = answer(message, context)
+        if context.node_id in nodes:
+            reply.content.metric_records["metrics"].update(metrics)
+            if bad is not None and message.metadata.message_type == "train":
+                reply.content["arrays"] = bad
+        return reply
+
+    return client
+
+
+def test_a_failing_client_is_named_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The others' replies are averaged; the failure is an event, a log line and a count."""
+    grid = FakeGrid(failing(3), [2, 3, 4])
+    result = FedAvg(fraction_evaluate=0).start(grid, model(0), num_rounds=1)
+    assert result.arrays["0"].numpy().tolist() == pytest.approx([(2 * 2 + 4 * 4) / 6])
+    assert grid.told("reply-dropped") == [
+        {"round": 1, "phase": "train", "node_id": 3, "code": 2, "reason": "RuntimeError('no data')"}
+    ]
+    assert grid.told("round-finished")[0]["failed"] == 1
+    assert "node 3 is left out: RuntimeError('no data')" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("client", "reason"),
+    [
+        (sending(model(float("nan")), 3), "Array '0' holds NaN or infinity."),
+        (sending(model(1, 2, 3), 3), "it has '0' of type float32 and shape (3,)"),
+        (sending(None, 3, **{"num-examples": -1}), "Its weight 'num-examples' is -1"),
+        (sending(None, 3, **{"num-examples": float("inf")}), "Its weight 'num-examples' is inf"),
+        (sending(None, 3, **{"num-examples": float("nan")}), "it must be finite"),
+    ],
+)
+@pytest.mark.parametrize("kind", [FedAvg, Streamed])
+def test_a_malformed_reply_is_named_and_left_out(client: Client, reason: str, kind: type[FedAvg]) -> None:
+    """NaN, another shape, an impossible weight: that reply is dropped, told once, and the round goes on without it."""
+    grid = FakeGrid(client, [2, 3, 4])
+    result = kind(fraction_evaluate=0).start(grid, model(0), num_rounds=1)
+    assert result.arrays["0"].numpy().tolist() == pytest.approx([(2 * 2 + 4 * 4) / 6])
+    (dropped,) = grid.told("reply-dropped")
+    assert (dropped["node_id"], dropped["code"]) == (3, 20)
+    assert reason in str(dropped["reason"])
+
+
+def test_a_reply_without_arrays_is_left_out() -> None:
+    """A train reply must hold one ArrayRecord."""
+
+    def client(message: Message, context: Context) -> Message:
+        reply = answer(message, context)
+        if context.node_id == 2:
+            del reply.content["arrays"]
+        return reply
+
+    grid = FakeGrid(client, [2, 3, 4])
+    FedAvg(fraction_evaluate=0).start(grid, model(0), num_rounds=1)
+    assert grid.told("reply-dropped")[0]["reason"] == "A reply must hold exactly one ArrayRecord, this one holds 0."
+
+
+def test_no_reply_at_all_keeps_the_arrays() -> None:
+    """When every client fails, the arrays stay, no metric is recorded and the run goes on."""
+    grid = FakeGrid(failing(*range(2, 6)))
+    result = FedAvg().start(grid, model(1), num_rounds=2)
+    assert bits(result.arrays) == bits(model(1))
+    assert result.train_metrics_clientapp == result.evaluate_metrics_clientapp == {}
+    assert grid.told("note")[0] == {"text": "Round 1: no new arrays: the old ones stay."}
+    assert [finished["failed"] for finished in grid.told("round-finished")] == [8, 8]
+
+
+def test_nothing_but_malformed_replies_ends_the_run() -> None:
+    """When all clients reply and not one reply fits, the app is wrong: the error names the first reason."""
+    with pytest.raises(InconsistentReplies, match=r"None of the 4 replies can be used. Node 2: Array '0' holds NaN"):
+        FedAvg().start(FakeGrid(sending(model(float("nan")), 2, 3, 4, 5)), model(1))
+
+
+def test_nothing_but_malformed_evaluations_ends_the_run() -> None:
+    """The same in evaluation."""
+
+    def client(message: Message, context: Context) -> Message:
+        return Message(RecordDict(), reply_to=message)
+
+    with pytest.raises(InconsistentReplies, match="exactly one MetricRecord, this one holds 0"):
+        FedAvg(fraction_train=0).start(FakeGrid(client), model(1))
+
+
+@pytest.mark.parametrize("phase", ["train", "evaluate"])
+def test_weights_that_sum_to_0(phase: str) -> None:
+    """No client used an example: there is no mean, and the error says what to report."""
+    client = sending(None, 2, 3, 4, 5, **{"num-examples": 0})
+    strategy = FedAvg(fraction_train=float(phase == "train"), fraction_evaluate=float(phase == "evaluate"))
+    with pytest.raises(AggregationFailed, match=r"sum to 0.*how many examples"):
+        strategy.start(FakeGrid(client), model(1))
+
+
+def test_a_reply_with_weight_0_counts_for_nothing() -> None:
+    """A client without examples is not malformed; it moves no number."""
+    grid = FakeGrid(sending(model(1e30), 2, **{"num-examples": 0, "loss": 1e300}), [2, 3])
+    result = FedAvg().start(grid, model(0), num_rounds=1)
+    assert result.arrays["0"].numpy().tolist() == [3.0]
+    assert result.train_metrics_clientapp == {1: {"loss": 0.0}}
+    assert grid.told("reply-dropped") == []
+
+
+def test_a_round_without_enough_nodes() -> None:
+    """One node where two are needed: the error says so."""
+    with pytest.raises(NotEnoughNodes, match="2 nodes are needed, but only 1 are there"):
+        FedAvg().start(FakeGrid(answer, [2]), model(1))
+
+
+def test_the_waiting_for_nodes_has_a_limit() -> None:
+    """A phase waits for `max(min_available_nodes, min nodes)` for `wait_for_nodes_timeout` seconds."""
+    waits: list[tuple[int, float | None]] = []
+
+    class Waiting(FakeGrid):
+        def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> list[int]:
+            waits.append((at_least, timeout))
+            return list(self.get_node_ids())
+
+    strategy = FedAvg(min_available_nodes=3, min_evaluate_nodes=4, wait_for_nodes_timeout=60)
+    strategy.start(Waiting(answer), model(1), num_rounds=1)
+    assert waits == [(3, 60), (4, 60)]
+
+
+def test_what_is_reported() -> None:
+    """Each phase's start, each client's metrics, the aggregates and the round's end."""
+    grid = FakeGrid(answer, [2, 3])
+    FedAvg().start(
+        grid,
+        model(1),
+        num_rounds=1,
+        evaluate_fn=lambda server_round, arrays: MetricRecord({"acc": 0.5, "per-class": [0.5, 1.0]}),
+    )
+    kinds = [kind for kind, _ in grid.events]
+    assert kinds == ["round-started", "round-started", "round-finished"]
+    assert grid.told("round-started")[1] == {"round": 1, "num_rounds": 1, "phase": "evaluate", "clients": 2}
+    (finished,) = grid.told("round-finished")
+    assert isinstance(finished.pop("seconds"), float)
+    assert finished == {
+        "round": 1,
+        "num_rounds": 1,
+        "train": {"loss": 1.0},
+        "evaluate": {"loss": pytest.approx(3.1)},
+        "server": {"acc": 0.5},
+        "clients": 2,
+        "failed": 0,
+    }
+    loss = pytest.approx(3.1)
+    assert grid.metrics == [
+        (0, "server", {"acc": 0.5}, None),
+        (1, "train", {"num-examples": 2, "loss": 1.0}, 2),
+        (1, "train", {"num-examples": 3, "loss": 1.0}, 3),
+        (1, "train", {"loss": 1.0}, None),
+        (1, "evaluate", {"num-examples": 2, "loss": loss}, 2),
+        (1, "evaluate", {"num-examples": 3, "loss": loss}, 3),
+        (1, "evaluate", {"loss": loss}, None),
+        (1, "server", {"acc": 0.5}, None),
+    ]
+
+
+@pytest.mark.parametrize(("clients", "recorded"), [(64, 64), (65, 0)])
+def test_the_metrics_of_each_client_are_recorded_in_small_cohorts(clients: int, recorded: int) -> None:
+    """Up to 64 clients each has its numbers in the run's metrics; beyond that only the aggregate is kept."""
+    grid = FakeGrid(answer, range(2, 2 + clients))
+    FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=1)
+    assert sum(node_id is not None for *_, node_id in grid.metrics) == recorded
+    assert grid.metrics[-1][3] is None
+
+
+def test_a_flood_of_failures_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    """Of more than 64 failures the first are named and the others counted."""
+    grid = FakeGrid(failing(*range(3, 103)), range(2, 103))
+    FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=1)
+    assert len(grid.told("reply-dropped")) == 64
+    assert grid.told("round-finished")[0]["failed"] == 100
+    assert "36 more replies failed" in caplog.text
+
+
+def test_metrics_of_another_length_are_left_out() -> None:
+    """A reply whose list is longer than the others' keeps its arrays, loses its metrics, and is named."""
+
+    def client(message: Message, context: Context) -> Message:
+        reply = answer(message, context)
+        reply.content.metric_records["metrics"]["curve"] = [1.0, 2.0] if context.node_id != 4 else [1.0]
+        return reply
+
+    grid = FakeGrid(client, [2, 3, 4])
+    result = FedAvg(fraction_evaluate=0).start(grid, model(0), num_rounds=1)
+    assert result.train_metrics_clientapp[1]["curve"] == [1.0, 2.0]
+    assert result.arrays["0"].numpy().tolist() == pytest.approx([(4 + 9 + 16) / 9])
+    assert grid.told("reply-dropped")[0]["node_id"] == 4
+
+
+def test_custom_metrics() -> None:
+    """A function of one's own gets the contents, in dispatch order, without the arrays that were folded."""
+
+    def largest(contents: list[RecordDict], weighted_by_key: str) -> MetricRecord:
+        assert all(not content.array_records for content in contents)
+        weights = [content.metric_records["metrics"][weighted_by_key] for content in contents]
+        return MetricRecord({"weights": weights})  # type: ignore[dict-item]
+
+    strategy = FedAvg(train_metrics_aggr_fn=largest, evaluate_metrics_aggr_fn=largest)
+    result = strategy.start(FakeGrid(answer), model(1), num_rounds=1)
+    assert result.train_metrics_clientapp == result.evaluate_metrics_clientapp == {1: {"weights": [2, 3, 4, 5]}}
+
+
+def test_the_model_is_saved() -> None:
+    """The artifact is a safetensors file of the final arrays."""
+    grid = FakeGrid(answer)
+    result = FedAvg().start(grid, model(1, 2), num_rounds=2)
+    data, server_round = grid.artifacts["model.safetensors"]
+    assert server_round == 2
+    assert bits(safetensors.decode(data)[0]) == bits(result.arrays)
+    assert grid.artifacts.keys() == {"model.safetensors"}
+
+
+def test_a_message_has_the_names_the_author_chose() -> None:
+    """`arrayrecord_key`, `configrecord_key` and `weighted_by_key` name the records and the weight."""
+
+    def client(message: Message, context: Context) -> Message:
+        weight = message.content.config_records["settings"]["server-round"]
+        metrics = MetricRecord({"n": weight, "loss": 1})  # type: ignore[dict-item]
+        return Message(RecordDict({"w": message.content.array_records["w"], "m": metrics}), reply_to=message)
+
+    strategy = FedAvg(arrayrecord_key="w", configrecord_key="settings", weighted_by_key="n")
+    result = strategy.start(FakeGrid(client), model(1), num_rounds=1)
+    assert result.train_metrics_clientapp == {1: {"loss": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("options", "policy"),
+    [
+        ({}, RoundPolicy(60)),
+        ({"deadline": 5}, RoundPolicy(60, 5, quorum=1)),
+        ({"quorum": 2}, RoundPolicy(60, None, quorum=2)),
+        ({"quorum": 200, "deadline": 5}, RoundPolicy(60, 5, quorum=100)),
+        ({"quorum": 0.07}, RoundPolicy(60, None, quorum=7)),
+        ({"quorum": 0.071}, RoundPolicy(60, None, quorum=8)),
+        ({"quorum": 1.0}, RoundPolicy(60, None, quorum=100)),
+        ({"quorum": 1}, RoundPolicy(60, None, quorum=1)),
+    ],
+)
+def test_the_policy_of_a_phase(options: dict[str, float], policy: RoundPolicy) -> None:
+    """A quorum is a count or a share rounded up, at most all; a deadline alone needs one reply."""
+    assert FedAvg(**options).round_policy(100, 60) == policy  # type: ignore[arg-type]
+
+
+def test_the_policy_reaches_the_grid() -> None:
+    """Both phases are sent with it."""
+    grid = FakeGrid(answer)
+    FedAvg(quorum=0.5, deadline=9).start(grid, model(1), num_rounds=1, timeout=30)
+    assert grid.policies == [RoundPolicy(30, 9, 2)] * 2
+
+
+@pytest.mark.parametrize("kind", [FedAvg, Streamed])
+def test_a_missed_quorum_keeps_the_arrays(kind: type[FedAvg]) -> None:
+    """Two of four replies where three are needed: nothing is aggregated, a note says why."""
+    grid = FakeGrid(failing(2, 3))
+    result = kind(quorum=3).start(grid, model(1), num_rounds=1)
+    assert bits(result.arrays) == bits(model(1))
+    assert result.train_metrics_clientapp == result.evaluate_metrics_clientapp == {}
+    assert grid.told("note")[0] == {"text": "Round 1: 2 usable replies are fewer than the quorum of 3."}
+    reached = kind(quorum=2).start(FakeGrid(failing(2, 3)), model(1), num_rounds=1)
+    assert bits(reached.arrays) != bits(model(1))
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"fraction_train": 1.5}, "fraction_train must be in"),
+        ({"fraction_evaluate": -0.1}, "fraction_evaluate must be in"),
+        ({"quorum": 0}, "quorum must be"),
+        ({"quorum": 1.5}, "quorum must be"),
+        ({"quorum": 0.0}, "quorum must be"),
+        ({"deadline": -1}, "deadline must be"),
+        ({"wait_for_nodes_timeout": float("nan")}, "wait_for_nodes_timeout must be"),
+    ],
+)
+def test_settings_out_of_range(options: dict[str, float], text: str) -> None:
+    """A bad setting is refused when the strategy is made."""
+    with pytest.raises(ConfigError, match=text):
+        FedAvg(**options)  # type: ignore[arg-type]
+
+
+def test_the_summary_names_the_settings(caplog: pytest.LogCaptureFixture) -> None:
+    """The log begins with the strategy and all its settings."""
+    with caplog.at_level(logging.INFO):
+        FedAvg(fraction_train=0.5).summary()
+    assert "FedAvg" in caplog.text
+    assert "fraction_train: 0.5" in caplog.text
+    assert "quorum: None" in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Literal
 
@@ -160,7 +161,7 @@ class BestModel(Callback):
     def on_round_end(self, progress: RoundResult) -> bool | None:
         """See `Callback.on_round_end`."""
         if self._best.see(progress):
-            self.arrays = progress.arrays
+            self.arrays = deepcopy(progress.arrays)  # the strategy may change its own in place
         return None
 
     def state(self) -> RecordDict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +36,6 @@ class Progress:
 
     result: Result
     schema: Schema
-    strategy: str
     start: int = 0
     server_round: int = 0
     train_config: ConfigRecord = field(default_factory=ConfigRecord)
@@ -46,7 +46,10 @@ States = dict[str, RecordDict]
 
 
 def encode(progress: Progress, states: Mapping[str, RecordDict]) -> list[Part]:
-    """The checkpoint as the parts of a file; `states` are those of the strategy and the callbacks, by owner."""
+    """The checkpoint as the parts of a file; `states` are those of the strategy and the callbacks, by owner.
+
+    The arrays are copied: the file may still be on its way when the app changes them in the next round.
+    """
     tensors = ArrayRecord({f"arrays/{name}": array for name, array in progress.result.arrays.items()})
     for owner, state in states.items():
         for position, record in enumerate(state.values()):
@@ -54,7 +57,6 @@ def encode(progress: Progress, states: Mapping[str, RecordDict]) -> list[Part]:
                 tensors.update({f"{owner}/{position}/{name}": array for name, array in record.items()})
     document = {
         "version": _VERSION,
-        "strategy": progress.strategy,
         "start": progress.start,
         "round": progress.server_round,
         "schema": progress.schema,
@@ -63,7 +65,7 @@ def encode(progress: Progress, states: Mapping[str, RecordDict]) -> list[Part]:
         "stopped_early": progress.result.stopped_early,
         "states": {owner: _plain_state(state) for owner, state in states.items()},
     }
-    return safetensors.encode(tensors, {_KEY: json.dumps(document)})
+    return safetensors.encode(deepcopy(tensors), {_KEY: json.dumps(document)})
 
 
 def decode(data: bytes | memoryview) -> tuple[Progress, States]:
@@ -96,7 +98,6 @@ def _progress(document: Mapping[str, Any], tensors: ArrayRecord) -> Progress:
     return Progress(
         result=Result(_part_of(tensors, "arrays/"), train, evaluate, server, stopped_early=document["stopped_early"]),
         schema=tuple((name, dtype, tuple(shape)) for name, dtype, shape in document["schema"]),
-        strategy=document["strategy"],
         start=document["start"],
         server_round=document["round"],
         train_config=train_config,

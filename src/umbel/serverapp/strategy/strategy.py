@@ -6,6 +6,7 @@ import logging
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, fields
 
 from umbel.app import safetensors
@@ -161,7 +162,6 @@ class Strategy(ABC):
         return Progress(
             result=Result(arrays),
             schema=arrays.schema(),
-            strategy=type(self).__qualname__,
             start=grid.starts,
             train_config=ConfigRecord(train_config),
             evaluate_config=ConfigRecord(evaluate_config),
@@ -175,8 +175,8 @@ class Strategy(ABC):
         if progress.start != grid.starts:
             return None  # it belongs to another call of `start` in the same app
         owners = self._owners(callbacks)
-        if progress.strategy != type(self).__qualname__ or states.keys() != owners.keys():
-            raise _misfit(f"it is of {progress.strategy} with {len(states) - 1} callbacks")
+        if states.keys() != owners.keys():
+            raise _misfit(f"it is of {', '.join(states)}, not of {', '.join(owners)}")
         if progress.schema != initial_arrays.schema():
             raise _misfit("its run began with arrays of other names, types or shapes")
         for owner, stateful in owners.items():
@@ -187,7 +187,8 @@ class Strategy(ABC):
         return progress
 
     def _owners(self, callbacks: Sequence[Callback]) -> dict[str, Strategy | Callback]:
-        return {"strategy": self, **{f"callback-{index}": callback for index, callback in enumerate(callbacks)}}
+        everyone: list[Strategy | Callback] = [self, *callbacks]
+        return {f"{index}-{type(stateful).__qualname__}": stateful for index, stateful in enumerate(everyone)}
 
     def _states(self, callbacks: Sequence[Callback]) -> checkpoint.States:
         return {owner: stateful.state() for owner, stateful in self._owners(callbacks).items()}
@@ -322,10 +323,11 @@ def _keep_models(grid: Grid, progress: Progress, callbacks: Sequence[Callback]) 
     result = progress.result
     if result.stopped_early is not None:
         log.info("Stopped after round %d: %s", progress.server_round, result.stopped_early)
-    grid.save_artifact("model.safetensors", safetensors.encode(result.arrays), progress.server_round)
+    saved = deepcopy(result.arrays)  # it is on its way when the app goes on
+    grid.save_artifact("model.safetensors", safetensors.encode(saved), progress.server_round)
     best = next((callback for callback in callbacks if isinstance(callback, BestModel)), None)
     if best is not None and best.arrays is not None:
-        result.best_round, result.best_arrays = best.server_round, best.arrays
+        result.best_round, result.best_arrays = best.server_round, deepcopy(best.arrays)
         grid.save_artifact("best-model.safetensors", safetensors.encode(best.arrays), best.server_round)
 
 
