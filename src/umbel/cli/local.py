@@ -17,10 +17,10 @@ import msgspec
 from umbel import __version__
 from umbel.errors import Conflict, SuperLinkUnreachable, UmbelError
 from umbel.home import VARIABLE, home, local_dir
-from umbel.wire.api import ServerInfo
+from umbel.wire.api import UNDECODABLE, ServerInfo
 from umbel.wire.control import ControlClient
 from umbel.wire.http import HttpClient
-from umbel.wire.local import LocalSuperLink, read_record, token_path
+from umbel.wire.local import LocalSuperLink, read_record, running_address, token_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,7 +69,7 @@ def _turn() -> Iterator[None]:
 
 
 def _client(record: LocalSuperLink) -> ControlClient:
-    return ControlClient(record.address, _token())
+    return ControlClient(record.address, _token(), locate=running_address)
 
 
 def _token() -> str:
@@ -182,7 +182,7 @@ def _first_word(ready: IO[bytes]) -> LocalSuperLink | None:
     line = ready.readline() if readable else b""
     try:
         return msgspec.json.decode(line, type=LocalSuperLink)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         return None
 
 

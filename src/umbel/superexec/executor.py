@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import socket
-import sys
 from functools import partial
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING
@@ -102,13 +101,15 @@ class Executor:
         exited = self._execute(task)
         if self._ending.is_set():
             return
+        log.info("Task %d of run %d ended with code %d.", task.task_id, task.run_id, exited.returncode)
         if self._say(lambda: self._client.exited(task.task_id, exited)) and self._is_over(task.task_id):
             remove_scratch(task.run_id)
+            log.info("The files of run %d are removed.", task.run_id)
 
     def _execute(self, task: ClaimedTask) -> TaskExited:
         try:
             process = self._launch(task)
-        except OSError as failure:
+        except (OSError, UmbelError) as failure:
             log.warning("Task %d of run %d cannot be started: %s", task.task_id, task.run_id, failure)
             return TaskExited(
                 returncode=CANNOT_START, attempt=task.attempt, log_tail=[f"The process cannot be started: {failure}"]
@@ -117,7 +118,6 @@ class Executor:
         returncode = process.wait()
         with self._lock:
             self._processes.discard(process)
-        log.info("Task %d of run %d ended with code %d.", task.task_id, task.run_id, returncode)
         return TaskExited(returncode=returncode, attempt=task.attempt, log_tail=process.tail())
 
     def _launch(self, task: ClaimedTask) -> Process:
@@ -172,6 +172,6 @@ class Executor:
 
 def _pass_on(run_id: int, line: str) -> None:
     """Write a line of a run's process to our own stderr."""
+    # Not by way of sys.stderr: a thread that holds its lock when the interpreter ends would abort it.
     with contextlib.suppress(OSError):  # nobody reads it any more; the tail is kept all the same
-        sys.stderr.write(f"[run {run_id}] {line}\n")
-        sys.stderr.flush()
+        os.write(2, f"[run {run_id}] {line}\n".encode())

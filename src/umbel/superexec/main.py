@@ -39,15 +39,11 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] = plan.S
 
 def _serve(address: str, token: str, slots: int, program: Sequence[str]) -> None:
     from umbel.superexec.executor import Executor
-    from umbel.wire.local import read_record
+    from umbel.wire.local import running_address
     from umbel.wire.runtime import RuntimeClient
 
-    def locate() -> str | None:
-        record = read_record()
-        return record.address if record else None
-
     woken, wake = os.pipe()
-    client = RuntimeClient(address, token, patience=float("inf"), locate=locate)
+    client = RuntimeClient(address, token, patience=float("inf"), locate=running_address)
     executor = Executor(client, slots, program, lambda: os.write(wake, b"!"))
     _wake_on_signal(wake)
     executor.start()

@@ -15,7 +15,6 @@ from umbel import __version__
 from umbel.errors import ConfigError, Conflict, UmbelError
 from umbel.superlink import settings as options
 from umbel.superlink.auth.tokens import local_token
-from umbel.superlink.auth.tokens import local_token
 from umbel.superlink.home import Home
 from umbel.superlink.superexec_child import SuperExecChild, command
 
@@ -52,7 +51,6 @@ def _serve(settings: Settings, home: Home, listener: socket.socket) -> int:
     if settings.log_file is not None:
         _log_to(settings.log_file)
     superexec = SuperExecChild(command(address), token, home.root) if settings.isolation == "subprocess" else None
-    local_token(home.token)  # clients read it as soon as they know the address
     info = {"address": address, "pid": os.getpid(), "version": __version__, "started_at": time.time()}
     local_token(home.token)  # whoever reads the info reads the token next
     home.write_info(info)

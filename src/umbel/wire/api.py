@@ -17,6 +17,8 @@ SubStatus = Literal["completed", "failed", "stopped"]
 Phase = Literal["train", "evaluate", "server"]
 Source = Literal["serverapp", "clientapp", "simulation", "superexec", "superlink"]
 
+UNDECODABLE = (msgspec.DecodeError, UnicodeDecodeError)  # msgspec raises the second for bad UTF-8 in a string
+
 
 class Body(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """Base of all bodies."""

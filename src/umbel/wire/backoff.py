@@ -30,6 +30,6 @@ class Backoff:
         left = self._deadline - time.monotonic()
         if left <= 0:
             return False
-        delay = min(self._delay * random.uniform(0.5, 1.0), left)  # noqa: S311
+        delay = min(self._delay * random.uniform(0.5, 1.0), left)
         self._delay = min(self._delay * 2, LONGEST_DELAY)
         return not cancelled.wait(delay)

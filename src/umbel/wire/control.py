@@ -26,7 +26,7 @@ from umbel.wire.http import HttpClient
 from umbel.wire.stream import stream_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 P = TypeVar("P", LogPage, MetricPage)
 
@@ -34,10 +34,13 @@ PAGE = 1000  # lines or points in one answer
 
 
 class ControlClient:
-    """Runs, their streams and their results, at one SuperLink. Every method may raise any error of the API."""
+    """Runs, their streams and their results, at one SuperLink. Every method may raise any error of the API.
 
-    def __init__(self, address: str, token: str) -> None:
-        self.http = HttpClient(address, token)
+    `locate` names the SuperLink's new address if it moves.
+    """
+
+    def __init__(self, address: str, token: str, *, locate: Callable[[], str | None] | None = None) -> None:
+        self.http = HttpClient(address, token, locate=locate)
 
     @property
     def address(self) -> str:

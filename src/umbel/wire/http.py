@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from umbel.errors import ConfigError, SuperLinkUnreachable, TooLarge, UmbelError, all_errors, from_code
-from umbel.wire.api import Problem
+from umbel.wire.api import UNDECODABLE, Problem
 from umbel.wire.backoff import Backoff
 
 T = TypeVar("T")
@@ -222,7 +222,7 @@ def check(response: HTTPResponse) -> None:
 def _problem(status: int, reason: str, data: bytes) -> UmbelError:
     try:
         problem = msgspec.json.decode(data, type=Problem)
-    except msgspec.DecodeError:
+    except UNDECODABLE:
         known = {cls.http_status: cls for cls in reversed(list(all_errors()))}
         return known.get(status, UmbelError)(f"The SuperLink answered {status} {reason}.")
     return from_code(problem.code, problem.detail or problem.title, problem.hint)
@@ -255,7 +255,7 @@ def decode(data: bytes, answer: type[T], address: str) -> T:
     """An answer's JSON as a struct. Raises SuperLinkUnreachable when it is not what a SuperLink of this version says."""
     try:
         return msgspec.json.decode(data or b"null", type=answer)
-    except msgspec.DecodeError as failure:
+    except UNDECODABLE as failure:
         raise SuperLinkUnreachable(
             f"What answers at {address} is not a SuperLink of this version ({failure}).",
             hint="Check the address, and that both sides have the same version of Umbel.",

@@ -1,6 +1,6 @@
 """How the processes of one machine find its local SuperLink: `local/superlink.json` and `local/token`.
 
-The SuperLink writes both before it accepts connections, and says the same `LocalSuperLink`, as one line, on the
+The SuperLink writes both before it answers, and says the same `LocalSuperLink`, as one line, on the
 descriptor that `--ready-fd` names.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from umbel.home import home
+from umbel.wire.api import UNDECODABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,9 +40,15 @@ def read_record(base: Path | None = None) -> LocalSuperLink | None:
     """What `superlink.json` says, if it is there, whole, and its process is alive."""
     try:
         record = msgspec.json.decode(record_path(base).read_bytes(), type=LocalSuperLink)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, *UNDECODABLE):
         return None
     return record if _is_alive(record.pid) else None
+
+
+def running_address() -> str | None:
+    """Where the SuperLink of `UMBEL_HOME` runs by now, after it was started again perhaps."""
+    record = read_record()
+    return record.address if record else None
 
 
 def _is_alive(pid: int) -> bool:

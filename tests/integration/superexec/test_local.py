@@ -192,3 +192,12 @@ def test_a_terminated_superlink_leaves_nothing(umbel_home: Path) -> None:
     superlink.send_signal(signal.SIGTERM)
     wait_until_gone(family)
     assert not record_path().exists()
+
+
+def test_a_client_finds_a_superlink_that_was_started_again() -> None:
+    """A client that was opened before a crash goes on with the SuperLink that runs after it, on whatever port."""
+    client = connect_local()
+    pid = client.info().pid
+    os.kill(pid, signal.SIGKILL)
+    again = connect_local()
+    assert client.info().pid == again.info().pid != pid

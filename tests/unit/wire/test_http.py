@@ -172,8 +172,9 @@ def test_something_else_on_the_port_is_named() -> None:
     """An answer that is not HTTP, or not what a SuperLink says, is reported as such at once."""
     with peer(b"SSH-2.0-x\r\n\r\n") as server, pytest.raises(SuperLinkUnreachable):
         info(HttpClient(server.address, ""))
-    with peer(ok(b'["hello"]')) as server, pytest.raises(SuperLinkUnreachable, match="not a SuperLink of this version"):
-        info(HttpClient(server.address, ""))
+    for body in (b'["hello"]', b"<html>", b'{"version":"\xff"}'):
+        with peer(ok(body)) as server, pytest.raises(SuperLinkUnreachable, match="not a SuperLink of this version"):
+            info(HttpClient(server.address, ""))
 
 
 def test_an_empty_answer_is_none() -> None:
