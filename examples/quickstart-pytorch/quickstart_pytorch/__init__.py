@@ -1,1 +1,1 @@
-"""MNIST with PyTorch: ten clients of uneven classes, one small convolutional network."""
+"""MNIST with PyTorch: fifty clients of uneven classes, one small convolutional network."""

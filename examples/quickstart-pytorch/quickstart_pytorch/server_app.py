@@ -12,7 +12,7 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
-    """Run federated averaging."""
+    """Run federated averaging, with a few of the clients in each round."""
     torch.manual_seed(0)
     data = task.load_test(context.run_config["dataset"])
 
@@ -21,7 +21,8 @@ def main(grid: Grid, context: Context) -> None:
         model.load_state_dict(arrays.to_torch_state_dict())
         return MetricRecord(task.evaluate(model, data))
 
-    FedAvg().start(
+    fraction = context.run_config["fraction-train"]
+    FedAvg(fraction_train=fraction, fraction_evaluate=fraction).start(
         grid=grid,
         initial_arrays=ArrayRecord(task.Net().state_dict()),
         num_rounds=context.run_config["num-server-rounds"],

@@ -32,8 +32,8 @@ def test_quickstart_sklearn_comes_near_pooled_data(run_app: Run, import_from: Im
 @pytest.mark.data
 @pytest.mark.torch
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("dataset", "accuracy"), [("mnist", 0.94), ("fashion-mnist", 0.7)])
+@pytest.mark.parametrize(("dataset", "accuracy"), [("mnist", 0.9), ("fashion-mnist", 0.7)])
 def test_quickstart_pytorch_learns(run_app: Run, dataset: str, accuracy: float) -> None:
-    """Three rounds with ten uneven clients teach the network most of the classes."""
+    """Five rounds with ten of fifty uneven clients teach the network most of the classes."""
     ended = run_app("examples/quickstart-pytorch", "-c", f'dataset="{dataset}"')
     assert ended["metrics"]["server"]["accuracy"] > accuracy
