@@ -87,7 +87,7 @@ def print_table(runs: list[RunView]) -> None:
         places = [run.federation] if federated else []
         facts = [round_text(run), clock(elapsed(run)), ago(changed_at(run))]
         table.add_row(*map(clean, [str(run.run_id), *places, app_text(run)]), status, *facts)
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = UNLIMITED
     console.print(table)

@@ -170,8 +170,9 @@ def test_a_failing_app_explains_itself(umbel: Umbel, app: Path) -> None:
 def test_two_runs_at_once_from_nothing(umbel: Umbel, app: Path) -> None:
     """Both find the one SuperLink that one of them starts, and both complete."""
     processes = [umbel.start("run", app, "--format", "json", "--stream", "--seed", str(seed)) for seed in (1, 2)]
-    payloads = [json.loads(process.communicate(timeout=50)[0]) for process in processes]
-    assert [payload["status"] for payload in payloads] == ["finished:completed"] * 2
+    outputs = [process.communicate(timeout=50) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
+    payloads = [json.loads(stdout) for stdout, _ in outputs]
     assert {run["run-id"] for run in umbel.json("list")["runs"]} == {payload["run-id"] for payload in payloads}
 
 

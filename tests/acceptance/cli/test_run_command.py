@@ -170,3 +170,18 @@ def test_log_only_detaches(umbel: Umbel, fake: FakeSuperLink, app: Path) -> None
     assert code == 130
     assert "goes on" in stderr
     assert not fake.stop_posted.is_set()
+
+
+def test_a_reader_that_leaves_does_not_stop_the_run(umbel: Umbel, fake: FakeSuperLink, app: Path) -> None:
+    """`umbel run | head -1`: the command ends silently, the run goes on."""
+    fake.end_stream.clear()
+    process = umbel.start("run", app)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.readline()
+    process.stdout.close()
+    fake.end_stream.set()
+    assert process.stderr.read() == ""
+    process.stderr.close()
+    assert process.wait(30) == 1
+    assert not fake.stop_posted.is_set()
