@@ -23,6 +23,7 @@ from umbel.serverapp.tree import SumTree
 from umbel.serverapp.weightedsum import Allocate, Schema, WeightedSum, allocate
 
 Partial = dict[Schema, WeightedSum]
+Subtree = tuple[int, int, Partial | None]  # level, position, sum
 
 
 @dataclass(frozen=True)
@@ -132,19 +133,20 @@ class Fold:
             return malformed(node_id, str(reason)), None
         return Reply(node_id, content=without_arrays(message.content), schema=leaf.schema), {leaf.schema: leaf}
 
-    def merge(self, level: int, position: int, partial: Partial | None, replies: Iterable[tuple[int, Reply]]) -> None:
-        """Take over the subtree (level, position) that was folded elsewhere, with the replies in it."""
+    def merge(self, subtrees: Iterable[Subtree], replies: Iterable[tuple[int, Reply]]) -> None:
+        """Take over what was folded elsewhere: sums of subtrees, and the replies in them by dispatch index."""
         self._replies.update(replies)
-        self._tree.put(level, position, partial)
+        for level, position, partial in subtrees:
+            self._tree.put(level, position, partial)
 
-    def subtree(self) -> tuple[Partial | None, list[tuple[int, Reply]]]:
-        """What `merge` needs of a fold that was fed exactly the leaves of one subtree."""
-        return self._tree.result(), list(self._replies.items())
+    def parts(self) -> tuple[list[Subtree], list[tuple[int, Reply]]]:
+        """What `merge` needs of this fold. Empties its tree."""
+        return self._tree.parts(), list(self._replies.items())
 
     def result(self) -> Reduced:
         """The round's outcome. Where schemas differ, the most frequent one counts (the earliest among equals) and the others' replies are dropped."""
-        partial, indexed = self.subtree()
-        replies = [reply for _, reply in sorted(indexed, key=lambda item: item[0])]
+        partial = self._tree.result()
+        replies = [self._replies[index] for index in sorted(self._replies)]
         if partial is None:
             return Reduced(None, replies)
         chosen = max(partial.values(), key=lambda total: (total.count, -total.first))

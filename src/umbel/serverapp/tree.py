@@ -39,6 +39,12 @@ class SumTree(Generic[P]):
             return right if left is None else left
         return self._add(left, right)
 
+    def parts(self) -> list[tuple[int, int, P | None]]:
+        """The sums there are, as (level, position, sum): what another tree needs to be put to go on from here. Empties the tree."""
+        parts = [(level, position, partial) for (level, position), partial in self._pending.items()]
+        self._pending.clear()
+        return parts
+
     def result(self) -> P | None:
         """The sum of all leaves, None when all are missing. What was never put is missing. Empties the tree."""
         while len(self._pending) > 1:

@@ -86,19 +86,21 @@ class WeightedSum:
 
     @classmethod
     def of(cls, arrays: ArrayRecord, weight: float, index: int, allocate: Allocate = allocate) -> WeightedSum:
-        """The sum of this one model. Raises ValueError, naming the tensor, when it holds NaN or infinity."""
+        """The sum of this one model. Raises ValueError, naming the tensor, when it holds NaN or infinity, or does times its weight."""
         schema = arrays.schema()
         layout = layout_of(schema)
         new = cls(schema, allocate(layout.nbytes), weight, 1, index)
-        for slot in layout.slots:
-            target = (new.singles if slot.single else new.doubles)[slot.start : slot.stop]
-            _weigh(slot, arrays[slot.name], weight, target)
+        with np.errstate(over="ignore", invalid="ignore"):  # found below, and told with the tensor's name
+            for slot in layout.slots:
+                target = (new.singles if slot.single else new.doubles)[slot.start : slot.stop]
+                _weigh(slot, arrays[slot.name], weight, target)
         return new
 
     def add(self, other: WeightedSum) -> WeightedSum:
         """This sum with `other` added to it, in place; both are of one schema."""
-        for mine, theirs in ((self.doubles, other.doubles), (self.singles, other.singles)):
-            np.add(mine, theirs, out=mine)
+        with np.errstate(over="ignore"):
+            for mine, theirs in ((self.doubles, other.doubles), (self.singles, other.singles)):
+                np.add(mine, theirs, out=mine)
         self.weight += other.weight
         self.count += other.count
         self.first = min(self.first, other.first)

@@ -153,7 +153,7 @@ class WorkersGrid(FakeGrid):
             worker = Fold(reduction)
             for leaf in range(index, index + (1 << level)):
                 worker.add(leaf, replies[leaf])
-            units.append((level, index >> level, *worker.subtree()))
+            units.append(worker.parts())
             index += 1 << level
         whole = Fold(reduction)
         for unit in reversed(units):
