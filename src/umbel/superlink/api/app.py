@@ -27,7 +27,7 @@ def create_app(link: SuperLink, *, user_token: str, executor_token: str) -> ASGI
     app.state.superlink = link
     app.include_router(control.router)
     app.router.routes.extend([*runtime.ROUTES, *objects.ROUTES, *_PLAIN])
-    for error in (UmbelError, HTTPException, RequestValidationError, msgspec.DecodeError):
+    for error in (UmbelError, HTTPException, RequestValidationError, msgspec.DecodeError, Exception):
         app.add_exception_handler(error, on_error)
     return Boundary(app, link, user_token, executor_token)
 

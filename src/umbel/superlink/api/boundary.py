@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umbel.errors import PermissionRefused
-from umbel.superlink.api.problems import problem_response
+from umbel.superlink.api.problems import ANSWERED, problem_response
 from umbel.superlink.auth.tokens import identify
 from umbel.superlink.core import SuperLink
 
@@ -42,10 +42,12 @@ class Boundary:
                 await self._app(scope, receive, watched_send)
         except ClientDisconnect:
             return
-        except Exception as error:  # noqa: BLE001 - the request boundary
-            response = problem_response(error)
-            if not started:
-                await response(scope, receive, send)
+        except Exception as error:
+            if ANSWERED in scope:
+                return
+            if started:
+                raise  # the server logs it and cuts the connection: a half answer must not look like a whole one
+            await problem_response(error)(scope, receive, send)
 
     def _admit(self, scope: Scope) -> None:
         """Put who sends the request into the scope. Raises PermissionRefused, Unauthenticated."""

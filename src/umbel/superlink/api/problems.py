@@ -16,6 +16,7 @@ from umbel.errors import NotFound, RequestInvalid, UmbelError, Unauthenticated
 from umbel.wire.api import Problem
 
 _log = logging.getLogger(__name__)
+ANSWERED = "umbel.answered"  # in the scope of a request whose error has its answer
 _DOCS = "https://umbel.dev/errors#"
 
 
@@ -40,8 +41,9 @@ def _fault(found: dict[str, Any]) -> str:
     return f"{found['loc'][-1]}: {found['msg']}"
 
 
-async def on_error(_: Request, error: Exception) -> Response:
-    """`problem_response` as a Starlette exception handler."""
+async def on_error(request: Request, error: Exception) -> Response:
+    """`problem_response` as a Starlette exception handler, which is called before the error goes on outwards."""
+    request.scope[ANSWERED] = True
     return problem_response(error)
 
 

@@ -1,0 +1,82 @@
+"""The schema and its migrations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, inspect, text
+
+from umbel.errors import ConfigError
+from umbel.superlink.store import schema
+from umbel.superlink.store.tables import metadata
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    """An empty database."""
+    return create_engine(f"sqlite:///{tmp_path / 'umbel.db'}")
+
+
+def described(connection: Connection) -> dict[str, object]:
+    """All tables with their columns, keys and indices."""
+    look = inspect(connection)
+    return {
+        table: (
+            [(column["name"], str(column["type"]), column["nullable"]) for column in look.get_columns(table)],
+            look.get_pk_constraint(table),
+            sorted(map(str, look.get_foreign_keys(table))),
+            sorted(map(str, look.get_indexes(table))),
+            sorted(map(str, look.get_unique_constraints(table))),
+        )
+        for table in look.get_table_names()
+    }
+
+
+def test_migrations_lead_to_the_schema(engine: Engine, tmp_path: Path) -> None:
+    """All migrations, run on an empty database, make the same tables as a new installation has."""
+    with engine.begin() as connection:
+        command.upgrade(schema.alembic_config(connection), "head")
+        migrated = described(connection)
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    fresh = create_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
+    schema.prepare(fresh)
+    with fresh.begin() as connection:
+        assert described(connection) == migrated
+
+
+def test_the_newest_migration_is_the_one_expected(engine: Engine) -> None:
+    """The version that is written into a new database is that of the newest migration."""
+    with engine.begin() as connection:
+        scripts = ScriptDirectory.from_config(schema.alembic_config(connection))
+    assert scripts.get_current_head() == schema.HEAD
+
+
+def test_a_database_that_is_up_to_date_is_left_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preparing twice changes nothing, and needs no migration the second time."""
+    schema.prepare(engine)
+    monkeypatch.setattr(schema, "_migrate", None)
+    schema.prepare(engine)
+
+
+def test_an_older_database_is_migrated(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database of an earlier version is brought to the newest."""
+    with engine.begin() as connection:
+        command.upgrade(schema.alembic_config(connection), "0001")
+    monkeypatch.setattr(schema, "HEAD", "to come")  # as if there were a newer one
+    schema.prepare(engine)
+    with engine.begin() as connection:
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0001"
+
+
+def test_a_newer_database_is_refused(engine: Engine) -> None:
+    """A database that a newer version has written is not touched."""
+    schema.prepare(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'future'"))
+    with pytest.raises(ConfigError, match="newer version"):
+        schema.prepare(engine)

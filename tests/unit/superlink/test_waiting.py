@@ -1,0 +1,79 @@
+"""The sentence that says what a run waits for."""
+
+from __future__ import annotations
+
+import pytest
+
+from umbel.superlink.domain.task import Task
+from umbel.superlink.domain.waiting import AppWait, Queue, waiting_for
+from umbel.superlink.executors import Executors
+
+ACTIVE = Task(state="active")
+
+
+def clock(at: float) -> str:
+    """A clock time that is easy to read in a test."""
+    return f"12:{at:02.0f}"
+
+
+@pytest.mark.parametrize(
+    ("task", "queue", "sentence"),
+    [
+        (Task(), Queue(), "Waits for a SuperExec: none has asked for work yet."),
+        (Task(), Queue(last_asked=3), "Waits for a SuperExec: none has asked for work since 12:03."),
+        (Task(), Queue(slots=1), "Waits for a SuperExec to take it."),
+        (Task(), Queue(running=(123,), slots=1), "Waits for its turn: run 123 is running (1 of 1 slots)."),
+        (
+            Task(),
+            Queue(running=(1, 2), slots=2, ahead=3),
+            "Waits for its turn: 2 runs are running (2 of 2 slots), 3 more before it.",
+        ),
+        (Task(), Queue(slots=2, running=(1,), ahead=1), "Waits for its turn: 1 before it (1 of 2 slots)."),
+        (
+            Task(attempt=2, losses=1),
+            Queue(slots=1),
+            "Is to be started again (attempt 2 of 3). Waits for a SuperExec to take it.",
+        ),
+        (Task(state="claimed"), Queue(), "Waits for its process to begin: a SuperExec is launching it."),
+    ],
+)
+def test_before_the_process_has_begun(task: Task, queue: Queue, sentence: str) -> None:
+    """Until the process is there, the sentence comes from the queue and the SuperExecs."""
+    assert waiting_for("pending", task, queue, None, clock) == sentence
+
+
+@pytest.mark.parametrize(
+    ("app", "sentence"),
+    [
+        (None, None),
+        (AppWait(who=""), None),
+        (AppWait(who="2 of 3 sites"), "Waits for 2 of 3 sites."),
+        (
+            AppWait(who="site-7", what="round 3", since=5.0, until=9.0),
+            "Waits for site-7: round 3, since 12:05, until 12:09 at most.",
+        ),
+    ],
+)
+def test_while_the_app_runs(app: AppWait | None, sentence: str | None) -> None:
+    """Then it is the app that says for whom it waits."""
+    assert waiting_for("running", ACTIVE, Queue(), app, clock) == sentence
+
+
+def test_a_finished_run_waits_for_nothing() -> None:
+    """Whatever was said before, the end ends every wait."""
+    assert waiting_for("finished", Task(state="finished"), Queue(), AppWait(who="a site"), clock) is None
+
+
+def test_a_superexec_is_there_while_it_asks_and_a_little_longer() -> None:
+    """Slots count for a SuperExec that asks, that asked a moment ago, or that holds a task."""
+    now = [100.0]
+    executors = Executors(lambda: now[0])
+    assert (executors.slots(set(), 100.0), executors.last_asked) == (0, None)
+    with executors.asking("a", 2):
+        assert executors.slots(set(), 1000.0) == 2
+    now[0] = 120.0
+    assert executors.slots(set(), 120.0) == 2
+    assert executors.slots(set(), 200.0) == 0
+    assert executors.slots({"a"}, 200.0) == 2
+    assert executors.slots({"unknown"}, 200.0) == 1
+    assert executors.last_asked == 100.0
