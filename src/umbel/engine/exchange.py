@@ -10,7 +10,7 @@ from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.errors import UmbelError
 from umbel.serverapp.grid import RoundPolicy, late
-from umbel.serverapp.reduction import Fold, Partial, Reduced, Reduction, Reply
+from umbel.serverapp.reduction import Fold, Reduced, Reduction, Reply, Subtree
 
 
 class Exchange:
@@ -75,14 +75,13 @@ class Exchange:
                 self._replies[index] = reply
             self._count(index, 1, int(reply.has_error()))
 
-    def folded(self, level: int, position: int, partial: Partial | None, replies: list[tuple[int, Reply]]) -> None:
-        """The subtree (level, position) was folded elsewhere."""
-        start = position << level
-        if self._answered[start] or self._fold is None:
+    def folded(self, subtrees: list[Subtree], replies: list[tuple[int, Reply]]) -> None:
+        """These replies were folded elsewhere; they are of consecutive messages. Ignored when they were answered for already."""
+        if not replies or self._answered[replies[0][0]] or self._fold is None:
             return
         with self._changed:
-            self._fold.merge(level, position, partial, replies)
-            self._count(start, 1 << level, sum(reply.error is not None for _, reply in replies))
+            self._fold.merge(subtrees, replies)
+            self._count(replies[0][0], len(replies), sum(reply.error is not None for _, reply in replies))
 
     def _count(self, start: int, count: int, failed: int) -> None:
         self._answered[start : start + count] = b"\x01" * count

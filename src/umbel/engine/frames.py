@@ -77,7 +77,7 @@ class Ready(Frame):
 
 
 class PlainReply(Frame):
-    """A reply without arrays, or with arrays that were folded (`schema` is an index in the unit's sums) or packed elsewhere."""
+    """A reply without arrays, or with arrays that were folded (`schema` is an index in the unit's schemas) or packed elsewhere."""
 
     index: int
     node_id: int
@@ -89,9 +89,11 @@ class PlainReply(Frame):
 
 
 class Sum(Frame):
-    """A weighted sum of models: in `data`, or in the worker's memory `segment`, lent until it is given back."""
+    """The sum of a subtree's models of one schema: in `data`, or in the worker's memory `segment`, lent until it is given back."""
 
-    schema: Schema
+    level: int
+    position: int
+    schema: int  # index in the schemas of the unit
     weight: float
     count: int
     first: int
@@ -102,11 +104,13 @@ class Sum(Frame):
 
 
 class Served(Frame):
-    """A unit is done."""
+    """A unit is done, or as much of it as was not taken back."""
 
     unit_id: int
     replies: list[PlainReply]
+    schemas: list[Schema] = []
     sums: list[Sum] = []
+    missing: list[tuple[int, int]] = []  # subtrees (level, position) without a usable reply
     seconds: float = 0.0  # from begin to end
     blocked_seconds: float = 0.0  # thereof neither on a processor nor waiting for one
     peak_bytes: int = 0  # largest resident size of the worker so far

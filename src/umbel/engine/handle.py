@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -15,10 +16,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from umbel.engine import frames, segment
+from umbel.engine import frames, segment, whereabouts
 from umbel.engine.channel import Channel
 from umbel.engine.exchange import Exchange
-from umbel.engine.worker import NOBODY
+from umbel.serverapp.reduction import Partial, Subtree
 from umbel.serverapp.weightedsum import Buffer, WeightedSum
 
 
@@ -40,15 +41,16 @@ class WorkerHandle:
         self.is_ready = False
         self.is_unwanted = False  # killed by us: its end is nobody's fault
         self.units: dict[int, Assignment] = {}
+        self.busy_since = 0.0  # on the monotonic clock: when it began its first unit
+        self._unit_ids = 0
         self._contents: set[int] = set()
         self._segments: dict[int, mmap.mmap] = {}
         self._returned: deque[int] = deque()
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
-        current_fd = segment.create(8)
-        self._current = memoryview(segment.shared(current_fd, 8)).cast("q")
-        self._current[0] = NOBODY
-        inherited = [theirs.fileno(), lifeline, current_fd]
+        words = whereabouts.create()
+        self._whereabouts = whereabouts.Whereabouts(words)
+        inherited = [theirs.fileno(), lifeline, words]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "umbel.engine.worker", *map(str, inherited)],
             env={**os.environ, **environment},
@@ -57,7 +59,7 @@ class WorkerHandle:
         )
         theirs.close()
         segment.close(lifeline)
-        segment.close(current_fd)
+        segment.close(words)
         ours.setblocking(False)
         self.channel = Channel(ours)
         self.send(setup)
@@ -91,10 +93,16 @@ class WorkerHandle:
         if known or returned:
             self.send(frames.Forget(known, returned))
 
-    def sums(self, served: frames.Served, fds: list[int]) -> list[WeightedSum]:
+    def subtrees(self, served: frames.Served, fds: list[int]) -> list[Subtree]:
         """The sums of a unit, over the worker's own memory where they are large."""
         descriptors = iter(fds)
-        return [WeightedSum(s.schema, self._buffer(s, descriptors), s.weight, s.count, s.first) for s in served.sums]
+        partials: dict[tuple[int, int], Partial] = {}
+        for head in served.sums:
+            schema = served.schemas[head.schema]
+            total = WeightedSum(schema, self._buffer(head, descriptors), head.weight, head.count, head.first)
+            partials.setdefault((head.level, head.position), {})[schema] = total
+        found: list[Subtree] = [(*place, partial) for place, partial in partials.items()]
+        return found + [(level, position, None) for level, position in served.missing]
 
     def _buffer(self, head: frames.Sum, fds: Iterator[int]) -> Buffer:
         if head.data is not None:
@@ -109,11 +117,41 @@ class WorkerHandle:
 
     def current(self) -> tuple[Assignment, int] | None:
         """The unit and the dispatch index the worker is, or was, serving; None when it serves nobody."""
-        index = self._current[0]
-        for assignment in self.units.values():
-            if assignment.start <= index < assignment.stop:
-                return assignment, index
-        return None
+        unit_id, index = self._whereabouts.current
+        assignment = self.units.get(unit_id)
+        return None if assignment is None else (assignment, index)
+
+    def assign(self, assignment: Assignment) -> int:
+        """Note a unit that is handed out now; returns its id."""
+        self._unit_ids += 1
+        if not self.units:
+            self.busy_since = time.monotonic()
+        self.units[self._unit_ids] = assignment
+        return self._unit_ids
+
+    def done(self, unit_id: int) -> Assignment:
+        """A unit is done: the next one, if there is one, has begun."""
+        self.busy_since = time.monotonic()
+        return self.units.pop(unit_id)
+
+    def holds_back(self) -> bool:
+        """Whether clients wait in its first unit behind the one being served."""
+        place = self.current()
+        return place is not None and place[1] + 1 < place[0].stop
+
+    def take_back(self, unit_id: int) -> tuple[int, int]:
+        """Take back what the worker has not begun of a unit: its range of indices, perhaps empty."""
+        assignment = self.units[unit_id]
+        limit, stop = assignment.start, assignment.stop
+        while True:
+            current, index = self._whereabouts.current
+            if current == unit_id:
+                limit = index + 1
+            self._whereabouts.cut(unit_id, limit)
+            if self._whereabouts.current[0] != unit_id or self._whereabouts.current[1] < limit:
+                break
+        assignment.stop = min(limit, stop)
+        return assignment.stop, stop
 
     def kill(self) -> None:
         """End it at once; its end is nobody's fault."""

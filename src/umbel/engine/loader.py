@@ -39,5 +39,7 @@ def app_traceback(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = str(Path(__file__).parent.parent)
     importing = (own, "<frozen", importlib.__file__)
-    lines = traceback.format_list([frame for frame in frames if not frame.filename.startswith(importing)]) + traceback.format_exception_only(error)
+    lines = traceback.format_list(
+        [frame for frame in frames if not frame.filename.startswith(importing)]
+    ) + traceback.format_exception_only(error)
     return "".join(["Traceback (most recent call last):\n", *lines]).rstrip()

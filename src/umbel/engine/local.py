@@ -56,7 +56,6 @@ class LocalEngine:
         self._workers: list[WorkerHandle] = []
         self._running: list[_Running] = []
         self._submitted: deque[Exchange] = deque()
-        self._units = 0
         self._content_ids = 0
         self._fruitless_deaths = 0
         self._failure: UmbelError | None = None
@@ -99,6 +98,8 @@ class LocalEngine:
             while not self._closing:
                 self._begin_submitted()
                 self._hand_out()
+                self._relieve()
+                self._hand_out()
                 for key, _ in self._selector.select(self._patience()):
                     if key.data is None:
                         os.read(self._wake_read, 65536)
@@ -131,8 +132,10 @@ class LocalEngine:
                 self._running.append(running)
 
     def _patience(self) -> float | None:
-        limit = min((at for running in self._running if (at := running.exchange.limit()) is not None), default=None)
-        return None if limit is None else max(0.0, limit - time.monotonic())
+        limits = [at for running in self._running if (at := running.exchange.limit()) is not None]
+        if self._is_anybody_idle():
+            limits += [self._overdue_at(worker) for worker in self._workers if worker.holds_back()]
+        return max(0.0, min(limits) - time.monotonic()) if limits else None
 
     def _enforce_limits(self) -> None:
         now = time.monotonic()
@@ -190,17 +193,19 @@ class LocalEngine:
                 self._fail(AppLoadError(frame.error, hint=frame.hint, traceback=frame.traceback))
 
     def _served(self, worker: WorkerHandle, served: frames.Served, fds: list[int]) -> None:
-        assignment = worker.units.pop(served.unit_id)
+        assignment = worker.done(served.unit_id)
         exchange = assignment.exchange
+        end = assignment.start + len(served.replies)
+        self._give_back(exchange, end, assignment.stop)
+        if not served.replies:
+            return
         self.clientapp_seconds += served.seconds
-        self._pace.measured(exchange.messages[0].metadata.message_type, assignment.stop - assignment.start, served)
+        self._pace.measured(exchange.messages[0].metadata.message_type, served)
         if exchange.reduction is None:
             _deliver(exchange, served, fds)
         else:
-            level = (assignment.stop - assignment.start).bit_length() - 1
-            sums = worker.sums(served, fds)
             replies = [(plain.index, _reply(plain, served)) for plain in served.replies]
-            exchange.folded(level, assignment.start >> level, {s.schema: s for s in sums} or None, replies)
+            exchange.folded(worker.subtrees(served, fds), replies)
         if len(self._workers) > max(1, self._pace.most_by_memory(self._plan)) and not worker.units:
             worker.kill()
         self._on_progress(exchange)
@@ -211,12 +216,9 @@ class LocalEngine:
         how = worker.end()
         culprit = None if worker.is_unwanted else worker.current()
         for assignment in worker.units.values():
-            running = next((r for r in self._running if r.exchange is assignment.exchange), None)
-            if running is None:
-                continue
             cut = culprit[1] if culprit and culprit[0] is assignment else assignment.stop
-            running.work.give_back(assignment.start, cut)
-            running.work.give_back(cut + 1, assignment.stop)
+            self._give_back(assignment.exchange, assignment.start, cut)
+            self._give_back(assignment.exchange, cut + 1, assignment.stop)
         if culprit:
             self._crashed(*culprit, how)
         elif not worker.is_unwanted:
@@ -225,6 +227,11 @@ class LocalEngine:
             self._fail(AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody."))
         elif not self._closing and self._failure is None and len(self._workers) < self._pace.desired(self._plan):
             self._start_worker()
+
+    def _give_back(self, exchange: Exchange, start: int, stop: int) -> None:
+        for running in self._running:
+            if running.exchange is exchange:
+                running.work.give_back(start, stop)
 
     def _crashed(self, assignment: Assignment, index: int, how: str) -> None:
         message = assignment.exchange.messages[index]
@@ -246,6 +253,26 @@ class LocalEngine:
             self._grow(running)
             while running.work.remaining and (worker := self._idlest(running)) is not None:
                 self._hand(running, worker)
+
+    def _relieve(self) -> None:
+        """Where a worker has nothing to do, take back what others have not begun: queued units, and what waits behind a slow client."""
+        now = time.monotonic()
+        if not self._is_anybody_idle() or any(running.work.remaining for running in self._running):
+            return
+        for worker in self._workers:
+            first, *queued = worker.units or (None,)
+            for unit_id in queued:
+                self._give_back(worker.units[unit_id].exchange, *worker.take_back(unit_id))
+            if first is not None and worker.holds_back() and now >= self._overdue_at(worker):
+                self._give_back(worker.units[first].exchange, *worker.take_back(first))
+
+    def _is_anybody_idle(self) -> bool:
+        return any(worker.is_ready and not worker.is_unwanted and not worker.units for worker in self._workers)
+
+    def _overdue_at(self, worker: WorkerHandle) -> float:
+        assignment = next(iter(worker.units.values()))
+        message_type = assignment.exchange.messages[assignment.start].metadata.message_type
+        return worker.busy_since + self._pace.overdue_after(message_type, assignment.stop - assignment.start)
 
     def _grow(self, running: _Running) -> None:
         desired = min(self._pace.desired(self._plan), len(self._workers) + running.work.remaining)
@@ -273,8 +300,7 @@ class LocalEngine:
     def _hand(self, running: _Running, worker: WorkerHandle) -> None:
         exchange = running.exchange
         start, stop = self._next_unit(running)
-        self._units += 1
-        worker.units[self._units] = Assignment(exchange, start, stop)
+        unit_id = worker.assign(Assignment(exchange, start, stop))
         content_ids = running.outbox.ids(start, stop)
         worker.forget(set())
         for content, fds in running.outbox.frames([id_ for id_ in dict.fromkeys(content_ids) if not worker.has(id_)]):
@@ -283,7 +309,7 @@ class LocalEngine:
         nodes = [message.metadata.dst_node_id for message in exchange.messages[start:stop]]
         worker.send(
             frames.Unit(
-                unit_id=self._units,
+                unit_id=unit_id,
                 exchange=exchange.number,
                 keep_from=exchange.keep_from,
                 start=start,
@@ -314,7 +340,7 @@ def _reply(plain: frames.PlainReply, served: frames.Served) -> Reply:
         plain.node_id,
         content=None if plain.content is None else from_plain(plain.content),
         error=None if plain.error is None else Error(*plain.error),
-        schema=None if plain.schema is None else served.sums[plain.schema].schema,
+        schema=None if plain.schema is None else served.schemas[plain.schema],
     )
 
 

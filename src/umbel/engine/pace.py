@@ -8,6 +8,8 @@ from umbel.engine.schedule import UNIT_SECONDS, unit_size
 
 _MEMORY = 0.7  # weight of what was known before against one new measurement
 _TRUSTED_AFTER = 0.5  # seconds of serving; before that, waiting may have been for the app's first reads
+_OVERDUE_AFTER = 0.2  # seconds
+_OVERDUE_FACTOR = 5.0  # times what was expected
 _DEEP_BELOW = 2.5 * UNIT_SECONDS  # seconds; shorter units are queued at a worker, so that it never waits for the next
 
 
@@ -21,9 +23,9 @@ class Pace:
         self._blocked_seconds = 0.0
         self._peak_bytes = 0
 
-    def measured(self, message_type: str, clients: int, served: frames.Served) -> None:
-        """A unit of so many clients was served."""
-        each = served.seconds / clients
+    def measured(self, message_type: str, served: frames.Served) -> None:
+        """A unit was served."""
+        each = served.seconds / len(served.replies)
         self._seconds[message_type] = _MEMORY * self._seconds.get(message_type, each) + (1 - _MEMORY) * each
         self._served_seconds += served.seconds
         self._blocked_seconds += served.blocked_seconds
@@ -36,6 +38,10 @@ class Pace:
     def depth(self, message_type: str) -> int:
         """How many units a worker should have at a time."""
         return 2 if self._seconds.get(message_type, _DEEP_BELOW) < _DEEP_BELOW else 1
+
+    def overdue_after(self, message_type: str, clients: int) -> float:
+        """Seconds after which a unit of so many clients takes longer than it should: a client in it is slow, or hangs."""
+        return max(_OVERDUE_AFTER, _OVERDUE_FACTOR * clients * self._seconds.get(message_type, 0.0))
 
     def desired(self, plan: Plan) -> int:
         """How many workers there should be."""

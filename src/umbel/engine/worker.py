@@ -1,8 +1,8 @@
 """The worker process: loads the ClientApp once and serves one client after another until its parent is gone.
 
-Started as `python -m umbel.engine.worker CHANNEL LIFELINE CURRENT`, each a descriptor inherited from the parent: the socket of
-the channel, the read end of a pipe that closes when the parent dies, and 8 bytes of shared memory that hold the dispatch
-index being served, so that the parent knows whose fault it was when this process dies.
+Started as `python -m umbel.engine.worker CHANNEL LIFELINE WHEREABOUTS`, each a descriptor inherited from the parent: the socket of
+the channel, the read end of a pipe that closes when the parent dies, and the shared words that tell the parent which message is being
+served, so that it knows whose fault it was when this process dies.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from umbel.engine.content import ReceivedContent
 from umbel.engine.loader import load_component
 from umbel.engine.pool import SegmentPool
 from umbel.engine.state import StateStore
+from umbel.engine.whereabouts import NOWHERE, Whereabouts
 from umbel.errors import AppLoadError
-from umbel.serverapp.reduction import Fold, Partial, Reply, from_spec
+from umbel.serverapp.reduction import Fold, Reduction, Reply, from_spec
 from umbel.serverapp.weightedsum import Schema, WeightedSum
 from umbel.wire.records import pack, to_plain
 
 _INLINE_BELOW = 256 * 1024  # bytes of a reply that travel in the frame itself
 _LONGEST_LINE = 8_192  # characters of a log line that are kept
-NOBODY = -1
 
 
 class Worker:
     """One worker's state: its channel, the contents it has, the memory it lends."""
 
-    def __init__(self, channel: Channel, current: memoryview) -> None:
-        """`current` is the shared word that holds the dispatch index being served."""
+    def __init__(self, channel: Channel, whereabouts: Whereabouts) -> None:
+        """`whereabouts` is shared with the parent."""
         self._channel = channel
-        self._current = current
+        self._whereabouts = whereabouts
         self._sending = threading.Lock()
         self._contents: dict[int, ReceivedContent] = {}
         self._pool = SegmentPool()
@@ -86,36 +86,47 @@ class Worker:
 
     def _serve(self, unit: frames.Unit) -> None:
         watch = Stopwatch()
-        sums: list[frames.Sum] = []
         fds: list[int] = []
         if unit.reduction is None:
-            replies = [self._packed(index, reply, fds) for index, reply in self._replies(unit)]
+            served = frames.Served(unit.unit_id, [self._packed(*indexed, fds) for indexed in self._replies(unit)])
         else:
-            partial, folded = self._folded(unit)
-            schemas = list(partial or {})
-            replies = [_plain(index, reply, schemas) for index, reply in folded]
-            sums = [self._sum(partial[schema], fds) for schema in schemas] if partial else []
-        seconds, blocked = watch.read()
-        self._send(frames.Served(unit.unit_id, replies, sums, seconds, blocked, peak_bytes()), fds)
+            served = self._folded(unit, from_spec(*unit.reduction), fds)
+        served.seconds, served.blocked_seconds = watch.read()
+        served.peak_bytes = peak_bytes()
+        self._send(served, fds)
         for fd in fds if unit.reduction is None else ():
             segment.close(fd)
 
-    def _folded(self, unit: frames.Unit) -> tuple[Partial | None, list[tuple[int, Reply]]]:
-        assert unit.reduction is not None
-        fold = Fold(from_spec(*unit.reduction), self._pool.allocate)
+    def _folded(self, unit: frames.Unit, reduction: Reduction, fds: list[int]) -> frames.Served:
+        fold = Fold(reduction, self._pool.allocate)
         for index, reply in self._replies(unit):
             fold.add(index, reply)
-        return fold.subtree()
+        subtrees, replies = fold.parts()
+        served = frames.Served(unit.unit_id, [])
+        for level, position, partial in subtrees:
+            if partial is None:
+                served.missing.append((level, position))
+                continue
+            for schema, total in partial.items():
+                if schema not in served.schemas:
+                    served.schemas.append(schema)
+                served.sums.append(self._sum(level, position, served.schemas.index(schema), total, fds))
+        served.replies = [_plain(index, reply, served.schemas) for index, reply in replies]
+        return served
 
     def _replies(self, unit: frames.Unit) -> Iterator[tuple[int, Message]]:
         assert self._server is not None
         for offset, node_id in enumerate(unit.node_ids):
             index = unit.start + offset
-            self._current[0], self._node_id = index, node_id
+            self._whereabouts.move_to((unit.unit_id, index))
+            if self._whereabouts.is_cut((unit.unit_id, index)):
+                break
+            self._node_id = node_id
             content = self._contents[unit.content_ids[offset if len(unit.content_ids) > 1 else 0]].fresh()
             message = _message(unit, index, node_id, content, self._server.run_id)
             yield index, self._server.serve(message, unit.exchange, unit.keep_from)
-        self._current[0], self._node_id = NOBODY, None
+        self._whereabouts.move_to(NOWHERE)
+        self._node_id = None
 
     def _packed(self, index: int, reply: Message, fds: list[int]) -> frames.PlainReply:
         node_id = reply.metadata.src_node_id
@@ -131,9 +142,9 @@ class Worker:
         fds.append(fd)
         return frames.PlainReply(index, node_id, segment=size)
 
-    def _sum(self, total: WeightedSum, fds: list[int]) -> frames.Sum:
+    def _sum(self, level: int, position: int, schema: int, total: WeightedSum, fds: list[int]) -> frames.Sum:
         lent = self._pool.lend(total.buffer)
-        head = frames.Sum(total.schema, total.weight, total.count, total.first, size=total.buffer.nbytes)
+        head = frames.Sum(level, position, schema, total.weight, total.count, total.first, size=total.buffer.nbytes)
         if lent is None:
             head.data = total.buffer.tobytes()
         else:
@@ -191,11 +202,10 @@ def _end_with_parent(lifeline: int) -> None:
 
 def main() -> None:
     """Run a worker over the descriptors named on the command line."""
-    channel_fd, lifeline, current_fd = (int(argument) for argument in sys.argv[1:4])
+    channel_fd, lifeline, whereabouts_fd = (int(argument) for argument in sys.argv[1:4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    current = memoryview(segment.shared(current_fd, 8)).cast("q")
-    Worker(Channel(socket.socket(fileno=channel_fd)), current).run()
+    Worker(Channel(socket.socket(fileno=channel_fd)), Whereabouts(whereabouts_fd)).run()
     os._exit(0)  # nothing of the app's may hold up the end
 
 

@@ -23,6 +23,7 @@ from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
 from umbel.app.safetensors import Part
 from umbel.errors import ObjectInvalid
+from umbel.wire.api import UNDECODABLE
 
 ALIGNMENT = 64
 Plain = list[tuple[str, str, Any]]
@@ -45,7 +46,7 @@ def from_plain(plain: Plain) -> RecordDict:
 
 
 def _record(kind: str, value: Any) -> MetricRecord | ConfigRecord:
-    if kind not in "mc" or not isinstance(value, dict):
+    if kind not in {"m", "c"} or not isinstance(value, dict):
         raise ObjectInvalid(f"Unknown kind of record {kind!r}.")
     try:
         return MetricRecord(value) if kind == "m" else ConfigRecord(value)
@@ -90,7 +91,7 @@ def unpack(data: bytes | bytearray | memoryview) -> RecordDict:
     length = int.from_bytes(view[:8], "little")
     try:
         head = _decoder.decode(view[8 : 8 + length])
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except UNDECODABLE as error:
         raise ObjectInvalid(f"This is not the content of a message: {error}.") from None
     content = RecordDict()
     for key, kind, value in head:
