@@ -12,6 +12,7 @@ from umbel.errors import ConfigError
 if TYPE_CHECKING:
     from umbel.wire.control import ControlClient
 
+PATIENCE = 2.0  # seconds for which a person waits for a SuperLink that does not answer
 TOKEN_VARIABLE = "UMBEL_TOKEN"  # noqa: S105 - a name, not a token
 
 
@@ -31,7 +32,9 @@ def open_client(connection: Connection) -> ControlClient:
         return connect_local()
     from umbel.wire.control import ControlClient
 
-    return ControlClient(connection.url, _token(connection))
+    client = ControlClient(connection.url, _token(connection))
+    client.http.patience = PATIENCE
+    return client
 
 
 def _token(connection: Connection) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     Connect = Callable[[], ControlClient]
 
+HASTE = 1.0  # seconds after which a stream that was cut looks for the SuperLink anew: a local one is started again
 PATIENCE = 300.0  # seconds for which a stream that was cut is taken up again; the run goes on in any case
 
 
@@ -47,11 +48,13 @@ class Feed:
     def _stream(self, run_id: int) -> None:
         cursor, cut_at = "", 0.0
         while True:
+            client = self._connect()
+            client.http.patience = HASTE
             try:
-                for item in self._client.stream(run_id, after=cursor, kinds=("event", "log")):
+                for item in client.stream(run_id, after=cursor, kinds=("event", "log")):
                     cursor, cut_at = item.cursor or cursor, 0.0
                     self._inbox.put(Happened(item))
-                self._inbox.put(Over(self._client.get_run(run_id)))
+                self._inbox.put(Over(client.get_run(run_id)))
                 return
             except SuperLinkUnreachable as error:
                 if not cut_at:
@@ -59,7 +62,6 @@ class Feed:
                     self._inbox.put(Cut(error.message))
                 if time.monotonic() - cut_at > PATIENCE:
                     raise
-                self._client = self._connect()
 
     def _insist(self, ask: Callable[[], RunView]) -> RunView:
         try:

@@ -41,9 +41,9 @@ def launch(wish: Launch, *, streaming: bool, as_json: bool) -> int:
     try:
         connection = read_connections().resolve(wish.superlink)
         fab, overrides = _bundle(wish)
+        request = _request(wish, connection, fab, overrides)
         client = open_client(connection)
         client.put_object(fab.data)
-        request = _request(wish, connection, fab, overrides)
     except Interrupted:
         print("Interrupted before a run was started.", file=sys.stderr)
         raise

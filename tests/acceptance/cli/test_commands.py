@@ -9,6 +9,8 @@ import signal
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.cli.conftest import Umbel
 from tests.acceptance.cli.fake_superlink import FakeSuperLink, make_run
 from tests.acceptance.cli.test_run_command import ROUNDS
@@ -62,10 +64,10 @@ def test_stop_and_its_json(umbel: Umbel, fake: FakeSuperLink) -> None:
     assert "had already ended: stopped" in umbel("stop", "last").stdout
 
 
-def test_an_unknown_run_is_an_error(umbel: Umbel, fake: FakeSuperLink) -> None:
+@pytest.mark.parametrize("command", ["stop", "pull", "log"])
+def test_an_unknown_run_is_an_error(umbel: Umbel, fake: FakeSuperLink, command: str) -> None:
     """Exit code 7, the same for each command that takes a run."""
-    for command in ("stop", "pull", "log"):
-        assert umbel(command, "9", code=7).stderr.startswith("Error: There is no run 9.")
+    assert umbel(command, "9", code=7).stderr.startswith("Error: There is no run 9.")
 
 
 def test_log_shows_what_is_there(umbel: Umbel, fake: FakeSuperLink) -> None:
@@ -131,12 +133,11 @@ def test_what_is_no_bundle_is_not_installed(umbel: Umbel) -> None:
     assert umbel.json("install", code=2)["error-code"] == "usage"
 
 
-def test_new_makes_an_app_that_can_be_built(umbel: Umbel) -> None:
+@pytest.mark.parametrize("template", ["numpy", "sklearn", "pytorch"])
+def test_new_makes_an_app_that_can_be_built(umbel: Umbel, template: str) -> None:
     """Each template, without a network."""
-    for template in ("numpy", "sklearn", "pytorch"):
-        payload = umbel.json("new", f"my-{template}", "--template", template)
-        assert payload["path"] == str(umbel.folder / f"my-{template}")
-        assert umbel.json("build", "--app", f"my-{template}")["fab-name"] == f"my-{template}"
+    assert umbel.json("new", "my-app", "--template", template)["path"] == str(umbel.folder / "my-app")
+    assert umbel.json("build", "--app", "my-app")["fab-name"] == "my-app"
 
 
 def test_new_refuses_what_it_does_not_know(umbel: Umbel) -> None:
@@ -183,15 +184,29 @@ def test_a_broken_config_is_an_error_with_its_line(umbel: Umbel) -> None:
     assert "line 1" in umbel("list", code=3).stderr
 
 
-def test_an_app_that_cannot_run_is_refused_before_anything_starts(umbel: Umbel, app: Path) -> None:
-    """No pyproject.toml, a broken one, a missing module, an undeclared key: each has its class of error."""
-    assert umbel.json("run", "nowhere", code=4)["error-code"] == "app-invalid"
-    assert umbel.json("run", app, "-c", "learning=1", code=5)["error-code"] == "config-key-unknown"
-    assert umbel.json("run", app, "-c", "lr", code=2)["error-code"] == "usage"
+@pytest.mark.parametrize(
+    ("options", "code", "error"),
+    [
+        (["-c", "learning=1"], 5, "config-key-unknown"),
+        (["-c", "lr"], 2, "usage"),
+        (["--federation-config", "num-supernodes"], 2, "usage"),
+    ],
+)
+def test_overrides_that_cannot_be_meant_are_refused(
+    umbel: Umbel, app: Path, options: list[str], code: int, error: str
+) -> None:
+    """Before anything starts."""
+    assert umbel.json("run", app, *options, code=code)["error-code"] == error
+    assert not (umbel.home / "local").exists()
+
+
+def test_an_app_that_cannot_run_is_refused(umbel: Umbel, app: Path) -> None:
+    """A missing module, a broken pyproject.toml, none at all: the message says which; nothing starts."""
     (app / "tiny" / "client_app.py").unlink()
     assert "client_app" in umbel.json("run", app, code=4)["error-message"]
     (app / "pyproject.toml").write_text("[project\n")
     assert "line 1" in umbel.json("run", app, code=4)["error-message"]
+    assert umbel.json("run", "nowhere", code=4)["error-code"] == "app-invalid"
     assert not (umbel.home / "local").exists()
 
 

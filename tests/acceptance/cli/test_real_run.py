@@ -176,6 +176,22 @@ def test_two_runs_at_once_from_nothing(umbel: Umbel, app: Path) -> None:
     assert {run["run-id"] for run in umbel.json("list")["runs"]} == {payload["run-id"] for payload in payloads}
 
 
+def test_a_killed_superlink_is_started_again_and_the_run_completes(umbel: Umbel, app: Path, tmp_path: Path) -> None:
+    """The command that follows the run says so, finds the new SuperLink, and sees the run to its end."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    process = umbel.start("run", app, "-c", f'gate="{gate}" num-server-rounds=1')
+    read_until(process, "seed 0")
+    with gate.open("w"):  # opens when a client has come to it
+        os.kill(json.loads((umbel.home / "local" / "superlink.json").read_text())["pid"], signal.SIGKILL)
+        gate.unlink()
+        gate.touch()
+    stdout, stderr = process.communicate(timeout=50)
+    assert process.returncode == 0, stderr
+    assert "Connecting again; the run goes on meanwhile." in stdout
+    assert "completed" in stdout
+
+
 def test_a_detached_run_can_be_followed_and_stopped(umbel: Umbel, app: Path, tmp_path: Path) -> None:
     """Run, log, Ctrl-C in the log, stop: only the last one ends the run."""
     gate = tmp_path / "gate"

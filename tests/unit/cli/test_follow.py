@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -166,6 +167,7 @@ class Client:
         self.refuses = refuses
         self.leaves = leaves
         self.after = ""
+        self.http = SimpleNamespace(patience=10.0)
 
     def start_run(self, _: StartRun) -> RunView:
         if self.refuses:
@@ -185,7 +187,7 @@ class Client:
 def test_a_superlink_that_comes_back_elsewhere_is_found_again() -> None:
     """Start and stream go on with a new client, the stream from its last cursor."""
     alive = Client()
-    clients = [Client(StreamItem(cursor="41"), leaves=True), alive]
+    clients = [Client(), Client(StreamItem(cursor="41"), leaves=True), alive]
     inbox: Inbox = SimpleQueue()
     feed = Feed(cast("ControlClient", Client(refuses=True)), lambda: cast("ControlClient", clients.pop(0)), inbox)
     feed.start(StartRun(fab_hash="x", request_id="r"))
