@@ -140,12 +140,14 @@ class Array:
         return bfloat16_to_float32(self._values) if self.dtype == BFLOAT16 else self._values
 
     def torch(self) -> torch.Tensor:
-        """The elements as a CPU tensor over the same memory (copied if that memory is read-only)."""
+        """The elements as a CPU tensor over the same memory (copied where torch has no such view: read-only or reversed)."""
         import torch
 
-        values = self._values if self._values.flags.writeable else self._values.copy()
+        values = self._values
+        if not values.flags.writeable or any(stride < 0 for stride in values.strides):
+            values = values.copy()
         if self.dtype == BFLOAT16:
-            return torch.from_numpy(np.ascontiguousarray(values).view(np.int16)).view(torch.bfloat16)
+            return torch.from_numpy(values.view(np.int16)).view(torch.bfloat16)
         return torch.from_numpy(values)
 
     def __eq__(self, other: object) -> bool:

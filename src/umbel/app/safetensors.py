@@ -35,7 +35,11 @@ def encode(record: ArrayRecord, metadata: Mapping[str, str] | None = None) -> li
     end = 0
     for name, array in sorted(record.items(), key=lambda item: -item[1].storage.itemsize):
         start, end = end, end + array.nbytes
-        header[name] = {"dtype": SAFETENSORS_NAMES[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
+        header[name] = {
+            "dtype": SAFETENSORS_NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [start, end],
+        }
         parts.append(_elements(array.storage))
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
@@ -97,18 +101,28 @@ def _check_coverage(header: dict[str, Any], size: int) -> None:
 def _with_offsets(header: dict[str, Any]) -> Iterator[tuple[str, tuple[int, int]]]:
     for name, entry in header.items():
         offsets = entry.get("data_offsets") if isinstance(entry, dict) else None
-        if not (isinstance(offsets, list) and len(offsets) == 2 and all(type(offset) is int and offset >= 0 for offset in offsets)):
+        if not (
+            isinstance(offsets, list)
+            and len(offsets) == 2
+            and all(type(offset) is int and offset >= 0 for offset in offsets)
+        ):
             raise ObjectInvalid(f"Tensor {name!r} has no valid data_offsets.")
         yield name, (offsets[0], offsets[1])
 
 
 def _array(name: str, entry: dict[str, Any], body: memoryview) -> Array:
-    dtype = NAMES_BY_SAFETENSORS.get(entry.get("dtype", ""))
-    shape = entry.get("shape")
+    theirs, shape = entry.get("dtype"), entry.get("shape")
+    dtype = NAMES_BY_SAFETENSORS.get(theirs) if isinstance(theirs, str) else None
     if dtype is None or not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
         raise ObjectInvalid(f"Tensor {name!r} has an unknown type or no valid shape.")
     start, stop = entry["data_offsets"]
     storage = storage_dtype(dtype)
     if stop - start != math.prod(shape) * storage.itemsize:
-        raise ObjectInvalid(f"Tensor {name!r} has {stop - start} bytes, which does not fit its shape {shape} of {dtype}.")
-    return Array.from_storage(dtype, np.frombuffer(body[start:stop], dtype=storage).reshape(shape))
+        raise ObjectInvalid(
+            f"Tensor {name!r} has {stop - start} bytes, which does not fit its shape {shape} of {dtype}."
+        )
+    try:
+        values = np.frombuffer(body[start:stop], dtype=storage).reshape(shape)
+    except ValueError as error:  # more dimensions, or, beside a length of 0, longer ones than NumPy has
+        raise ObjectInvalid(f"Tensor {name!r} has a shape that NumPy cannot have ({error}).") from None
+    return Array.from_storage(dtype, values)
