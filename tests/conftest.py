@@ -40,7 +40,7 @@ def _leaves_nothing_behind() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def umbel_home(monkeypatch: pytest.MonkeyPatch, _leaves_nothing_behind: None) -> Iterator[Path]:
     """An empty `UMBEL_HOME` of the test's own; the local SuperLink that the test starts there ends with it."""
-    for name in [name for name in os.environ if name.startswith("UMBEL_")]:
+    for name in [name for name in os.environ if name.startswith("UMBEL_") and name != "UMBEL_DATA"]:
         monkeypatch.delenv(name)
     home = Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))  # short: a socket's path has about 100 characters
     monkeypatch.setenv("UMBEL_HOME", str(home))

@@ -25,6 +25,11 @@ class TargetReached(Callback):
         reached = progress.number("server/accuracy")
         return reached is not None and reached >= self.accuracy
 
+    @property
+    def reason(self) -> str:
+        """See `Callback.reason`."""
+        return f"The test accuracy has reached {self.accuracy}."
+
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:

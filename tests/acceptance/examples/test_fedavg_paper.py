@@ -53,7 +53,7 @@ def test_it_is_the_model_of_the_paper(import_from: Import) -> None:
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(300)
 def test_iid_reaches_97_percent_as_fast_as_in_the_paper(run_app: Run) -> None:
     """100 clients, 10 a round, one epoch in batches of 10: 97 % within the paper's 87 rounds."""
     data_file("mnist")

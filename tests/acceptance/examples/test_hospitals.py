@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from tests.acceptance.examples.conftest import Import, Run
 
 APP = "examples/hospitals"
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_the_federation_beats_each_site_and_equals_pooled_data(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.acceptance.examples.conftest import Import, Run
+from tests.acceptance.examples.conftest import Import, Run, data_file
+
+pytestmark = pytest.mark.timeout(300)
 
 
 def test_quickstart_numpy_learns_the_flowers(run_app: Run) -> None:
@@ -31,9 +33,9 @@ def test_quickstart_sklearn_comes_near_pooled_data(run_app: Run, import_from: Im
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.torch
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("dataset", "accuracy"), [("mnist", 0.9), ("fashion-mnist", 0.7)])
 def test_quickstart_pytorch_learns(run_app: Run, dataset: str, accuracy: float) -> None:
     """Five rounds with ten of fifty uneven clients teach the network most of the classes."""
+    data_file(dataset)
     ended = run_app("examples/quickstart-pytorch", "-c", f'dataset="{dataset}"')
     assert ended["metrics"]["server"]["accuracy"] > accuracy
