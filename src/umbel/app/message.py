@@ -74,8 +74,8 @@ class Message:
         """A Message with this very metadata: for those who carry messages, not for those who write them."""
         message = cls.__new__(cls)
         message.metadata = metadata
-        message._content = content
-        message._error = error
+        message._content = content  # noqa: SLF001 - its own class
+        message._error = error  # noqa: SLF001
         return message
 
     @property

@@ -35,7 +35,9 @@ class MetricRecord(Record[MetricValue]):
             return check_list(key, value, (int, float), cls.__name__)
         if isinstance(value, (np.integer, np.floating)):
             return value.item()
-        raise TypeError(f"MetricRecord[{key!r}] must be an int, a float or a list of one of them, not {kind.__name__}; an int must fit into 64 bits.")
+        raise TypeError(
+            f"MetricRecord[{key!r}] must be an int, a float or a list of one of them, not {kind.__name__}; an int must fit into 64 bits."
+        )
 
     def count_bytes(self) -> int:
         """8 bytes for each number plus the length of the keys in UTF-8."""

@@ -100,7 +100,9 @@ def unpack(data: bytes | bytearray | memoryview) -> RecordDict:
 
 
 def _arrays(view: memoryview, place: Any) -> ArrayRecord:
-    if not (isinstance(place, list) and len(place) == 2 and all(type(number) is int and number >= 0 for number in place)):
+    if not (
+        isinstance(place, list) and len(place) == 2 and all(type(number) is int and number >= 0 for number in place)
+    ):
         raise ObjectInvalid("The content of a message does not say where its arrays are.")
     offset, size = place
     if offset + size > len(view):

@@ -23,7 +23,7 @@ DIGEST = hashlib.sha256(DATA).hexdigest()
 
 def test_parts_arrive_as_their_concatenation() -> None:
     """Buffers of every kind, an empty one and a matrix among them, are stored as one object."""
-    parts = [
+    parts: list[bytes | memoryview] = [
         b"head",
         memoryview(b""),
         np.arange(6, dtype="<f4").reshape(2, 3).data,
