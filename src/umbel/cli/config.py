@@ -152,5 +152,11 @@ def _checked(where: str, key: str, value: object) -> Any:
     if isinstance(value, dict):
         from umbel.bundle.flat import flatten
 
-        return flatten(value)
+        return {_federation_key(dotted): setting for dotted, setting in flatten(value).items()}
     return value
+
+
+def _federation_key(dotted: str) -> str:
+    """The federation config's key for one of `options`, where Flower's files nest: `backend.name` is `backend-name`."""
+    nested = dotted if dotted == "backend.name" else dotted.removeprefix("backend.")
+    return nested.replace(".", "-")

@@ -71,11 +71,16 @@ def test_a_table_that_cannot_be_meant_is_refused(tmp_path: Path, table: str, pro
         read_connections(written(tmp_path, f"[superlink.a]\n{table}"))
 
 
-def test_options_become_a_flat_federation_config(tmp_path: Path) -> None:
-    """Nested simulation settings are kept under dotted keys."""
-    text = '[superlink.a]\naddress = "x:1"\noptions = {num-supernodes = 5, backend = {name = "inline"}}'
-    connection = read_connections(written(tmp_path, text)).resolve("a")
-    assert connection.options == {"num-supernodes": 5, "backend.name": "inline"}
+def test_options_become_a_federation_config(tmp_path: Path) -> None:
+    """Simulation settings nested as Flower nests them have their flat keys."""
+    backend = '{name = "ray", client-resources = {num-cpus = 2}, init-args = {num-gpus = 1}}'
+    text = f'[superlink.a]\naddress = "x:1"\noptions = {{num-supernodes = 5, backend = {backend}}}'
+    assert read_connections(written(tmp_path, text)).resolve("a").options == {
+        "num-supernodes": 5,
+        "backend-name": "ray",
+        "client-resources-num-cpus": 2,
+        "init-args-num-gpus": 1,
+    }
 
 
 @pytest.mark.parametrize(
