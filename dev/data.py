@@ -111,14 +111,10 @@ def idx_to_npy(content: bytes) -> bytes:
 
 
 def convert(folder: Path, digests: dict[str, str], target: Path) -> None:
-    """Write the four checked IDX files of `folder` to `target`, in one step."""
-    with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as part:
-        path = Path(part.name)
-        with zipfile.ZipFile(part, "w") as archive:
-            for array, name in IDX_FILES.items():
-                archive.writestr(f"{array}.npy", idx_to_npy(read_idx(folder, name, digests[array])))
-    path.chmod(0o644)
-    path.replace(target)
+    """Write the four IDX files of `folder`, once checked, to `target`."""
+    with zipfile.ZipFile(target, "w") as archive:
+        for array, name in IDX_FILES.items():
+            archive.writestr(f"{array}.npy", idx_to_npy(read_idx(folder, name, digests[array])))
 
 
 @contextmanager
@@ -135,10 +131,12 @@ def ensure(name: str, root: Path) -> Path:
     target = root / name / f"{name}.npz"
     with locked(target.parent):
         if not target.is_file():
-            with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+            with tempfile.TemporaryDirectory(dir=target.parent) as name_of_scratch:
+                scratch = Path(name_of_scratch)
                 # apt-get drops its rights to download, and must still get in.
-                Path(scratch).chmod(0o755)
-                convert(DATA_SETS[name].fetch(Path(scratch)), DATA_SETS[name].digests, target)
+                scratch.chmod(0o755)
+                convert(DATA_SETS[name].fetch(scratch), DATA_SETS[name].digests, scratch / target.name)
+                (scratch / target.name).replace(target)
     return target
 
 
