@@ -239,9 +239,11 @@ def test_no_reply_at_all_keeps_the_arrays() -> None:
 
 
 def test_nothing_but_malformed_replies_ends_the_run() -> None:
-    """When all clients reply and not one reply fits, the app is wrong: the error names the first reason."""
+    """When all clients reply and not one reply fits, the app is wrong: the error names the first reason, the events all."""
+    grid = FakeGrid(sending(model(float("nan")), 2, 3, 4, 5))
     with pytest.raises(InconsistentReplies, match=r"None of the 4 replies can be used. Node 2: Array '0' holds NaN"):
-        FedAvg().start(FakeGrid(sending(model(float("nan")), 2, 3, 4, 5)), model(1))
+        FedAvg().start(grid, model(1))
+    assert [dropped["node_id"] for dropped in grid.told("reply-dropped")] == [2, 3, 4, 5]
 
 
 def test_nothing_but_malformed_evaluations_ends_the_run() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, fields
 
@@ -15,7 +16,7 @@ from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
 from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
-from umbel.errors import CheckpointInvalid, ConfigError
+from umbel.errors import AggregationFailed, CheckpointInvalid, ConfigError, InconsistentReplies
 from umbel.serverapp.grid import Grid, RoundPolicy
 from umbel.serverapp.reduction import Reduced, Reduction, Reply
 from umbel.serverapp.strategy import checkpoint
@@ -219,18 +220,17 @@ class Strategy(ABC):
         report.started("train", len(messages))
         policy = self.round_policy(len(messages), timeout)
         reduction = self.train_reduction() if folds(self) else None
-        self._dropped: dict[int, Reply] = {}
         trained: Trained = None, None
         if reduction is not None:
             reduced = grid.reduce(messages, reduction, policy)
-            if self._enough(report, policy, len(reduced.contents())):
-                trained = self.aggregate_reduced(server_round, reduced)
-            self._tell(report, "train", reduced.replies)
+            with self._telling(report, "train", lambda: reduced.replies):
+                if self._enough(report, policy, len(reduced.contents())):
+                    trained = self.aggregate_reduced(server_round, reduced)
         else:
             replies = Replies(grid.exchange(messages, policy))
-            if self.quorum is None or self._enough(report, policy, _with_content(replies)):
-                trained = self.aggregate_train(server_round, replies)
-            self._tell(report, "train", _kept(replies))
+            with self._telling(report, "train", lambda: _kept(replies)):
+                if self.quorum is None or self._enough(report, policy, _with_content(replies)):
+                    trained = self.aggregate_train(server_round, replies)
         if trained[0] is None:
             report.note("no new arrays: the old ones stay.")
         report.aggregate("train", trained[1])
@@ -244,12 +244,11 @@ class Strategy(ABC):
             return None
         report.started("evaluate", len(messages))
         policy = self.round_policy(len(messages), timeout)
-        self._dropped = {}
         replies = Replies(grid.exchange(messages, policy))
         metrics = None
-        if self.quorum is None or self._enough(report, policy, _with_content(replies)):
-            metrics = self.aggregate_evaluate(report.server_round, replies)
-        self._tell(report, "evaluate", _kept(replies))
+        with self._telling(report, "evaluate", lambda: _kept(replies)):
+            if self.quorum is None or self._enough(report, policy, _with_content(replies)):
+                metrics = self.aggregate_evaluate(report.server_round, replies)
         report.aggregate("evaluate", metrics)
         return metrics
 
@@ -264,9 +263,8 @@ class Strategy(ABC):
         quorum = self.quorum
         if quorum is None:
             return RoundPolicy(timeout, self.deadline, quorum=None if self.deadline is None else 1)
-        count = (
-            quorum if isinstance(quorum, int) else math.ceil(quorum * asked - 1e-9)
-        )  # 0.07 · 100 is a little above 7
+        # 0.07 · 100 is a little above 7
+        count = quorum if isinstance(quorum, int) else math.ceil(quorum * asked - 1e-9)
         return RoundPolicy(timeout, self.deadline, quorum=min(count, asked))
 
     def _enough(self, report: RoundReport, policy: RoundPolicy, usable: int) -> bool:
@@ -278,6 +276,16 @@ class Strategy(ABC):
     def drop(self, reply: Reply) -> None:
         """Have the run told that an aggregate leaves this reply out; `reply.error` says why."""
         vars(self).setdefault("_dropped", {})[reply.node_id] = reply
+
+    @contextmanager
+    def _telling(self, report: RoundReport, phase: str, replies: Callable[[], Sequence[Reply]]) -> Iterator[None]:
+        self._dropped: dict[int, Reply] = {}
+        try:
+            yield
+        except (AggregationFailed, InconsistentReplies):
+            self._tell(report, phase, replies())  # which replies were left out may say why
+            raise
+        self._tell(report, phase, replies())
 
     def _tell(self, report: RoundReport, phase: str, replies: Sequence[Reply]) -> None:
         report.replies(phase, [self._dropped.get(reply.node_id, reply) for reply in replies])
