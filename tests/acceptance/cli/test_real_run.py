@@ -69,7 +69,7 @@ def simulations(umbel: Umbel) -> Iterator[psutil.Process]:
     for process in psutil.process_iter():
         if works_in(process, umbel.home):
             try:
-                if any("umbel.simulation" in word or "spawn_main" in word for word in process.cmdline()):
+                if any(word.startswith(("umbel.simulation", "umbel.engine")) for word in process.cmdline()):
                     yield process
             except psutil.Error:
                 continue
