@@ -6,7 +6,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+
+from sqlalchemy.exc import DBAPIError
 
 from umbel.errors import UmbelError
 from umbel.superlink.executors import Executors
@@ -60,13 +62,15 @@ class SuperLink:
             if row.state != "created":
                 self.beat(row.task_id)
         self.idle.touch()
-        await self.db.awrite(lambda transaction: collecting.drop_orphans(transaction, self.objects))
+        self._in_background(self._collect())
 
     def close(self) -> None:
         """End every wait and every timer; the database is closed by its owner."""
         self.wakeups.close()
         self._timer.cancel()
         self.idle.cancel()
+        for task in self._background:
+            task.cancel()
 
     def new_id(self) -> int:
         """A random id of a run or a task; JavaScript's whole numbers end at 2**53."""
@@ -103,7 +107,10 @@ class SuperLink:
         self.wakeups.wake(transaction.topics)
 
     def _on_expired(self, task_ids: list[int]) -> None:
-        task = self._loop.create_task(self._lose(task_ids))
+        self._in_background(self._lose(task_ids))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
@@ -111,10 +118,16 @@ class SuperLink:
         seconds = self._leases.seconds
         try:
             await self.db.awrite(lambda transaction: claiming.lose(transaction, task_ids, seconds, self.now()))
-        except UmbelError as error:
+        except (UmbelError, DBAPIError) as error:
             _log.error("Tasks %s could not be taken back, to be tried again: %s", task_ids, error)
             for task_id in task_ids:
                 self.beat(task_id)
+
+    async def _collect(self) -> None:
+        try:
+            await self.db.awrite(lambda transaction: collecting.drop_orphans(transaction, self.objects))
+        except (UmbelError, DBAPIError) as error:
+            _log.warning("Objects without a reference stay until the next start: %s", error)
 
     async def _is_idle(self) -> bool:
         return not await self.db.aread(runs.unfinished)

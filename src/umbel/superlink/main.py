@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umbel import __version__
-from umbel.errors import ConfigError, Conflict, UmbelError
+from umbel.errors import Conflict, UmbelError
 from umbel.superlink import settings as options
 from umbel.superlink.auth.tokens import local_token
 from umbel.superlink.home import Home
+from umbel.superlink.listener import listen
 from umbel.superlink.superexec_child import SuperExecChild, command
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def run(settings: Settings) -> int:
     lock = home.take_lock()
     if lock is None:
         return _other(settings, home)
-    with lock, _bind(settings) as listener:
+    with lock, listen(settings.host, settings.port) as listener:
         return _serve(settings, home, listener)
 
 
@@ -65,19 +66,6 @@ def _serve(settings: Settings, home: Home, listener: socket.socket) -> int:
         home.info.unlink(missing_ok=True)
         if superexec is not None:
             superexec.kill()
-
-
-def _bind(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.host, settings.port))
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}.") from error
-    listener.listen(2048)
-    return listener
 
 
 def _log_to(path: Path) -> None:

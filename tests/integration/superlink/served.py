@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,8 +18,9 @@ from umbel.bundle import build_fab
 from umbel.superlink.api.app import create_app
 from umbel.superlink.core import SuperLink
 from umbel.superlink.leases import Leases
+from umbel.superlink.listener import listen
 from umbel.superlink.objects.directory import ObjectDirectory
-from umbel.superlink.serve import make_server
+from umbel.superlink.serve import Server, make_server
 from umbel.superlink.store.database import Database
 from umbel.superlink.store.schema import prepare
 from umbel.wire.api import ClaimedTask, ClaimTask, FinishTask, Problem, Report, RunView, StartRun, TaskExited, TaskInput
@@ -32,8 +32,9 @@ USER, EXECUTOR = "user-token", "executor-token"
 class Served:
     """A running SuperLink: `link` is its inside, the methods are requests."""
 
-    def __init__(self, link: SuperLink, address: str, client: httpx2.AsyncClient, root: Path) -> None:
+    def __init__(self, link: SuperLink, server: Server, address: str, client: httpx2.AsyncClient, root: Path) -> None:
         self.link = link
+        self.server = server
         self.address = address
         self.client = client
         self.root = root
@@ -134,12 +135,12 @@ async def serve_in(
     link = SuperLink(db, ObjectDirectory(root / "objects", max_object), leases=Leases(lease_seconds), now=now)
     await link.recover(executor_is_gone=True)
     server = make_server(create_app(link, user_token=USER, executor_token=EXECUTOR))
-    listener = socket.create_server(("127.0.0.1", 0))
+    listener = listen("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     serving = asyncio.create_task(server.serve([listener]))
     try:
         async with httpx2.AsyncClient(base_url=address, timeout=20) as client:
-            yield Served(link, address, client, root)
+            yield Served(link, server, address, client, root)
     finally:
         link.close()
         server.should_exit = True

@@ -173,6 +173,8 @@ async def test_an_app_reports_only_its_own_events(served: Served) -> None:
     for event in FOREIGN_EVENTS:
         report = Report(seq=1, logs=[LogLine(text="not kept")], events=[event])
         assert (await served.refused("POST", path, report, task.token)).code == "request-invalid"
+    huge = Report(seq=1, logs=[LogLine(text="not kept", round=2**70)])
+    assert (await served.refused("POST", path, huge, task.token)).code == "request-invalid"
     await served.report(task, Report(seq=1, logs=[LogLine(text="kept")]))
     page = await served.ask(LogPage, "GET", f"/api/v1/runs/{run.run_id}/logs")
     assert [line.text for line in page.lines] == ["kept"]

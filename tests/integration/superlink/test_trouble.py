@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,11 @@ async def test_a_request_that_is_cut_leaves_no_trace(served: Served) -> None:
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await until(lambda: not link._leases._parked and not link.wakeups._bells)
+
+
+async def test_answers_are_not_held_back(served: Served) -> None:
+    """Small answers leave at once: the server's sockets do not wait for more to send (TCP_NODELAY)."""
+    await served.start()
+    (transport,) = [state.transport for state in served.server.server_state.connections]
+    connection = transport.get_extra_info("socket")
+    assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0

@@ -59,6 +59,8 @@ def _classify(error: Exception) -> tuple[int, UmbelError]:
             return 422, RequestInvalid(f"The request's body does not fit the API: {error}.")
         case RequestValidationError():
             return 422, RequestInvalid(f"The request does not fit the API: {'; '.join(map(_fault, error.errors()))}.")
+        case OverflowError():
+            return 422, RequestInvalid("A number of the request does not fit into 64 bits.")
         case _:
             _log.error("An unexpected error.", exc_info=error)
             return 500, UmbelError("The SuperLink met an unexpected error.", hint="Its log says more.")

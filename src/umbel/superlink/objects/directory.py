@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Self
 
@@ -77,7 +78,8 @@ class Incoming:
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._file = self._temporary.open("xb", buffering=0)
+        with _typed_when_full():
+            self._file = self._temporary.open("xb", buffering=0)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -92,23 +94,19 @@ class Incoming:
             raise TooLarge(f"An object may have {self._directory.max_size} bytes, and this one has more.")
         self._hash.update(data)
         assert self._file is not None
-        try:
+        with _typed_when_full():
             write_all(self._file, data)
-        except OSError as error:
-            raise full(error) or error from error
 
     def commit(self) -> None:
         """Make the object durable under its name. Raises ObjectInvalid when the bytes are not the announced ones."""
         if self._hash.hexdigest() != self._digest:
             raise ObjectInvalid(f"The {self._size} bytes have the digest {self._hash.hexdigest()}, not {self._digest}.")
         assert self._file is not None
-        try:
+        with _typed_when_full():
             os.fsync(self._file.fileno())
             self._target.parent.mkdir(exist_ok=True)
             self._temporary.replace(self._target)
             _fsync_directory(self._target.parent)
-        except OSError as error:
-            raise full(error) or error from error
 
 
 def write_all(file: IO[bytes], data: bytes | bytearray) -> None:
@@ -118,11 +116,15 @@ def write_all(file: IO[bytes], data: bytes | bytearray) -> None:
         view = view[file.write(view) :]
 
 
-def full(error: OSError) -> StorageFull | None:
-    """The typed error, if the disk is full."""
-    if error.errno in _NO_SPACE:
-        return StorageFull(hint="Free some space on the disk of the SuperLink and send the object again.")
-    return None
+@contextmanager
+def _typed_when_full() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_SPACE:
+            hint = "Free some space on the disk of the SuperLink and send the object again."
+            raise StorageFull(hint=hint) from error
+        raise
 
 
 def _fsync_directory(path: Path) -> None:

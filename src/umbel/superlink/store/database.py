@@ -50,7 +50,9 @@ class Database:
                 transaction = Transaction(connection)
                 result = change(transaction)
         except DBAPIError as error:
-            raise _full(error) or error from error
+            if full := _full(error):
+                raise full from error
+            raise
         self.after_commit(transaction)
         return result
 
@@ -76,8 +78,10 @@ class Database:
 
 
 def _engine(url: str, *, writes: bool) -> Engine:
-    engine = create_engine(url, pool_size=1 if writes else 2, max_overflow=0)
-    if make_url(url).get_backend_name() == "sqlite":
+    sqlite = make_url(url).get_backend_name() == "sqlite"
+    isolation: dict[str, Any] = {} if sqlite or writes else {"isolation_level": "REPEATABLE READ"}
+    engine = create_engine(url, pool_size=1 if writes else 2, max_overflow=0, **isolation)
+    if sqlite:
         event.listen(engine, "connect", _sqlite_pragmas)
         begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
