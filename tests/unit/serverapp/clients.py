@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,34 @@ def answer(message: Message, context: Context) -> Message:
         return Message(RecordDict({"metrics": metrics}), reply_to=message)
     trained = ArrayRecord([array.numpy() / np.float32(2) + np.float32(node) for array in arrays.values()])
     return Message(RecordDict({"arrays": trained, "metrics": metrics}), reply_to=message)
+
+
+Client = Callable[[Message, Context], Message]
+
+
+def failing(*nodes: int) -> Client:
+    """A client that raises on these nodes."""
+
+    def client(message: Message, context: Context) -> Message:
+        if context.node_id in nodes:
+            raise RuntimeError("no data")
+        return answer(message, context)
+
+    return client
+
+
+def sending(bad: ArrayRecord | None, *nodes: int, **metrics: float) -> Client:
+    """A client that, on these nodes, sends `bad` arrays or bad metrics."""
+
+    def client(message: Message, context: Context) -> Message:
+        reply = answer(message, context)
+        if context.node_id in nodes:
+            reply.content.metric_records["metrics"].update(metrics)
+            if bad is not None and message.metadata.message_type == "train":
+                reply.content["arrays"] = bad
+        return reply
+
+    return client
 
 
 def model(*values: float) -> ArrayRecord:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from tests.unit.serverapp.clients import Client
 from umbel.app import Array, ArrayRecord, Context, Error, ErrorCode, Message, RecordDict
 from umbel.app.safetensors import Part
 from umbel.serverapp import Grid, RoundPolicy, Run
 from umbel.serverapp.reduction import Fold, Reduced, Reduction
 from umbel.serverapp.tree import subtree
-
-Client = Callable[[Message, Context], Message]
 
 
 class Killed(BaseException):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-import numpy as np
 import pytest
 
-from tests.unit.serverapp.clients import answer, bits, model
-from tests.unit.serverapp.fakegrid import Client, FakeGrid, WorkersGrid
+from tests.unit.serverapp.clients import Client, answer, bits, failing, model, sending
+from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.unit.serverapp.strategies import Streamed
 from umbel.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict, safetensors
-from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies, NotEnoughNodes
-from umbel.serverapp import Grid, RoundPolicy
+from umbel.errors import AggregationFailed, InconsistentReplies, NotEnoughNodes
+from umbel.serverapp import Grid
 from umbel.serverapp.strategy import FedAvg, Result, Strategy
 
 Trained = tuple[ArrayRecord | None, MetricRecord | None]
@@ -48,39 +48,6 @@ def test_no_round_at_all() -> None:
     assert result == Result(model(1), evaluate_metrics_serverapp={0: MetricRecord({"a": 1})})
     assert grid.asked == []
     assert grid.artifacts["model.safetensors"][1] == 0
-
-
-class Streamed(FedAvg):
-    """Overrides aggregate_train as an author would, to look at the replies twice."""
-
-    seen = 0
-
-    def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
-        """Count the replies with a content, then go on as FedAvg."""
-        self.seen += sum(1 for reply in replies if reply.has_content())
-        return super().aggregate_train(server_round, replies)
-
-
-def test_the_same_bits_however_the_replies_are_folded() -> None:
-    """Folded by the grid, in workers' subtrees, or by aggregate_train from a stream: the same bits, also with silent nodes."""
-    start = model(*np.random.default_rng(0).normal(size=50))
-    nodes, silent = range(2, 25), [3, 9, 10]
-    folded, workers, streamed = (kind(answer, nodes, silent=silent) for kind in (FakeGrid, WorkersGrid, FakeGrid))
-    strategy = Streamed()
-    results = [FedAvg().start(folded, start), FedAvg().start(workers, start), strategy.start(streamed, start)]
-    assert [grid.reduced for grid in (folded, workers, streamed)] == [3, 3, 0]
-    assert strategy.seen == 3 * 20
-    assert bits(results[0].arrays) == bits(results[1].arrays) == bits(results[2].arrays)
-    assert results[0] == results[1] == results[2]
-
-
-def test_an_aggregate_train_set_on_the_object_counts_as_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A strategy whose aggregate_train was replaced on the instance gets the replies, not their sum."""
-    strategy, grid = FedAvg(), FakeGrid(answer)
-    monkeypatch.setattr(strategy, "aggregate_train", lambda server_round, replies: (model(5), None))
-    assert bits(strategy.start(grid, model(1)).arrays) == bits(model(5))
-    assert grid.reduced == 0
-    assert [kind for kind, _ in grid.asked] == ["train", "evaluate"] * 3
 
 
 class Constant(Strategy):
@@ -154,31 +121,6 @@ def test_the_callers_configuration_stays_as_it_is() -> None:
         ("evaluate", {"batches": 4, "server-round": 2}),
     ]
     assert (train, evaluate) == ({"lr": 1.0}, {"batches": 4})
-
-
-def failing(*nodes: int) -> Client:
-    """A client that raises on these nodes."""
-
-    def client(message: Message, context: Context) -> Message:
-        if context.node_id in nodes:
-            raise RuntimeError("no data")
-        return answer(message, context)
-
-    return client
-
-
-def sending(bad: ArrayRecord | None, *nodes: int, **metrics: float) -> Client:
-    """A client that, on these nodes, sends `bad` arrays or bad metrics."""
-
-    def client(message: Message, context: Context) -> Message:
-        reply = answer(message, context)
-        if context.node_id in nodes:
-            reply.content.metric_records["metrics"].update(metrics)
-            if bad is not None and message.metadata.message_type == "train":
-                reply.content["arrays"] = bad
-        return reply
-
-    return client
 
 
 def test_a_failing_client_is_named_and_left_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -397,61 +339,6 @@ def test_a_message_has_the_names_the_author_chose() -> None:
     strategy = FedAvg(arrayrecord_key="w", configrecord_key="settings", weighted_by_key="n")
     result = strategy.start(FakeGrid(client), model(1), num_rounds=1)
     assert result.train_metrics_clientapp == {1: {"loss": 1.0}}
-
-
-@pytest.mark.parametrize(
-    ("options", "policy"),
-    [
-        ({}, RoundPolicy(60)),
-        ({"deadline": 5}, RoundPolicy(60, 5, quorum=1)),
-        ({"quorum": 2}, RoundPolicy(60, None, quorum=2)),
-        ({"quorum": 200, "deadline": 5}, RoundPolicy(60, 5, quorum=100)),
-        ({"quorum": 0.07}, RoundPolicy(60, None, quorum=7)),
-        ({"quorum": 0.071}, RoundPolicy(60, None, quorum=8)),
-        ({"quorum": 1.0}, RoundPolicy(60, None, quorum=100)),
-        ({"quorum": 1}, RoundPolicy(60, None, quorum=1)),
-    ],
-)
-def test_the_policy_of_a_phase(options: dict[str, float], policy: RoundPolicy) -> None:
-    """A quorum is a count or a share rounded up, at most all; a deadline alone needs one reply."""
-    assert FedAvg(**options).round_policy(100, 60) == policy  # type: ignore[arg-type]
-
-
-def test_the_policy_reaches_the_grid() -> None:
-    """Both phases are sent with it."""
-    grid = FakeGrid(answer)
-    FedAvg(quorum=0.5, deadline=9).start(grid, model(1), num_rounds=1, timeout=30)
-    assert grid.policies == [RoundPolicy(30, 9, 2)] * 2
-
-
-@pytest.mark.parametrize("kind", [FedAvg, Streamed])
-def test_a_missed_quorum_keeps_the_arrays(kind: type[FedAvg]) -> None:
-    """Two of four replies where three are needed: nothing is aggregated, a note says why."""
-    grid = FakeGrid(failing(2, 3))
-    result = kind(quorum=3).start(grid, model(1), num_rounds=1)
-    assert bits(result.arrays) == bits(model(1))
-    assert result.train_metrics_clientapp == result.evaluate_metrics_clientapp == {}
-    assert grid.told("note")[0] == {"text": "Round 1: 2 usable replies are fewer than the quorum of 3."}
-    reached = kind(quorum=2).start(FakeGrid(failing(2, 3)), model(1), num_rounds=1)
-    assert bits(reached.arrays) != bits(model(1))
-
-
-@pytest.mark.parametrize(
-    ("options", "text"),
-    [
-        ({"fraction_train": 1.5}, "fraction_train must be in"),
-        ({"fraction_evaluate": -0.1}, "fraction_evaluate must be in"),
-        ({"quorum": 0}, "quorum must be"),
-        ({"quorum": 1.5}, "quorum must be"),
-        ({"quorum": 0.0}, "quorum must be"),
-        ({"deadline": -1}, "deadline must be"),
-        ({"wait_for_nodes_timeout": float("nan")}, "wait_for_nodes_timeout must be"),
-    ],
-)
-def test_settings_out_of_range(options: dict[str, float], text: str) -> None:
-    """A bad setting is refused when the strategy is made."""
-    with pytest.raises(ConfigError, match=text):
-        FedAvg(**options)  # type: ignore[arg-type]
 
 
 def test_the_summary_names_the_settings(caplog: pytest.LogCaptureFixture) -> None:

@@ -43,7 +43,7 @@ class Strategy(ABC):
 
     quorum: float | None = None
     """The usable replies a phase needs, of the nodes asked: a count (int, 1 or more) or a share (float in (0, 1]). With fewer,
-    its outcome is not used and the arrays stay as they were. None: one is enough."""
+    its outcome is not used and the arrays stay as they were. 1.0: every node asked must reply. None: one is enough."""
 
     deadline: float | None = None
     """Seconds after which a phase goes on without those who have not replied, once there is a quorum. None: it waits for
