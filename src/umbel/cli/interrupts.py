@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -35,12 +37,32 @@ def restore() -> None:
 
 @contextmanager
 def delivered_to(receive: Callable[[int], None]) -> Iterator[None]:
-    """Within, both signals call `receive(signum)` in the main thread and interrupt nothing."""
-    _install(lambda signum, _: receive(signum))
+    """Within, both signals call `receive(signum)` in a thread of its own and interrupt nothing.
+
+    The main thread may wait for as long as it likes meanwhile. A handler would not do: Python runs it between two steps of
+    the main thread, and a signal that comes just before that thread begins to wait is not seen until the wait is over.
+    """
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    relay = threading.Thread(target=_relay, args=(read_end, receive), name="umbel-signals", daemon=True)
+    relay.start()
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    _install(lambda *_: None)
     try:
         yield
     finally:
         raise_on_signals()
+        signal.set_wakeup_fd(-1)
+        os.close(write_end)
+        relay.join()
+
+
+def _relay(read_end: int, receive: Callable[[int], None]) -> None:
+    with os.fdopen(read_end, "rb", buffering=0) as pipe:
+        while numbers := pipe.read(64):
+            for signum in numbers:
+                if signum in SIGNALS:  # every signal with a handler comes here, the terminal's new size too
+                    receive(signum)
 
 
 def _install(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:

@@ -113,7 +113,7 @@ def test_ctrl_c_before_anything_is_started(umbel: Umbel, app: Path) -> None:
     process = umbel.start("run", app)
     with (umbel.home / "config.toml").open("w"):  # opens when the program has come to read it
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30) == ("", "Interrupted before a run was started.\n")
+    assert process.communicate(timeout=30) == ("", "Interrupted before a run was started.\n")
     assert process.returncode == 130
     assert not (umbel.home / "local").exists()
 
