@@ -10,7 +10,7 @@ import pytest
 from tests.unit.serverapp.clients import Client, answer, bits, failing, model, sending
 from tests.unit.serverapp.fakegrid import FakeGrid
 from tests.unit.serverapp.strategies import Streamed
-from umbel.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict, safetensors
+from umbel.app import ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict, safetensors
 from umbel.errors import AggregationFailed, InconsistentReplies, NotEnoughNodes
 from umbel.serverapp import Grid
 from umbel.serverapp.strategy import FedAvg, Result, Strategy
@@ -279,6 +279,20 @@ def test_the_metrics_of_each_client_are_recorded_in_small_cohorts(clients: int, 
     FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=1)
     assert sum(node_id is not None for *_, node_id in grid.metrics) == recorded
     assert grid.metrics[-1][3] is None
+
+
+def test_of_a_traceback_the_log_has_the_last_line(caplog: pytest.LogCaptureFixture) -> None:
+    """The event has all of it; an error without a reason is told by its code."""
+    errors = {2: Error(2, "Traceback\n  File\nKeyError: 'x'\n"), 3: Error(5)}
+
+    def client(message: Message, context: Context) -> Message:
+        return Message(errors[context.node_id], reply_to=message)
+
+    grid = FakeGrid(client, [2, 3])
+    FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=1)
+    assert [dropped["reason"] for dropped in grid.told("reply-dropped")] == [errors[2].reason, ""]
+    assert "node 2 is left out: KeyError: 'x'" in caplog.text
+    assert "node 3 is left out: error 5" in caplog.text
 
 
 def test_a_flood_of_failures_is_cut(caplog: pytest.LogCaptureFixture) -> None:

@@ -52,7 +52,7 @@ class RoundReport:
 
     def _failure(self, phase: str, node_id: int, error: Error) -> None:
         log.warning(
-            "Round %d, %s: the reply of node %d is left out: %s", self.server_round, phase, node_id, error.reason
+            "Round %d, %s: the reply of node %d is left out: %s", self.server_round, phase, node_id, _last_line(error)
         )
         dropped = {"round": self.server_round, "phase": phase, "node_id": node_id}
         self._grid.report("reply-dropped", {**dropped, "code": int(error.code), "reason": error.reason or ""})
