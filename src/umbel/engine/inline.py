@@ -10,6 +10,7 @@ from umbel.engine.client import ClientServer
 from umbel.engine.content import ReceivedContent
 from umbel.engine.exchange import Exchange
 from umbel.engine.local import OnProgress
+from umbel.engine.seeding import capture, restore
 from umbel.wire.records import pack, unpack
 
 
@@ -24,6 +25,13 @@ class InlineEngine:
 
     def submit(self, exchange: Exchange) -> None:
         """Serve all its clients; it is over afterwards. Its limits of time do not apply."""
+        before = capture()
+        try:
+            self._serve(exchange)
+        finally:
+            restore(before)  # the clients' random numbers are not the ServerApp's
+
+    def _serve(self, exchange: Exchange) -> None:
         contents, which = exchange.contents()
         received = [ReceivedContent(b"".join(pack(content))) for content in contents]
         began = time.perf_counter()

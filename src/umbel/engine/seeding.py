@@ -5,7 +5,10 @@ from __future__ import annotations
 import hashlib
 import random
 import sys
+from array import array
+from typing import Any
 
+import msgspec
 import numpy as np
 
 
@@ -22,3 +25,27 @@ def seed_everything(seed: int) -> None:
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.manual_seed(seed)
+
+
+def capture() -> bytes:
+    """The states of the generators that `seed_everything` seeds, to be given to `restore`."""
+    version, words, gauss = random.getstate()
+    states: dict[str, Any] = {"random": (version, array("I", words).tobytes(), gauss)}
+    kind, key, *rest = np.random.get_state()  # noqa: NPY002 - what apps use is the global generator
+    states["numpy"] = (kind, np.asarray(key, np.uint32).tobytes(), *rest)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        states["torch"] = torch.get_rng_state().numpy().tobytes()
+    return msgspec.msgpack.encode(states)
+
+
+def restore(data: bytes) -> None:
+    """Put the generators back to where they were at a `capture`. Raises ValueError for what is not one."""
+    states = msgspec.msgpack.decode(data)
+    version, words, gauss = states["random"]
+    random.setstate((version, tuple(array("I", words)), gauss))
+    kind, key, *rest = states["numpy"]
+    np.random.set_state((kind, np.frombuffer(key, np.uint32), *rest))  # noqa: NPY002 - as above
+    torch = sys.modules.get("torch")
+    if torch is not None and "torch" in states:
+        torch.set_rng_state(torch.frombuffer(bytearray(states["torch"]), dtype=torch.uint8))

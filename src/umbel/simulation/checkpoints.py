@@ -1,17 +1,21 @@
-"""Checkpoints of a simulation: the strategy's own, plus at which exchange they were taken.
+"""Checkpoints of a simulation: the strategy's own, plus at which exchange and with which random numbers they were taken.
 
-The number of the exchange says which version of each client's state belongs to a checkpoint.
+The number of the exchange says which version of each client's state belongs to a checkpoint. The states of the generators let the
+ServerApp go on with the numbers it would have drawn.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Sequence
 
 from umbel.app.safetensors import Part
+from umbel.engine import seeding
 from umbel.errors import CheckpointInvalid
 
+_TRAILER = struct.Struct("<8sQQ")  # at the end: the mark, the exchange, the size of the generators' states before it
 _MARK = b"UMBELCKP"
-_TRAILER = len(_MARK) + 8  # bytes after the strategy's checkpoint: the mark and the exchange, little-endian
+_ANEW = "Start the app as a new run, from its beginning."
 
 Save = Callable[[int, Sequence[Part], Callable[[], None]], None]
 
@@ -62,24 +66,31 @@ class Checkpoints:
         self.position = Position()
         self._save = save
         self._earlier = earlier
-        self._loaded = 0  # exchange at which the loaded checkpoint was taken
+        self._loaded = (0, b"")  # exchange and generators of the loaded checkpoint
 
     def load(self) -> memoryview | None:
         """The newest checkpoint of an earlier attempt, None when there is none. Raises CheckpointInvalid when it is damaged."""
         if self._earlier is None:
             return None
         view = memoryview(self._earlier)
-        trailer = bytes(view[-_TRAILER:])
-        if not trailer.startswith(_MARK) or len(trailer) != _TRAILER:
-            raise CheckpointInvalid("The checkpoint of the earlier attempt is cut off.")
-        self._loaded = int.from_bytes(trailer[len(_MARK) :], "little")
-        return view[:-_TRAILER]
+        end = len(view) - _TRAILER.size
+        mark, exchange, size = _TRAILER.unpack(view[end:]) if end >= 0 else (b"", 0, 0)
+        if mark != _MARK or size > end:
+            raise CheckpointInvalid("The checkpoint of the earlier attempt is cut off.", hint=_ANEW)
+        self._loaded = (exchange, bytes(view[end - size : end]))
+        return view[: end - size]
 
     def resumed(self) -> None:
-        """See `CheckpointStore`."""
-        self.position.restore(self._loaded)
+        """See `CheckpointStore`. Raises CheckpointInvalid."""
+        exchange, generators = self._loaded
+        try:
+            seeding.restore(generators)
+        except (LookupError, TypeError, ValueError) as error:
+            raise CheckpointInvalid(f"The checkpoint's random numbers are damaged: {error}.", hint=_ANEW) from error
+        self.position.restore(exchange)
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
         """Keep this checkpoint instead of the one before; returns at once."""
-        trailer = _MARK + self.position.exchange.to_bytes(8, "little")
-        self._save(server_round, [*parts, trailer], self.position.saving())
+        generators = seeding.capture()
+        trailer = _TRAILER.pack(_MARK, self.position.exchange, len(generators))
+        self._save(server_round, [*parts, generators, trailer], self.position.saving())

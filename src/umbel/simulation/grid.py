@@ -77,10 +77,11 @@ class SimulationGrid(Grid):
         exchange = self._submit(list(messages), None, RoundPolicy())
         ids = [message.metadata.message_id for message in exchange.messages]
         self._pushed.update((id_, (exchange, index)) for index, id_ in enumerate(ids))
+        self._tell_traffic()
         return ids
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """See `Grid`. Raises KeyError for an id that was never pushed or whose reply was pulled before."""
+        """See `Grid`. An id that was never pushed, or whose reply was pulled before, has none. Raises what the engine failed with."""
         replies = []
         for message_id in message_ids:
             if message_id not in self._pushed:
@@ -91,6 +92,7 @@ class SimulationGrid(Grid):
                 del self._pushed[message_id]
                 self._count_received(reply)
                 replies.append(reply)
+        self._tell_traffic()
         return replies
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:

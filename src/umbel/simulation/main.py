@@ -12,7 +12,9 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+from umbel.simulation.patience import Patience
 from umbel.wire.api import TaskInput
+from umbel.wire.local import running_address
 from umbel.wire.runtime import RuntimeClient
 
 if TYPE_CHECKING:
@@ -40,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("there is no task token: a SuperExec starts this program. To run an app, use `umbel run`.")
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_end_with_parent, name="umbel-lifeline", daemon=True).start()
-    client = RuntimeClient(options.superlink, token)
+    # A SuperLink may be gone for as long as our SuperExec waits for it: when that ends, so do we.
+    client = RuntimeClient(options.superlink, token, patience=float("inf"), locate=running_address)
     try:
         run_task(client, options.task_id)
     except Terminated:
@@ -64,12 +67,14 @@ def _end_with_parent() -> None:
 
 def run_task(client: RuntimeClient, task_id: int) -> None:
     """Do what the task asks for and say how it ended."""
-    given = client.input(task_id)
+    patience = Patience()
+    given = patience(lambda: client.input(task_id))
     settings = _settings(given)
     from umbel.simulation.task import Task
 
     with Task(client, task_id, given, settings) as task:
-        client.finish(task_id, task.execute())
+        finish = task.execute()
+        patience(lambda: client.finish(task_id, finish))
 
 
 def _settings(given: TaskInput) -> SimulationSettings:

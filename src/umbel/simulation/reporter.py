@@ -5,57 +5,46 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import cast
+
+import msgspec
 
 from umbel.app.safetensors import Part
 from umbel.errors import StorageFull, UmbelError
-from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Phase, Report, Source
+from umbel.simulation.patience import Patience
+from umbel.simulation.sender import Batch, Item, Sender, Traffic, Upload
+from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Phase, Source
 from umbel.wire.runtime import RuntimeClient
 
-T = TypeVar("T")
-
 _LARGEST_BATCH = 2_000  # items of one report
+_LARGEST_TEXT = 2_000_000  # characters of log lines and events in one report: far below what a SuperLink takes
+_LONGEST_LINE = 8_192  # characters of a log line that are kept
+_MOST_ITEMS = 20_000  # not sent yet; who has more to say waits
+_MOST_UPLOADS = 4  # likewise
 _CHECKPOINT_SHARE = 0.05  # of the time at most goes into storing checkpoints
-_STORAGE_PATIENCE = 60.0  # seconds to wait for room on the SuperLink's disk
-_STORAGE_RETRY = 1.0  # seconds between two tries meanwhile
-
-
-@dataclass
-class _Upload:
-    name: str
-    parts: Sequence[Part]
-    server_round: int | None
-    durable: Callable[[], None] | None = None
-
-
-@dataclass
-class _Batch:
-    events: list[Event] = field(default_factory=list)
-    logs: list[LogLine] = field(default_factory=list)
-    metrics: list[MetricPoint] = field(default_factory=list)
+_CHECKPOINT_AGAIN = 10.0  # seconds after which one that found no room is tried again
+_LEAVE = 5.0  # seconds for the thread to end
 
 
 class Reporter:
     """Collects events, logs, metrics and artifacts and sends them in batches, in order, each exactly once.
 
-    Progress replaces progress and a checkpoint replaces a checkpoint that was not sent yet: only the newest matters.
+    Progress replaces progress and a checkpoint replaces a checkpoint that was not sent yet: only the newest matters. When
+    sending has failed for good, the next event raises what it failed with, so that no run goes on for nothing.
     """
 
-    def __init__(self, client: RuntimeClient, task_id: int) -> None:
-        """Start the thread."""
-        self._client = client
-        self._task_id = task_id
+    def __init__(self, client: RuntimeClient, task_id: int, patience: Patience | None = None) -> None:
+        """Start the thread. `patience` is for a SuperLink whose disk is full."""
+        self._patience = patience or Patience()
+        self._sender = Sender(client, task_id, self._patience)
         self._condition = threading.Condition()
-        self._items: deque[Event | LogLine | MetricPoint] = deque()
-        self._uploads: deque[_Upload] = deque()
+        self._items: deque[tuple[Item, int]] = deque()  # each with its number of characters
+        self._uploads: deque[Upload] = deque()
         self._progress: Event | None = None
-        self._checkpoint: _Upload | None = None
+        self._checkpoint: Upload | None = None
         self._checkpoint_after = 0.0  # on the monotonic clock
-        self._traffic = (0, 0, 0.0)
-        self._told_traffic = self._traffic
-        self._seq = 0
+        self._traffic: Traffic = (0, 0, 0.0)
         self._is_sending = False
         self._is_closing = False
         self.failure: UmbelError | None = None
@@ -67,74 +56,78 @@ class Reporter:
     # What the run says.
 
     def event(self, kind: str, data: Mapping[str, object]) -> None:
-        """See `Recorder`."""
+        """See `Recorder`. Raises TypeError or ValueError for data that JSON cannot say, and what sending has failed with."""
+        self._raise_failure()
+        size = len(msgspec.json.encode(data))
         if kind == "round-started":
             self.server_round, self._phase = int(str(data["round"])), str(data["phase"])
-        self._add(Event(kind=kind, data=dict(data), at=time.time()))
+        self._add(Event(kind=kind, data=dict(data), at=time.time()), size)
 
     def progress(self, done: int, total: int, failed: int) -> None:
         """So many clients of the phase under way have answered."""
-        data: dict[str, object] = {
-            "round": self.server_round or 0,
-            "phase": self._phase,
-            "done": done,
-            "total": total,
-            "failed": failed,
-        }
+        data: dict[str, object] = {"round": self.server_round or 0, "phase": self._phase}
+        data |= {"done": done, "total": total, "failed": failed}
         with self._condition:
             self._progress = Event(kind="progress", data=data, at=time.time())
             self._condition.notify_all()
 
     def log(self, text: str, level: str, source: Source, node_id: int | None = None) -> None:
-        """A line that a process of the run wrote."""
-        self._add(
-            LogLine(text=text, level=level, source=source, node_id=node_id, round=self.server_round, at=time.time())
-        )
+        """A line that a process of the run wrote; of a very long one, its beginning."""
+        text = text[:_LONGEST_LINE].encode(errors="replace").decode()  # what is no Unicode cannot be sent
+        line = LogLine(text=text, level=level, source=source, node_id=node_id, round=self.server_round, at=time.time())
+        self._add(line, len(text))
 
     def metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None) -> None:
         """See `Recorder`."""
-        now = time.time()
+        where, now = cast("Phase", phase), time.time()
         for key, value in metrics.items():
-            self._add(
-                MetricPoint(
-                    key=key, value=float(value), round=server_round, phase=cast("Phase", phase), node_id=node_id, at=now
-                )
-            )
+            point = MetricPoint(key=key, value=float(value), round=server_round, phase=where, node_id=node_id, at=now)
+            self._add(point, len(key.encode()))
 
     def artifact(self, name: str, parts: Sequence[Part], server_round: int | None) -> None:
-        """See `Recorder`. Returns at once; `flush` waits until it is stored."""
+        """See `Recorder`. Returns before it is stored; `flush` waits for that."""
         with self._condition:
-            self._uploads.append(_Upload(name, parts, server_round))
+            self._wait_for_room(self._uploads, _MOST_UPLOADS)
+            self._uploads.append(Upload(name, parts, server_round))
             self._condition.notify_all()
 
     def checkpoint(self, server_round: int, parts: Sequence[Part], durable: Callable[[], None]) -> None:
-        """Store a checkpoint when there is time, unless a newer one comes first."""
+        """Store a checkpoint when there is time and room, unless a newer one comes first."""
         with self._condition:
-            self._checkpoint = _Upload("checkpoint", parts, server_round, durable)
+            self._checkpoint = Upload("checkpoint", parts, server_round, durable)
             self._condition.notify_all()
 
     def traffic(self, sent: int, received: int, clientapp_seconds: float) -> None:
         """See `Recorder`."""
         self._traffic = (sent, received, clientapp_seconds)
 
-    def _add(self, item: Event | LogLine | MetricPoint) -> None:
+    def _add(self, item: Item, size: int) -> None:
         with self._condition:
-            self._items.append(item)
-            self._condition.notify_all()
+            self._wait_for_room(self._items, _MOST_ITEMS)
+            if self.failure is None:
+                self._items.append((item, size))
+                self._condition.notify_all()
+
+    def _wait_for_room(self, queue: Sized, most: int) -> None:
+        self._condition.wait_for(lambda: len(queue) < most or self.failure or self._is_closing)
+
+    def _raise_failure(self) -> None:
+        if self.failure is not None:
+            raise self.failure
 
     def flush(self) -> None:
         """Wait until everything but progress and checkpoints is stored. Raises what storing failed with."""
         with self._condition:
             self._condition.wait_for(lambda: self.failure or not (self._items or self._uploads or self._is_sending))
-        if self.failure is not None:
-            raise self.failure
+        self._raise_failure()
 
     def close(self) -> None:
-        """Send no more. Call `flush` before."""
+        """Send no more, whatever is left: call `flush` before."""
         with self._condition:
             self._is_closing = True
             self._condition.notify_all()
-        self._thread.join()
+        self._patience.end()
+        self._thread.join(_LEAVE)
 
     # The thread.
 
@@ -146,9 +139,18 @@ class Reporter:
                     self._is_sending = False
                     self._condition.notify_all()
         except UmbelError as error:
-            with self._condition:
-                self.failure = error
-                self._condition.notify_all()
+            self.failure = error
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        """Let nobody wait for this thread any more, whatever ended it."""
+        with self._condition:
+            if not self._is_closing and self.failure is None:
+                self.failure = UmbelError("What happens in the run cannot be reported any more.")
+            self._items.clear()
+            self._uploads.clear()
+            self._condition.notify_all()
 
     def _wait(self) -> bool:
         with self._condition:
@@ -169,66 +171,46 @@ class Reporter:
             checkpoint = None
             if self._is_checkpoint_due():
                 checkpoint, self._checkpoint = self._checkpoint, None
-        artifacts = [self._store(upload)] if upload else []
-        if checkpoint is not None:
-            artifacts += self._store_checkpoint(checkpoint)
-        self._report(batch, artifacts)
-        with self._condition:
-            if upload:
+        artifacts = [self._sender.store(upload)] if upload else []
+        durable = self._store_checkpoint(checkpoint, artifacts) if checkpoint else None
+        self._sender.report(batch, artifacts, self._traffic)
+        if upload:
+            with self._condition:
                 self._uploads.popleft()
-        if checkpoint is not None and checkpoint.durable is not None:
-            checkpoint.durable()
+        if durable is not None:
+            durable()
 
-    def _next_batch(self) -> _Batch:
-        batch = _Batch()
+    def _next_batch(self) -> Batch:
+        batch, text = Batch(), 0
         for _ in range(min(len(self._items), _LARGEST_BATCH)):
-            match self._items.popleft():
-                case Event() as event:
-                    batch.events.append(event)
-                case LogLine() as line:
-                    batch.logs.append(line)
-                case MetricPoint() as point:
-                    batch.metrics.append(point)
+            item, size = self._items[0]
+            if text and text + size > _LARGEST_TEXT:
+                break
+            self._items.popleft()
+            text += size
+            batch.add(item)
         if self._progress is not None:
-            batch.events.append(self._progress)
+            batch.add(self._progress)
             self._progress = None
+        self._condition.notify_all()
         return batch
 
-    def _store(self, upload: _Upload) -> Artifact:
-        parts = list(upload.parts)
-        digest = self._with_patience(lambda: self._client.put_object(parts))
-        size = sum(len(part) for part in parts)
-        return Artifact(name=upload.name, digest=digest, size=size, round=upload.server_round, at=time.time())
-
-    def _store_checkpoint(self, checkpoint: _Upload) -> list[Artifact]:
+    def _store_checkpoint(self, checkpoint: Upload, artifacts: list[Artifact]) -> Callable[[], None] | None:
+        """Add the checkpoint's artifact; returns what to call when that is reported. A full disk only puts it off."""
         began = time.monotonic()
-        artifact = self._store(checkpoint)
+        try:
+            artifacts.append(self._sender.store_now(checkpoint))
+        except StorageFull as error:
+            self._put_off(checkpoint, error)
+            return None
         now = time.monotonic()
         self._checkpoint_after = now + (now - began) / _CHECKPOINT_SHARE
-        return [artifact]
+        return checkpoint.durable
 
-    def _report(self, batch: _Batch, artifacts: list[Artifact]) -> None:
-        sent, received, seconds = self._traffic
-        self._seq += 1
-        report = Report(
-            seq=self._seq,
-            events=batch.events,
-            logs=batch.logs,
-            metrics=batch.metrics,
-            artifacts=artifacts,
-            bytes_sent=sent,
-            bytes_recv=received,
-            clientapp_seconds=seconds,
-        )
-        self._with_patience(lambda: self._client.report(self._task_id, report))
-
-    def _with_patience(self, call: Callable[[], T]) -> T:
-        """What `call` returns, as soon as the SuperLink's disk has room for it."""
-        give_up = time.monotonic() + _STORAGE_PATIENCE
-        while True:
-            try:
-                return call()
-            except StorageFull:
-                with self._condition:
-                    if time.monotonic() > give_up or self._condition.wait_for(lambda: self._is_closing, _STORAGE_RETRY):
-                        raise
+    def _put_off(self, checkpoint: Upload, error: StorageFull) -> None:
+        with self._condition:
+            self._checkpoint = self._checkpoint or checkpoint
+            self._checkpoint_after = time.monotonic() + _CHECKPOINT_AGAIN
+            text = f"The checkpoint of round {checkpoint.server_round} is put off: {error}"
+            line = LogLine(text=text, level="WARNING", source="simulation", round=self.server_round, at=time.time())
+            self._items.append((line, len(text)))

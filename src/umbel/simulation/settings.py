@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
@@ -34,18 +35,27 @@ class SimulationSettings:
             raise ConfigError(
                 f"Unknown backend {backend!r}.", hint="Use `local` (processes) or `inline` (no processes)."
             )
-        workers = plain.get("max-workers")
         return cls(
-            num_supernodes=int(_number(plain, "num-supernodes", _DEFAULT_SUPERNODES, 1)),
+            num_supernodes=_count(plain, "num-supernodes", _DEFAULT_SUPERNODES),
             num_cpus=_number(plain, "client-resources-num-cpus", 1.0, 0.01),
             num_gpus=_number(plain, "client-resources-num-gpus", 0.0, 0.0),
             backend=cast("Backend", backend),
-            max_workers=None if workers is None else int(_number(plain, "max-workers", 1, 1)),
+            max_workers=_count(plain, "max-workers", 1) if "max-workers" in plain else None,
         )
 
 
-def _number(config: Mapping[str, bool | int | float | str], key: str, default: float, least: float) -> float:
+_Config = Mapping[str, bool | int | float | str]
+
+
+def _number(config: _Config, key: str, default: float, least: float) -> float:
     value = config.get(key, default)
-    if isinstance(value, (bool, str)) or value < least:
+    if isinstance(value, (bool, str)) or not least <= value < math.inf:
         raise ConfigError(f"{key} is {value!r}, but must be a number of at least {least:g}.")
     return float(value)
+
+
+def _count(config: _Config, key: str, default: int) -> int:
+    value = _number(config, key, default, 1)
+    if not value.is_integer():
+        raise ConfigError(f"{key} is {value!r}, but must be a whole number.")
+    return int(value)

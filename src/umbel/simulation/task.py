@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from logging.handlers import QueueHandler
+from queue import SimpleQueue
 from types import TracebackType
 from typing import Self
 
@@ -22,6 +25,8 @@ from umbel.simulation.settings import SimulationSettings
 from umbel.wire.api import Cause, FinishTask, Source, TaskInput
 from umbel.wire.runtime import RuntimeClient
 
+_LONGEST_CAUSE = 50_000  # characters
+
 
 class Task:
     """Runs the app and reports. A context manager: whatever happens, the workers are ended."""
@@ -36,8 +41,8 @@ class Task:
         self._session = Session(
             Run(run.run_id, run.seed), settings, runs_dir() / str(run.run_id) / "state", dict(run.run_config)
         )
-        sys.stdout = LineCapture(self._print, "INFO")
-        sys.stderr = LineCapture(self._print, "WARNING")
+        self._output = LineCapture(self._print, "INFO"), LineCapture(self._print, "WARNING")
+        sys.stdout, sys.stderr = self._output
         logging.basicConfig(level=logging.INFO, handlers=[_LogHandler(self._reporter)], force=True)
 
     def __enter__(self) -> Self:
@@ -47,6 +52,7 @@ class Task:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+        self._reporter.close()  # first: the engine may wait for it
         if self._engine is not None:
             self._engine.close()
 
@@ -54,10 +60,17 @@ class Task:
         """Run the app to its end and store everything it left."""
         try:
             self._run()
-            self._reporter.flush()
+            self._flush()
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the boundary to the author's code
+            with suppress(UmbelError):
+                self._flush()
             return FinishTask(outcome="failed", cause=self._cause(error))
         return FinishTask(outcome="completed")
+
+    def _flush(self) -> None:
+        for stream in self._output:
+            stream.finish()
+        self._reporter.flush()
 
     def _run(self) -> None:
         app_dir = install_fab(self._client.get_object(self._given.run.bundle.fab_hash), apps_dir())
@@ -83,24 +96,30 @@ class Task:
         loading = error.traceback if isinstance(error, AppLoadError) else ""
         return Cause(
             code=known.code if known else AppError.code,
-            message=known.message if known else f"{type(error).__name__}: {error}",
+            message=_clipped(known.message if known else f"{type(error).__name__}: {error}"),
             hint=known.hint if known else "Look at the traceback: the ServerApp raised this.",
-            component="serverapp",
+            component="simulation" if known and not isinstance(known, AppError) else "serverapp",
             exception=type(error).__name__,
-            traceback=loading or app_traceback(error),
+            traceback=_clipped(loading or app_traceback(error)),
             round=self._reporter.server_round,
         )
 
 
-class _LogHandler(logging.Handler):
-    """Sends what is logged to the run's log."""
+def _clipped(text: str) -> str:
+    """The end of a text, which is where an exception says what it is, as far as it can be sent."""
+    return text[-_LONGEST_CAUSE:].encode(errors="replace").decode()
+
+
+class _LogHandler(QueueHandler):
+    """Sends what is logged to the run's log. A record that cannot be formatted harms nobody."""
 
     def __init__(self, reporter: Reporter) -> None:
-        super().__init__()
+        super().__init__(SimpleQueue())
         self.setFormatter(logging.Formatter("%(message)s"))
         self._reporter = reporter
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Take a record whose text is made."""
         source: Source = "serverapp"
-        for line in self.format(record).splitlines():
+        for line in record.getMessage().splitlines():
             self._reporter.log(line, record.levelname, source)
