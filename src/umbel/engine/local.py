@@ -79,6 +79,8 @@ class LocalEngine:
         """Take on an exchange; it is over when it says so."""
         self._submitted.append(exchange)
         self._wake()
+        if self._failure is not None:
+            self._fail(self._failure)
 
     def close(self) -> None:
         """End all workers and the thread. Exchanges that are not over stay so."""
@@ -107,6 +109,8 @@ class LocalEngine:
                         self._serve_channel(key.data)
                 self._enforce_limits()
         finally:
+            if not self._closing:  # whatever it was: nobody may wait for what will never come
+                self._fail(UmbelError("The engine met a fault of its own.", hint="Its traceback is in the run's log."))
             self._shut_down()
 
     def _shut_down(self) -> None:
@@ -150,7 +154,11 @@ class LocalEngine:
         self._running.remove(running)
         ids = running.outbox.all_ids()
         for worker in self._workers:
-            if any(assignment.exchange is running.exchange for assignment in worker.units.values()):
+            for unit_id, assignment in list(worker.units.items()):
+                if assignment.exchange is running.exchange:
+                    worker.take_back(unit_id)
+            current = worker.current()
+            if current is not None and current[0].exchange is running.exchange:
                 worker.kill()  # it serves a client that nobody waits for any more
             else:
                 worker.forget(ids)
@@ -243,8 +251,9 @@ class LocalEngine:
 
     def _fail(self, error: UmbelError) -> None:
         self._failure = error
-        for running in self._running:
-            running.exchange.failed_with(error)
+        for exchange in [*self._submitted, *(running.exchange for running in self._running)]:
+            if not exchange.over:
+                exchange.failed_with(error)
 
     # Handing out.
 
