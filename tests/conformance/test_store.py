@@ -181,7 +181,7 @@ EVENTS: list[TaskEvent] = [
     Exit(-9),
     Exit(1),
     LeaseLost(30.0),
-    Restarted(),
+    Restarted("its SuperExec died"),
     Stop(),
 ]
 

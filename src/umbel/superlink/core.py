@@ -57,12 +57,22 @@ class SuperLink:
     async def recover(self, *, executor_is_gone: bool) -> None:
         """After a start: hand out again what the SuperExec of the last life held, or give it a fresh lease."""
         if executor_is_gone:
-            await self.db.awrite(lambda transaction: claiming.take_back(transaction, self.now()))
+            await self._take_back("the SuperLink was started again")
         for row in await self.db.aread(tasks.unfinished):
             if row.state != "created":
                 self.beat(row.task_id)
         self.idle.touch()
         self._in_background(self._collect())
+
+    async def executor_died(self) -> None:
+        """Hand out again what the SuperExec held that has just died: its processes end with it."""
+        try:
+            await self._take_back("its SuperExec died")
+        except UmbelError as error:  # the leases run out instead
+            _log.error("The tasks of the SuperExec could not be taken back: %s", error)
+
+    async def _take_back(self, reason: str) -> None:
+        await self.db.awrite(lambda transaction: claiming.take_back(transaction, reason, self.now()))
 
     def close(self) -> None:
         """End every wait and every timer; the database is closed by its owner."""

@@ -73,7 +73,7 @@ async def _run(
         asyncio.get_running_loop().add_signal_handler(number, end)
     await link.recover(executor_is_gone=settings.isolation == "subprocess")
     if superexec is not None:
-        superexec.watch()
+        superexec.watch(link.executor_died)
     try:
         await server.serve([listener])
     finally:

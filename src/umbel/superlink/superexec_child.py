@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Awaitable, Callable
 
 _HEALTHY = 10.0  # seconds of life; an earlier death is likely to come again, and waits longer each time
 _MIN_DELAY, _MAX_DELAY = 0.5, 30.0
@@ -32,12 +33,12 @@ class SuperExecChild:
         self._watch: asyncio.Task[None] | None = None
         self.process = self._spawn()
 
-    def watch(self) -> None:
-        """Keep it alive from now on. To be called in the event loop."""
+    def watch(self, on_death: Callable[[], Awaitable[None]]) -> None:
+        """Keep it alive from now on; `on_death` is called each time it has died. To be called in the event loop."""
         import asyncio
 
         self._ending = asyncio.Event()
-        self._watch = asyncio.create_task(self._keep(self._ending))
+        self._watch = asyncio.create_task(self._keep(self._ending, on_death))
 
     async def end(self) -> None:
         """End it: asked first, killed if it does not comply."""
@@ -64,7 +65,7 @@ class SuperExecChild:
         # A session of its own: Ctrl-C in the terminal is for the SuperLink, which ends the SuperExec in good order.
         return subprocess.Popen(self._argv, env=self._environment, stdin=subprocess.PIPE, start_new_session=True)
 
-    async def _keep(self, ending: asyncio.Event) -> None:
+    async def _keep(self, ending: asyncio.Event, on_death: Callable[[], Awaitable[None]]) -> None:
         import asyncio
         import logging
 
@@ -76,6 +77,7 @@ class SuperExecChild:
                 return
             delay = 0.0 if loop.time() - born > _HEALTHY else min(max(_MIN_DELAY, 2 * delay), _MAX_DELAY)
             logging.getLogger(__name__).warning("The SuperExec ended (%s); again in %.1f s.", code, delay)
+            await on_death()
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), delay)
                 return

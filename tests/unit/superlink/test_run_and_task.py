@@ -102,7 +102,7 @@ def test_a_restart_of_the_superlink_counts_no_loss() -> None:
     """However often the SuperLink is started again, the run goes on."""
     task = CREATED
     for _ in range(10):
-        task = after(task, Claim("exec"), Restarted())
+        task = after(task, Claim("exec"), Restarted("its SuperExec died"))
     assert (task.state, task.attempt, task.losses) == ("created", 11, 0)
 
 
@@ -113,7 +113,7 @@ def test_an_exit_of_another_attempt_is_no_news() -> None:
     assert after(task, Exit(-9, attempt=2)).state == "created"
 
 
-@pytest.mark.parametrize("event", [Finish("failed"), Exit(1), Exit(-9), LeaseLost(1.0), Restarted(), Stop()])
+@pytest.mark.parametrize("event", [Finish("failed"), Exit(1), Exit(-9), LeaseLost(1.0), Restarted("its SuperExec died"), Stop()])
 def test_nothing_changes_a_finished_task(event: TaskEvent) -> None:
     """The end is the end."""
     step = tasks.step(FINISHED, event, 1.0)
@@ -188,7 +188,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        self.happen(Restarted())
+        self.happen(Restarted("its SuperExec died"))
 
     @precondition(lambda self: self.now > 5)
     @rule()

@@ -64,7 +64,9 @@ class LeaseLost(msgspec.Struct, frozen=True):
 
 
 class Restarted(msgspec.Struct, frozen=True):
-    """The SuperLink, and with it the SuperExec that held the task, was started again."""
+    """The SuperExec that held the task is gone, and the process with it; not by the process's own doing."""
+
+    reason: str
 
 
 class Stop(msgspec.Struct, frozen=True):
@@ -99,7 +101,7 @@ def step(task: Task, event: TaskEvent, now: float) -> Step:
         case LeaseLost():
             return _lease_lost(task, event, now)
         case Restarted():
-            return _restarted(task)
+            return _restarted(task, event)
         case Stop():
             return _stop(task, now)
 
@@ -165,10 +167,10 @@ def _lease_lost(task: Task, event: LeaseLost, now: float) -> Step:
     return _lost(task, now, f"nothing was heard of its process for {event.seconds:.0f} s", ())
 
 
-def _restarted(task: Task) -> Step:
+def _restarted(task: Task, event: Restarted) -> Step:
     if task.state in ("created", "finished"):
         return Step(task)
-    return Step(_again(task), reason="the SuperLink was started again")
+    return Step(_again(task), reason=event.reason)
 
 
 def _stop(task: Task, now: float) -> Step:

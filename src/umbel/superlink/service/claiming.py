@@ -27,7 +27,7 @@ def lose(transaction: Transaction, task_ids: list[int], seconds: float, now: flo
         apply(transaction, tasks.get(transaction.connection, task_id, for_update=True), LeaseLost(seconds), now)
 
 
-def take_back(transaction: Transaction, now: float) -> None:
-    """The SuperExec that held the tasks ended with the SuperLink: hand all of them out again."""
+def take_back(transaction: Transaction, reason: str, now: float) -> None:
+    """The SuperExec that held the tasks is gone: hand all of them out again."""
     for row in tasks.unfinished(transaction.connection):
-        apply(transaction, row, Restarted(), now)
+        apply(transaction, row, Restarted(reason), now)
