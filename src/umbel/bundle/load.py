@@ -107,7 +107,7 @@ def _app_table(document: Table) -> tuple[Source, Table]:
     if "app" in tool.table("flwr").values:
         return "flwr", tool.table("flwr").table("app")
     message = f"{document.file}: the table [tool.umbel.app] is missing; it says what the app's components are."
-    raise AppInvalid(message, hint="See a complete one with `umbel new numpy my-app`.")
+    raise AppInvalid(message, hint="See a complete one with `umbel new my-app`.")
 
 
 def _refuse_unknown(app: Table, source: Source) -> list[str]:
