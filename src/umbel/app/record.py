@@ -17,7 +17,9 @@ class Record(dict[str, V]):
         """Take over `values`, each checked."""
         super().__init__()
         if values is not None:
-            self.update(values)
+            check, put = self.check_value, super().__setitem__
+            for key, value in values.items():
+                put(self._check_key(key), check(key, value))
 
     @classmethod
     def check_value(cls, key: str, value: object) -> V:

@@ -37,6 +37,7 @@ class Exchange:
         self.done = 0
         self.failed = 0
         self.over = not messages
+        self._awaited = -1  # dispatch index of the reply that a thread waits for
 
     def contents(self) -> tuple[list[RecordDict], list[int]]:
         """The different contents of the messages, and for each message which of them is its own."""
@@ -88,7 +89,8 @@ class Exchange:
         self.done += count
         self.failed += failed
         self.over = self.done == len(self.messages)
-        self._changed.notify_all()
+        if self.over or start <= self._awaited < start + count:  # waking a thread costs more than answering a client
+            self._changed.notify_all()
 
     def failed_with(self, error: UmbelError) -> None:
         """The engine cannot go on."""
@@ -130,7 +132,8 @@ class Exchange:
         """The replies in dispatch order, each as soon as it and all before it are there; each is let go of when it was yielded."""
         for index in range(len(self.messages)):
             with self._changed:
-                self._changed.wait_for(lambda index=index: index in self._replies or self._failure is not None)  # type: ignore[misc]
+                self._awaited = index
+                self._changed.wait_for(lambda: self._awaited in self._replies or self._failure is not None)
                 self._raise_failure()
                 reply = self._replies.pop(index)
             yield reply

@@ -20,12 +20,18 @@ class StateStore:
     def __init__(self, directory: Path | str) -> None:
         """States are kept below `directory`, which is made when the first is."""
         self._directory = str(directory)
+        self._looked_at = 0  # the exchange for which `_is_empty` holds
+        self._is_empty = True
 
     def _path(self, node_id: int) -> str:
         return f"{self._directory}/{node_id % 4096:03x}/{node_id}"
 
     def load(self, node_id: int, exchange: int) -> bytes:
         """The packed state that `exchange` begins with; empty when there is none."""
+        if exchange != self._looked_at:  # once for all clients: most apps keep no state
+            self._looked_at, self._is_empty = exchange, not os.path.isdir(self._directory)
+        if self._is_empty:
+            return b""
         path = self._path(node_id)
         version = max((v for v in _versions(path) if v < exchange), default=None)
         if version is None:

@@ -182,6 +182,16 @@ def test_different_messages_in_one_exchange(start: StartBench) -> None:
     assert [len(reply.content) for reply in exchange.in_order()] == [0 if i % 2 else 1 for i in range(20)]
 
 
+def test_workers_live_as_long_as_the_run(start: StartBench) -> None:
+    """However work is moved between them, no worker is ended without a reason."""
+    bench = start(2)
+    bench.send("train", 2, reduction=MEAN).wait()
+    before = bench.workers
+    for _ in range(50):
+        bench.send("train", 37, reduction=MEAN).wait()
+    assert bench.workers == before
+
+
 def test_many_rounds_leave_nothing_behind(start: StartBench) -> None:
     """The descriptors of the process and of its workers do not grow."""
     bench = start(2)
