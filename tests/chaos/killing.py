@@ -59,4 +59,3 @@ def kill(control: ControlClient, name: str, dice: random.Random) -> bool:
     if name == "superlink":
         connect_local().close()
     return True
-

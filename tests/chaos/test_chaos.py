@@ -42,7 +42,6 @@ def test_a_run_is_never_lost(control: ControlClient, victims: list[str], seed: i
     """Killed at any moment, started again: the run goes on and its model is the same, bit for bit."""
     run, killed = disturbed(control, seed, victims)
     said = "\n".join([*killed, str(run.cause)])
-    print(said)
     assert (run.status, run.sub_status, run.round) == ("finished", "completed", ROUNDS), said
     assert model(control, run.run_id) == undisturbed(seed), said
     assert not [event for event in events(control, run.run_id) if event.kind == "reply-dropped"], said
@@ -53,7 +52,6 @@ def test_a_worker_that_is_killed_costs_one_reply_at_most(control: ControlClient,
     """At any moment: the run goes on, and unless the worker was serving a client then, nothing has changed."""
     run, killed = disturbed(control, seed, ["worker"])
     said = "\n".join([*killed, str(run.cause)])
-    print(said)
     assert (run.sub_status, run.round, run.attempts) == ("completed", ROUNDS, 1), said
     told = events(control, run.run_id)
     dropped = [event.data for event in told if event.kind == "reply-dropped"]

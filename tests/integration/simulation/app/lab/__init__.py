@@ -1,0 +1,1 @@
+"""An app that shows at once when something went wrong with it."""

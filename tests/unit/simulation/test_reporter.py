@@ -1,0 +1,294 @@
+"""What a run says reaches the SuperLink: all of it, in order, once, and no run waits for it or dies of it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from tests.unit.simulation.fakes import LIMIT, FakeClient
+from umbel.errors import ObjectInvalid, StorageFull, UmbelError
+from umbel.simulation import reporter as module
+from umbel.simulation.patience import Patience
+from umbel.simulation.reporter import Reporter
+
+
+@pytest.fixture
+def client() -> FakeClient:
+    return FakeClient()
+
+
+@pytest.fixture
+def reporter(client: FakeClient) -> Iterator[Reporter]:
+    """A reporter that tries again at once when a disk is full."""
+    running = Reporter(client, 1, Patience(retry=0.0))
+    yield running
+    client.go_on()
+    running.close()
+    assert not running._thread.is_alive()
+
+
+class Clock:
+    """A monotonic clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The reporter's clock."""
+    moved = Clock()
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=moved, time=lambda: 5.0))
+    return moved
+
+
+def test_everything_arrives_in_order_and_once(client: FakeClient, reporter: Reporter) -> None:
+    """Lines, events and numbers, in batches that are numbered and limited."""
+    client.hold()
+    reporter.event("round-started", {"round": 1, "phase": "train"})
+    assert client.held.wait(LIMIT)
+    for number in range(2_500):
+        reporter.log(str(number), "INFO", "clientapp", number)
+        reporter.metrics(1, "train", {"loss": number}, None)
+    client.go_on()
+    reporter.flush()
+    assert [line.text for line in client.logs] == [str(number) for number in range(2_500)]
+    assert [point.value for point in client.points] == [float(number) for number in range(2_500)]
+    assert {line.round for line in client.logs} == {1}
+    assert [report.seq for report in client.reports] == [1, 2, 3, 4]
+    assert max(len(report.logs) + len(report.metrics) for report in client.reports) == 2_000
+
+
+def test_a_report_has_a_limited_size(client: FakeClient, reporter: Reporter) -> None:
+    """Of a long line the beginning is kept; many long lines go in several reports; what is no Unicode is replaced."""
+    client.hold()
+    reporter.log("first \udc80", "INFO", "serverapp")
+    assert client.held.wait(LIMIT)
+    for _ in range(600):
+        reporter.log("x" * 100_000, "INFO", "serverapp")
+    client.go_on()
+    reporter.flush()
+    assert client.logs[0].text == "first ?"
+    assert {len(line.text) for line in client.logs[1:]} == {8_192}
+    assert len(client.logs) == 601
+    assert max(sum(len(line.text) for line in report.logs) for report in client.reports) <= 2_000_000
+
+
+def test_progress_replaces_progress(client: FakeClient, reporter: Reporter) -> None:
+    """Of what is not sent yet only the newest matters."""
+    reporter.event("round-started", {"round": 2, "phase": "evaluate"})
+    reporter.flush()
+    client.hold()
+    reporter.progress(1, 9, 0)
+    assert client.held.wait(LIMIT)
+    for done in range(2, 9):
+        reporter.progress(done, 9, 1)
+    client.go_on()
+    reporter.log("last", "INFO", "serverapp")
+    reporter.flush()
+    told = [event.data for event in client.events if event.kind == "progress"]
+    assert [data["done"] for data in told] == [1, 8]
+    assert told[1] == {"round": 2, "phase": "evaluate", "done": 8, "total": 9, "failed": 1}
+
+
+def test_a_checkpoint_replaces_one_that_waits(client: FakeClient, reporter: Reporter) -> None:
+    """Only what is stored is durable."""
+    durable: list[int] = []
+    reached = threading.Event()
+
+    def stored(number: int) -> Callable[[], None]:
+        def is_durable() -> None:
+            durable.append(number)
+            reached.set()
+
+        return is_durable
+
+    client.hold()
+    reporter.log("first", "INFO", "serverapp")
+    assert client.held.wait(LIMIT)
+    for number in (1, 2, 3):
+        reporter.checkpoint(number, [b"%d" % number], stored(number))
+    client.go_on()
+    assert reached.wait(LIMIT)
+    assert (durable, client.objects, client.artifacts) == ([3], [b"3"], ["checkpoint"])
+    assert client.reports[-1].artifacts[0].round == 3
+
+
+def test_checkpoints_take_a_small_share_of_the_time(client: FakeClient, reporter: Reporter, clock: Clock) -> None:
+    """After one that took ten seconds the next waits for two hundred."""
+    stored = threading.Semaphore(0)
+
+    def take_ten_seconds() -> None:
+        clock.now += 10
+        stored.release()
+
+    client.on_object = take_ten_seconds
+    reporter.checkpoint(1, [b"1"], lambda: None)
+    assert stored.acquire(timeout=LIMIT)
+    reporter.checkpoint(2, [b"2"], lambda: None)
+    clock.now += 199
+    reporter.log("wakes it", "INFO", "serverapp")
+    reporter.flush()
+    assert client.objects == [b"1"]
+    clock.now += 2
+    reporter.log("wakes it again", "INFO", "serverapp")
+    assert stored.acquire(timeout=LIMIT)
+    reporter.flush()
+    assert client.objects == [b"1", b"2"]
+
+
+def test_flush_waits_for_artifacts(client: FakeClient, reporter: Reporter) -> None:
+    """The run is not over before its model is stored and told."""
+    client.hold()
+    reporter.artifact("model.safetensors", [b"mo", memoryview(b"del")], 7)
+    assert client.held.wait(LIMIT)
+    thread = threading.Thread(target=reporter.flush)
+    thread.start()
+    thread.join(0.05)
+    assert thread.is_alive()
+    client.go_on()
+    thread.join(LIMIT)
+    (artifact,) = client.reports[-1].artifacts
+    assert (artifact.name, artifact.size, artifact.round) == ("model.safetensors", 5, 7)
+    assert client.objects == [b"model"]
+
+
+def test_a_full_disk_is_waited_for(client: FakeClient, reporter: Reporter) -> None:
+    """The run says for what it waits, and when it does not any more; nothing is lost and nothing comes twice."""
+    client.object_tries_refused = 3
+    reporter.log("before", "INFO", "serverapp")
+    reporter.artifact("model.safetensors", [b"model"], 1)
+    reporter.log("after", "INFO", "serverapp")
+    reporter.flush()
+    waits = [event.data for event in client.events if event.kind == "waiting"]
+    assert waits[0]["for"] == "room on the SuperLink's disk"
+    assert "model.safetensors cannot be stored" in str(waits[0]["what"])
+    assert [data["for"] for data in waits[1:]] == [""]
+    assert [line.text for line in client.logs] == ["before", "after"]
+    assert (client.artifacts, client.objects) == (["model.safetensors"], [b"model"])
+
+
+def test_a_full_database_is_waited_for(client: FakeClient, reporter: Reporter) -> None:
+    """Then there is nowhere to say so; the reports come when there is room."""
+    client.object_tries_refused, client.report_tries_refused = 2, 4
+    reporter.log("line", "INFO", "serverapp")
+    reporter.artifact("model.safetensors", [b"model"], 1)
+    reporter.flush()
+    assert [line.text for line in client.logs] == ["line"]
+    assert client.artifacts == ["model.safetensors"]
+    sequence = [report.seq for report in client.reports]
+    assert sequence == sorted(set(sequence))
+
+
+def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
+    """Flush raises it, the next event too, so that no run goes on for nothing; what is said later costs no memory."""
+    client.object_tries_refused = 1_000_000
+    reporter = Reporter(client, 1, Patience(seconds=0.0, retry=0.0))
+    reporter.artifact("model.safetensors", [b"model"], 1)
+    with pytest.raises(StorageFull):
+        reporter.flush()
+    with pytest.raises(StorageFull):
+        reporter.event("round-started", {"round": 1, "phase": "train"})
+    for _ in range(5):
+        reporter.log("nobody hears it", "INFO", "serverapp")
+    assert not reporter._items
+    reporter.close()
+    assert not reporter._thread.is_alive()
+
+
+def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Reporter, clock: Clock) -> None:
+    """The run goes on and says so; when there is room, a checkpoint is stored."""
+    durable = threading.Event()
+    client.object_tries_refused = 1
+    reporter.checkpoint(4, [b"4"], durable.set)
+    reporter.log("wakes it", "INFO", "serverapp")
+    reporter.flush()
+    while not any("put off" in line.text for line in client.logs):
+        reporter.log("again", "INFO", "serverapp")
+        reporter.flush()
+    assert not durable.is_set()
+    assert not any(event.kind == "waiting" for event in client.events)
+    clock.now += 60
+    reporter.log("wakes it", "INFO", "serverapp")
+    assert durable.wait(LIMIT)
+    assert client.artifacts == ["checkpoint"]
+
+
+def test_a_refusal_is_raised(client: FakeClient, reporter: Reporter) -> None:
+    """What the SuperLink refuses for good is told to whoever waits."""
+    client.refusal = ObjectInvalid("not ours")
+    reporter.log("line", "INFO", "serverapp")
+    with pytest.raises(ObjectInvalid, match="not ours"):
+        reporter.flush()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_in_the_thread_lets_nobody_wait_for_ever(client: FakeClient, reporter: Reporter) -> None:
+    """Whatever ends the thread: flush raises."""
+    client.refusal = ZeroDivisionError("a fault")
+    reporter.log("line", "INFO", "serverapp")
+    with pytest.raises(UmbelError, match="cannot be reported"):
+        reporter.flush()
+
+
+def test_data_that_cannot_be_said_is_the_callers_error(client: FakeClient, reporter: Reporter) -> None:
+    """The app's own line raises, and what is said afterwards arrives."""
+    with pytest.raises(TypeError, match="numpy"):
+        reporter.event("note", {"text": np.float32(1)})
+    reporter.event("note", {"text": "fine"})
+    reporter.flush()
+    assert [event.data for event in client.events] == [{"text": "fine"}]
+
+
+def test_who_says_too_much_waits(client: FakeClient, reporter: Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not sent yet takes a limited amount of memory."""
+    monkeypatch.setattr(module, "_MOST_ITEMS", 3)
+    monkeypatch.setattr(module, "_MOST_UPLOADS", 1)
+    client.hold()
+    reporter.log("first", "INFO", "serverapp")
+    assert client.held.wait(LIMIT)
+    said: list[int] = []
+
+    def say() -> None:
+        for number in range(10):
+            reporter.log(str(number), "INFO", "serverapp")
+            reporter.artifact(f"a{number}", [b"bytes"], number)
+            said.append(number)
+
+    thread = threading.Thread(target=say)
+    thread.start()
+    thread.join(0.05)
+    assert len(said) <= 2
+    client.go_on()
+    thread.join(LIMIT)
+    reporter.flush()
+    assert [line.text for line in client.logs] == ["first", *map(str, range(10))]
+    assert client.artifacts == [f"a{number}" for number in range(10)]
+
+
+def test_close_ends_a_wait_for_room(client: FakeClient) -> None:
+    """A run that is stopped does not wait for a disk."""
+    reporter = Reporter(client, 1, Patience(seconds=1e9, retry=1e6))
+    client.object_tries_refused = 1_000_000
+    tried = threading.Event()
+    client.on_object = tried.set
+    reporter.artifact("model.safetensors", [b"model"], 1)
+    assert tried.wait(LIMIT)
+    reporter.close()
+    assert not reporter._thread.is_alive()
+
+
+def test_traffic_goes_with_the_next_report(client: FakeClient, reporter: Reporter) -> None:
+    """Totals so far, on each report."""
+    reporter.traffic(10, 20, 1.5)
+    reporter.log("line", "INFO", "serverapp")
+    reporter.flush()
+    report = client.reports[-1]
+    assert (report.bytes_sent, report.bytes_recv, report.clientapp_seconds) == (10, 20, 1.5)
