@@ -1,0 +1,1 @@
+"""An app that measures the memory of its own processes."""
