@@ -13,12 +13,13 @@ import psutil
 from tests.integration.simulation.runs import APP, LIMIT, family, start
 from umbel.cli.local import connect_local
 from umbel.simulation import run_simulation
-from umbel.wire.api import RunView
+from umbel.wire.api import Event, RunView
 from umbel.wire.control import ControlClient
 
 ROUNDS, CLIENTS = 6, 6
-MOMENTS = 2 + 2 * ROUNDS  # events of a run before its end: it was claimed, it began, each round's start and end
-LONGEST_DELAY = 0.3  # seconds after the event; about a round
+STAGES = ROUNDS + 2  # before the first round, each round, after the last
+LONGEST_DELAY = 0.4  # seconds after a stage has begun; a little more than a round takes
+LAST_DELAY = 0.1  # seconds after the last round, in which the model is stored
 
 
 @functools.cache
@@ -31,18 +32,25 @@ def undisturbed(seed: int) -> str:
 def disturbed(control: ControlClient, seed: int, victims: Sequence[str]) -> tuple[RunView, list[str]]:
     """Start a run and kill these, one after another; returns the run at its end, and what was killed when."""
     dice = random.Random(seed)
-    pending = sorted((dice.randrange(MOMENTS), dice.uniform(0, LONGEST_DELAY), victim) for victim in victims)
+    pending = sorted((dice.randrange(STAGES), dice.random(), victim) for victim in victims)
     killed: list[str] = []
     run_id = start(control, seed=seed, num_server_rounds=ROUNDS, client_seconds=0.1)
-    for count, item in enumerate(control.stream(run_id, kinds=["event"])):
+    for item in control.stream(run_id, kinds=["event"]):
         assert item.event is not None
-        if pending and count >= pending[0][0] and item.event.data.get("status") != "finished":
-            _, delay, victim = pending[0]
+        if pending and stage(item.event) >= pending[0][0] and item.event.data.get("status") != "finished":
+            at, moment, victim = pending[0]
+            delay = moment * (LAST_DELAY if at == STAGES - 1 else LONGEST_DELAY)
             threading.Event().wait(delay)
             if kill(control, victim, dice):
                 killed.append(f"{victim} {delay:.2f} s after {item.event.kind} {item.event.data}")
                 pending.pop(0)
     return control.get_run(run_id), killed
+
+
+def stage(event: Event) -> int:
+    """How far a run is that tells this."""
+    server_round = int(str(event.data.get("round", 0)))
+    return server_round + (event.kind == "round-finished")
 
 
 def kill(control: ControlClient, name: str, dice: random.Random) -> bool:
