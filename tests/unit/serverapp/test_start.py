@@ -170,14 +170,23 @@ def test_a_reply_without_arrays_is_left_out() -> None:
     assert grid.told("reply-dropped")[0]["reason"] == "A reply must hold exactly one ArrayRecord, this one holds 0."
 
 
-def test_no_reply_at_all_keeps_the_arrays() -> None:
-    """When every client fails, the arrays stay, no metric is recorded and the run goes on."""
-    grid = FakeGrid(failing(*range(2, 6)))
-    result = FedAvg().start(grid, model(1), num_rounds=2)
+def test_no_reply_in_time_keeps_the_arrays() -> None:
+    """When no node answers, the arrays stay, no metric is recorded and the run goes on."""
+    grid = FakeGrid(failing(), silent=range(2, 6))
+    result = FedAvg().start(grid, model(1), num_rounds=4)
     assert bits(result.arrays) == bits(model(1))
     assert result.train_metrics_clientapp == result.evaluate_metrics_clientapp == {}
     assert grid.told("note")[0] == {"text": "Round 1: no new arrays: the old ones stay."}
-    assert [finished["failed"] for finished in grid.told("round-finished")] == [8, 8]
+    assert [finished["failed"] for finished in grid.told("round-finished")] == [8, 8, 8, 8]
+
+
+@pytest.mark.parametrize(("num_rounds", "until"), [(2, 2), (9, 3)])
+def test_an_app_that_fails_on_every_client_ends_the_run(num_rounds: int, until: int) -> None:
+    """After three rounds, or all of them, without one trained client: the error has the last client's own words."""
+    grid = FakeGrid(failing(*range(2, 6)))
+    with pytest.raises(AggregationFailed, match=rf"Every client failed in {until} rounds.*The last said: \w+Error"):
+        FedAvg().start(grid, model(1), num_rounds=num_rounds)
+    assert len(grid.told("round-started")) == 2 * until
 
 
 def test_nothing_but_malformed_replies_ends_the_run() -> None:
@@ -356,9 +365,7 @@ def test_a_message_has_the_names_the_author_chose() -> None:
 
 
 def test_the_summary_names_the_settings(caplog: pytest.LogCaptureFixture) -> None:
-    """The log begins with the strategy and all its settings."""
+    """The log begins with the strategy and the settings that are not the defaults."""
     with caplog.at_level(logging.INFO):
         FedAvg(fraction_train=0.5).summary()
-    assert "FedAvg" in caplog.text
-    assert "fraction_train: 0.5" in caplog.text
-    assert "quorum: None" in caplog.text
+    assert "Strategy: FedAvg(fraction_train=0.5)" in caplog.text

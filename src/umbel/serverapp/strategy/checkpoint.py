@@ -40,6 +40,7 @@ class Progress:
     server_round: int = 0
     train_config: ConfigRecord = field(default_factory=ConfigRecord)
     evaluate_config: ConfigRecord = field(default_factory=ConfigRecord)
+    has_trained: bool = False  # whether a round was not lost to failing clients
 
 
 States = dict[str, RecordDict]
@@ -59,6 +60,7 @@ def encode(progress: Progress, states: Mapping[str, RecordDict]) -> list[Part]:
         "version": _VERSION,
         "start": progress.start,
         "round": progress.server_round,
+        "has_trained": progress.has_trained,
         "schema": progress.schema,
         "configs": [_plain(progress.train_config), _plain(progress.evaluate_config)],
         "histories": [_plain_history(history) for history in _histories(progress.result)],
@@ -100,6 +102,7 @@ def _progress(document: Mapping[str, Any], tensors: ArrayRecord) -> Progress:
         schema=tuple((name, dtype, tuple(shape)) for name, dtype, shape in document["schema"]),
         start=document["start"],
         server_round=document["round"],
+        has_trained=document["has_trained"],
         train_config=train_config,
         evaluate_config=evaluate_config,
     )

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from umbel.app.error import Error
+from umbel.app.error import Error, ErrorCode
 from umbel.app.metricrecord import MetricRecord
 from umbel.serverapp.grid import Grid
 from umbel.serverapp.reduction import Reply
@@ -27,6 +27,7 @@ class RoundReport:
         self._clients: dict[str, int] = {}
         self._failed = 0
         self._metrics: dict[str, dict[str, float]] = {}
+        self.nobody_trained_because: str | None = None  # the last client's reason, when the app failed on every client
 
     @property
     def server_round(self) -> int:
@@ -42,6 +43,8 @@ class RoundReport:
         """What came back in a phase: failures are named, and in a small cohort each client's metrics recorded."""
         failures = [(reply.node_id, reply.error) for reply in replies if reply.error is not None]
         self._failed += len(failures)
+        if phase == "train" and len(failures) == self._clients["train"] and all(_is_the_apps(e) for _, e in failures):
+            self.nobody_trained_because = _last_line(failures[-1][1])
         for node_id, error in failures[:_NAMED]:
             self._failure(phase, node_id, error)
         if len(failures) > _NAMED:
@@ -76,7 +79,7 @@ class RoundReport:
         """The round has ended: `clients` are those asked to train, or to evaluate where none trained; `failed` counts both phases."""
         seconds = time.monotonic() - self._began
         clients = self._clients.get("train", self._clients.get("evaluate", 0))
-        log.info("Round %d of %d: %.1f s, %s", *self._round.values(), seconds, _words(self._metrics))
+        log.debug("Round %d of %d: %.1f s, %s", *self._round.values(), seconds, _words(self._metrics))
         data = {**self._round, "seconds": seconds, **self._metrics, "clients": clients, "failed": self._failed}
         self._grid.report("round-finished", data)
 
@@ -84,6 +87,17 @@ class RoundReport:
 def scalars(*records: MetricRecord) -> dict[str, float]:
     """The single numbers in metric records; lists are for the app, not for a chart."""
     return {key: value for record in records for key, value in record.items() if not isinstance(value, list)}
+
+
+def _is_the_apps(error: Error) -> bool:
+    """Whether trying again would help as little as it did now: not a node that is away or late."""
+    away = {
+        ErrorCode.MESSAGE_UNAVAILABLE,
+        ErrorCode.REPLY_MESSAGE_UNAVAILABLE,
+        ErrorCode.NODE_UNAVAILABLE,
+        ErrorCode.TIMED_OUT,
+    }
+    return error.code not in away
 
 
 def _last_line(error: Error) -> str:

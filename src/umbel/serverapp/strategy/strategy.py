@@ -28,6 +28,8 @@ from umbel.serverapp.strategy.result import Result
 
 log = logging.getLogger(__name__)
 
+_FRUITLESS_ROUNDS = 3  # first rounds in which every client may fail before the run does
+
 EvaluateFn = Callable[[int, ArrayRecord], MetricRecord | None]
 Trained = tuple[ArrayRecord | None, MetricRecord | None]
 
@@ -112,10 +114,9 @@ class Strategy(ABC):
         """Remember what `state` gave out."""
 
     def summary(self) -> None:
-        """Write the settings to the log."""
-        log.info("%s", type(self).__name__)
-        for setting in fields(self):
-            log.info("    %s: %s", setting.name, getattr(self, setting.name))
+        """Write the settings that are not the defaults to the log."""
+        changed = [f"{s.name}={value!r}" for s in fields(self) if (value := getattr(self, s.name)) != s.default]
+        log.info("Strategy: %s(%s)", type(self).__name__, ", ".join(changed))
 
     # The rounds
 
@@ -149,6 +150,7 @@ class Strategy(ABC):
         while progress.server_round < num_rounds and result.stopped_early is None:
             report = RoundReport(grid, progress.server_round + 1, num_rounds)
             self._round(grid, progress, report, timeout, evaluate_fn)
+            _check_progress(progress, report, num_rounds)
             _call_back(callbacks, progress, num_rounds)
             report.finished()
             if grid.checkpoints is not None:
@@ -310,6 +312,18 @@ def _kept(replies: Replies) -> list[Reply]:
         else Reply(reply.metadata.src_node_id, content=reply.content)
         for reply in replies
     ]
+
+
+def _check_progress(progress: Progress, report: RoundReport, num_rounds: int) -> None:
+    """Raise AggregationFailed when the app has failed on every client in each of the first rounds: more of them train no model either."""
+    because = report.nobody_trained_because
+    if because is None:
+        progress.has_trained = True
+    elif not progress.has_trained and progress.server_round >= min(_FRUITLESS_ROUNDS, num_rounds):
+        raise AggregationFailed(
+            f"Every client failed in {progress.server_round} rounds, so no model was trained. The last said: {because}",
+            hint="Mend the ClientApp; `umbel log` has each client's error.",
+        )
 
 
 def _call_back(callbacks: Sequence[Callback], progress: Progress, num_rounds: int) -> None:
