@@ -60,9 +60,9 @@ class Record(dict[str, V]):
         return f"{type(self).__name__}({dict.__repr__(self)})"
 
 
-def fits(value: Any) -> bool:
+def fits(value: object) -> bool:
     """Whether an int can travel: it must fit into 64 bits."""
-    return -(2**63) <= value < 2**64
+    return isinstance(value, int) and -(2**63) <= value < 2**64
 
 
 def check_list(key: str, value: list[Any], allowed: tuple[type, ...], owner: str) -> list[Any]:
