@@ -41,6 +41,8 @@ class Reporter:
         self._condition = threading.Condition()
         self._items: deque[tuple[Item, int]] = deque()  # each with its number of characters
         self._uploads: deque[Upload] = deque()
+        self._upload_after = 0.0  # on the monotonic clock
+        self._refused_since: float | None = None  # likewise: an upload waits for room on the disk
         self._progress: Event | None = None
         self._checkpoint: Upload | None = None
         self._checkpoint_after = 0.0  # on the monotonic clock
@@ -155,30 +157,38 @@ class Reporter:
     def _wait(self) -> bool:
         with self._condition:
             while not self._is_closing:
-                if self._items or self._uploads or self._progress or self._is_checkpoint_due():
+                now = time.monotonic()
+                if self._items or self._progress or any(at <= now for at in self._due()):
                     self._is_sending = True
                     return True
-                self._condition.wait(self._checkpoint_after - time.monotonic() if self._checkpoint else None)
+                at = min(self._due(), default=None)
+                self._condition.wait(None if at is None else at - now)
             return False
 
-    def _is_checkpoint_due(self) -> bool:
-        return self._checkpoint is not None and time.monotonic() >= self._checkpoint_after
+    def _due(self) -> list[float]:
+        """When the upload and the checkpoint that come next are to be stored."""
+        dues = [self._upload_after] if self._uploads else []
+        return dues + ([self._checkpoint_after] if self._checkpoint else [])
 
     def _send(self) -> None:
+        now = time.monotonic()
         with self._condition:
             batch = self._next_batch()
-            upload = self._uploads[0] if self._uploads else None
+            upload = self._uploads[0] if self._uploads and self._upload_after <= now else None
             checkpoint = None
-            if self._is_checkpoint_due():
+            if self._checkpoint_after <= now:
                 checkpoint, self._checkpoint = self._checkpoint, None
-        artifacts = [self._sender.store(upload)] if upload else []
-        durable = self._store_checkpoint(checkpoint, artifacts) if checkpoint else None
+        artifacts: list[Artifact] = []
+        refusal = self._store_upload(upload, batch, artifacts) if upload else None
+        durable = self._store_checkpoint(checkpoint, batch, artifacts) if checkpoint else None
         self._sender.report(batch, artifacts, self._traffic)
-        if upload:
-            with self._condition:
-                self._uploads.popleft()
+        if refusal is not None:
+            raise refusal
         if durable is not None:
             durable()
+        if upload and self._refused_since is None:
+            with self._condition:
+                self._uploads.popleft()
 
     def _next_batch(self) -> Batch:
         batch, text = Batch(), 0
@@ -195,22 +205,47 @@ class Reporter:
         self._condition.notify_all()
         return batch
 
-    def _store_checkpoint(self, checkpoint: Upload, artifacts: list[Artifact]) -> Callable[[], None] | None:
+    def _store_upload(self, upload: Upload, batch: Batch, artifacts: list[Artifact]) -> StorageFull | None:
+        """Add the upload's artifact. With a full disk it is tried again later, and the run says so; the error when patience is over."""
+        try:
+            artifacts.append(self._sender.store(upload))
+        except StorageFull as error:
+            now = time.monotonic()
+            self._upload_after = now + self._patience.retry
+            if self._refused_since is None:
+                self._refused_since = now
+                batch.add(self._waiting(upload))
+            return error if now - self._refused_since >= self._patience.seconds else None
+        if self._refused_since is not None:
+            self._refused_since = None
+            batch.add(Event(kind="waiting", data={"for": "", "what": ""}, at=time.time()))
+        return None
+
+    def _waiting(self, upload: Upload) -> Event:
+        now = time.time()
+        what = f"{upload.name} cannot be stored, the disk is full"
+        data = {
+            "for": "room on the SuperLink's disk",
+            "what": what,
+            "since": now,
+            "until": now + self._patience.seconds,
+        }
+        return Event(kind="waiting", data=data, at=now)
+
+    def _store_checkpoint(
+        self, checkpoint: Upload, batch: Batch, artifacts: list[Artifact]
+    ) -> Callable[[], None] | None:
         """Add the checkpoint's artifact; returns what to call when that is reported. A full disk only puts it off."""
         began = time.monotonic()
         try:
-            artifacts.append(self._sender.store_now(checkpoint))
+            artifacts.append(self._sender.store(checkpoint))
         except StorageFull as error:
-            self._put_off(checkpoint, error)
+            with self._condition:
+                self._checkpoint = self._checkpoint or checkpoint
+            self._checkpoint_after = began + _CHECKPOINT_AGAIN
+            text = f"The checkpoint of round {checkpoint.server_round} is put off: {error}"
+            batch.add(LogLine(text=text, level="WARNING", source="simulation", round=self.server_round, at=time.time()))
             return None
         now = time.monotonic()
         self._checkpoint_after = now + (now - began) / _CHECKPOINT_SHARE
         return checkpoint.durable
-
-    def _put_off(self, checkpoint: Upload, error: StorageFull) -> None:
-        with self._condition:
-            self._checkpoint = self._checkpoint or checkpoint
-            self._checkpoint_after = time.monotonic() + _CHECKPOINT_AGAIN
-            text = f"The checkpoint of round {checkpoint.server_round} is put off: {error}"
-            line = LogLine(text=text, level="WARNING", source="simulation", round=self.server_round, at=time.time())
-            self._items.append((line, len(text)))

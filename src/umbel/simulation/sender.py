@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from umbel.app.safetensors import Part
-from umbel.errors import StorageFull
 from umbel.simulation.patience import Patience
 from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Report
 from umbel.wire.runtime import RuntimeClient
@@ -49,29 +48,13 @@ class Sender:
     """Numbers the reports of one attempt. Not for more than one thread at a time."""
 
     def __init__(self, client: RuntimeClient, task_id: int, patience: Patience) -> None:
-        """`patience` is for a SuperLink whose disk is full."""
+        """`patience` is for a SuperLink whose database has no room."""
         self._client = client
         self._task_id = task_id
         self._patience = patience
         self._seq = 0
 
     def store(self, upload: Upload) -> Artifact:
-        """Store an upload's bytes, if need be when there is room again; the run says that it waits. Raises StorageFull."""
-        waited = False
-
-        def tell() -> None:
-            nonlocal waited
-            waited = True
-            until = time.time() + self._patience.seconds
-            what = f"{upload.name} cannot be stored, the disk is full"
-            self._tell({"for": "room on the SuperLink's disk", "what": what, "since": time.time(), "until": until})
-
-        artifact = self._patience(lambda: self.store_now(upload), tell)
-        if waited:
-            self._tell({"for": "", "what": ""})
-        return artifact
-
-    def store_now(self, upload: Upload) -> Artifact:
         """Store an upload's bytes. Raises StorageFull."""
         digest = self._client.put_object(upload.parts)
         size = sum(len(part) for part in upload.parts)
@@ -79,17 +62,7 @@ class Sender:
 
     def report(self, batch: Batch, artifacts: list[Artifact], traffic: Traffic) -> None:
         """Send one report, if need be when there is room for it. Raises StorageFull."""
-        report = self._numbered(batch, artifacts)
+        self._seq += 1
+        report = Report(seq=self._seq, events=batch.events, logs=batch.logs, metrics=batch.metrics, artifacts=artifacts)
         report.bytes_sent, report.bytes_recv, report.clientapp_seconds = traffic
         self._patience(lambda: self._client.report(self._task_id, report))
-
-    def _numbered(self, batch: Batch, artifacts: list[Artifact]) -> Report:
-        self._seq += 1
-        return Report(seq=self._seq, events=batch.events, logs=batch.logs, metrics=batch.metrics, artifacts=artifacts)
-
-    def _tell(self, data: dict[str, object]) -> None:
-        try:
-            report = self._numbered(Batch([Event(kind="waiting", data=data, at=time.time())]), [])
-            self._client.report(self._task_id, report)
-        except StorageFull:
-            return  # the database is on the same disk: there is nowhere to say it

@@ -21,6 +21,7 @@ class FakeClient(RuntimeClient):
 
     def __init__(self) -> None:
         self.reports: list[Report] = []
+        self._reported = threading.Condition()
         self.objects: list[bytes] = []
         self.held, self._open = threading.Event(), threading.Event()
         self._open.set()
@@ -60,7 +61,14 @@ class FakeClient(RuntimeClient):
         if self.report_tries_refused:
             self.report_tries_refused -= 1
             raise StorageFull
-        self.reports.append(report)
+        with self._reported:
+            self.reports.append(report)
+            self._reported.notify_all()
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        """Wait until what was reported fulfils this."""
+        with self._reported:
+            assert self._reported.wait_for(condition, LIMIT)
 
     @property
     def events(self) -> list[Event]:

@@ -187,11 +187,29 @@ def test_a_full_database_is_waited_for(client: FakeClient, reporter: Reporter) -
     assert sequence == sorted(set(sequence))
 
 
-def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
-    """Flush raises it, the next event too, so that no run goes on for nothing; what is said later costs no memory."""
+def test_what_is_said_while_an_artifact_waits_arrives(client: FakeClient, reporter: Reporter) -> None:
+    """A full disk holds up no log line."""
     client.object_tries_refused = 1_000_000
-    reporter = Reporter(client, 1, Patience(seconds=0.0, retry=0.0))
     reporter.artifact("model.safetensors", [b"model"], 1)
+    client.wait_until(lambda: client.events)
+    reporter.log("still heard", "INFO", "serverapp")
+    client.wait_until(lambda: client.logs)
+    assert client.artifacts == []
+    client.object_tries_refused = 0
+    reporter.flush()
+    assert client.artifacts == ["model.safetensors"]
+
+
+def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
+    """Flush raises it, the next event too, so that no run goes on for nothing; what was said before has arrived."""
+    client.object_tries_refused = 1_000_000
+    client.hold()
+    reporter = Reporter(client, 1, Patience(seconds=0.0, retry=0.0))
+    reporter.log("first", "INFO", "serverapp")
+    assert client.held.wait(LIMIT)
+    reporter.log("last", "INFO", "serverapp")
+    reporter.artifact("model.safetensors", [b"model"], 1)
+    client.go_on()
     with pytest.raises(StorageFull):
         reporter.flush()
     with pytest.raises(StorageFull):
@@ -199,6 +217,7 @@ def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
     for _ in range(5):
         reporter.log("nobody hears it", "INFO", "serverapp")
     assert not reporter._items
+    assert [line.text for line in client.logs] == ["first", "last"]
     reporter.close()
     assert not reporter._thread.is_alive()
 
@@ -208,11 +227,7 @@ def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Repo
     durable = threading.Event()
     client.object_tries_refused = 1
     reporter.checkpoint(4, [b"4"], durable.set)
-    reporter.log("wakes it", "INFO", "serverapp")
-    reporter.flush()
-    while not any("put off" in line.text for line in client.logs):
-        reporter.log("again", "INFO", "serverapp")
-        reporter.flush()
+    client.wait_until(lambda: any("put off" in line.text for line in client.logs))
     assert not durable.is_set()
     assert not any(event.kind == "waiting" for event in client.events)
     clock.now += 60

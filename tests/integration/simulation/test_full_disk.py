@@ -1,0 +1,150 @@
+"""The SuperLink's disk is full: a run waits for room and says so, and what was stored stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.simulation.runs import events, model, start, wait
+from umbel.cli import local
+from umbel.wire.control import ControlClient
+
+# The disk is full for objects, or for the database, while a file says so. The first refusal is told through a FIFO.
+SUPERLINK = """
+import errno, os, sys
+from pathlib import Path
+from umbel.errors import StorageFull
+from umbel.superlink import main
+from umbel.superlink.objects import directory
+from umbel.superlink.store.database import Database
+
+HOME = Path(os.environ["UMBEL_HOME"])
+
+def is_full(what):
+    if not (HOME / f"{what}-full").exists():
+        return False
+    told = HOME / "refused"
+    if told.exists():
+        told.rename(HOME / "told")
+        (HOME / "told").open("w").close()
+    return True
+
+def write_all(file, data, then=directory.write_all):
+    if is_full("objects"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    then(file, data)
+
+def write(self, change, then=Database.write):
+    if is_full("database"):
+        raise StorageFull
+    return then(self, change)
+
+directory.write_all, Database.write = write_all, write
+main.command = lambda address: [sys.executable, "-c", SUPEREXEC, "--superlink", address]
+sys.exit(main.main())
+"""
+SUPEREXEC = """
+import sys
+from umbel.superexec.main import main
+sys.exit(main(None, [sys.executable, "-c", SIMULATION]))
+"""
+SIMULATION = """
+import sys, time
+from umbel.simulation import main, patience
+patience.Patience.__init__.__defaults__ = (SECONDS, 0.05, time.monotonic)
+sys.exit(main.main())
+"""
+
+
+def program(seconds: float) -> tuple[str, ...]:
+    """A SuperLink whose disk can be full, and whose simulations wait so long for room."""
+    simulation = SIMULATION.replace("SECONDS", str(seconds))
+    superexec = SUPEREXEC.replace("SIMULATION", json.dumps(simulation))
+    return (sys.executable, "-c", SUPERLINK.replace("SUPEREXEC", json.dumps(superexec)))
+
+
+@pytest.fixture
+def control(
+    umbel_home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> Iterator[ControlClient]:
+    """A client of that SuperLink; its simulations wait a minute unless a test says otherwise."""
+    monkeypatch.setattr(local, "PROGRAM", program(getattr(request, "param", 60.0)))
+    client = local.connect_local()
+    os.mkfifo(umbel_home / "refused")
+    yield client
+    client.close()
+
+
+def wait_for_refusal(home: Path) -> None:
+    """Return when the full disk was met."""
+    (home / "refused").open().close()
+
+
+def test_a_run_waits_for_room_for_its_model(control: ControlClient, umbel_home: Path) -> None:
+    """Its status says so; it completes when there is room, and what was stored before is whole."""
+    before = start(control, seed=1)
+    assert wait(control, before).sub_status == "completed"
+    (umbel_home / "objects-full").touch()
+    run_id = start(control, seed=2)
+    wait_for_refusal(umbel_home)
+    stream = control.stream(run_id, kinds=["event"])
+    next(item for item in stream if item.event and item.event.kind == "waiting" and item.event.data["for"])
+    waiting = control.get_run(run_id)
+    assert waiting.status == "running"
+    assert "room on the SuperLink's disk: model.safetensors cannot be stored" in str(waiting.waiting_for)
+    (umbel_home / "objects-full").unlink()
+    run = wait(control, run_id)
+    assert (run.sub_status, run.attempts, run.waiting_for) == ("completed", 1, None)
+    for number, each in enumerate((before, run_id)):
+        control.download(model(control, each), umbel_home / f"model{number}")
+
+
+@pytest.mark.parametrize("control", [0.2], indirect=True)
+def test_a_run_that_finds_no_room_fails_with_the_reason(control: ControlClient, umbel_home: Path) -> None:
+    """When its patience is over; what was stored before is whole, and the next run completes."""
+    before = start(control, seed=1)
+    assert wait(control, before).sub_status == "completed"
+    (umbel_home / "objects-full").touch()
+    run_id = start(control, seed=2)
+    wait_for_refusal(umbel_home)
+    run = wait(control, run_id)
+    assert run.cause is not None
+    assert (run.sub_status, run.cause.code, run.cause.component) == ("failed", "storage-full", "simulation")
+    assert "Free some space" in str(run.cause.hint)
+    assert run.round == 2
+    control.download(model(control, before), umbel_home / "model")
+    (umbel_home / "objects-full").unlink()
+    assert wait(control, start(control, seed=2)).sub_status == "completed"
+
+
+def test_a_run_waits_for_room_in_the_database(control: ControlClient, umbel_home: Path, tmp_path: Path) -> None:
+    """At any of its steps, the last one too; every line arrives once."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    run_id = start(control, gate=str(gate))
+    with gate.open("w"):  # opens when a client has come to it
+        (umbel_home / "database-full").touch()
+        gate.unlink()
+        gate.touch()  # whoever comes now is not held
+    wait_for_refusal(umbel_home)
+    (umbel_home / "database-full").unlink()
+    run = wait(control, run_id)
+    assert (run.sub_status, run.attempts) == ("completed", 1)
+    texts = sorted(line.text for line in control.logs(run_id) if line.source == "clientapp")
+    assert texts == ["trained 1 times"] * 6 + ["trained 2 times"] * 6
+    kinds = [event.kind for event in events(control, run_id) if event.kind.startswith("round-")]
+    assert kinds == ["round-started", "round-finished"] * 2
+
+
+def test_a_task_waits_for_room_before_it_begins(control: ControlClient, umbel_home: Path) -> None:
+    """With the database full between the claim and the input, nothing is lost either."""
+    run_id = start(control)
+    (umbel_home / "database-full").touch()
+    wait_for_refusal(umbel_home)
+    (umbel_home / "database-full").unlink()
+    assert wait(control, run_id).sub_status == "completed"
