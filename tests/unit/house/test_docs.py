@@ -14,7 +14,8 @@ from tests.unit.house.tree import ROOT
 from umbel.errors import UmbelError, all_errors
 
 GENERATED = {"reference/cli.md", "reference/errors.md"}
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+FOLDERS = [ROOT / name for name in ("docs", "examples", "benchmarks")]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(page for folder in FOLDERS for page in folder.rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(?:#[^)\s]*)?\)")
 
