@@ -123,7 +123,8 @@ class LocalEngine:
             running.outbox.close()
         self._selector.close()
         segment.close(self._wake_read)
-        segment.close(self._wake_write)
+        wake, self._wake_write = self._wake_write, -1  # the number may be another file's soon
+        segment.close(wake)
 
     def _begin_submitted(self) -> None:
         while self._submitted:
