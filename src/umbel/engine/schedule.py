@@ -8,6 +8,8 @@ from umbel.serverapp.tree import subtree
 
 # A unit should last this long: long enough to make handing it out cheap, short enough to spread work evenly.
 UNIT_SECONDS = 0.02
+# And not shorter than this, if clients are that quick: a unit costs a fraction of a millisecond, however small it is.
+_LEAST_SECONDS = 0.001
 _UNITS_LEFT_EACH = 3  # units that should remain for each worker, so that all end at about the same time
 
 
@@ -44,4 +46,5 @@ def unit_size(remaining: int, workers: int, seconds_each: float | None) -> int:
     """How many clients the next unit should have; one while nothing is known of how long a client takes."""
     if not seconds_each:
         return 1
-    return int(min(UNIT_SECONDS / seconds_each, remaining / (workers * _UNITS_LEFT_EACH)))
+    even = remaining / (workers * _UNITS_LEFT_EACH)
+    return int(min(UNIT_SECONDS / seconds_each, max(even, min(_LEAST_SECONDS / seconds_each, remaining / workers))))

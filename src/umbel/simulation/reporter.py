@@ -18,6 +18,7 @@ from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Phase, Source
 from umbel.wire.runtime import RuntimeClient
 
 _LARGEST_BATCH = 2_000  # items of one report
+_PAUSE = 0.1  # seconds between two reports: a person sees no difference, the SuperLink does
 _LARGEST_TEXT = 2_000_000  # characters of log lines and events in one report: far below what a SuperLink takes
 _LONGEST_LINE = 8_192  # characters of a log line that are kept
 _MOST_ITEMS = 20_000  # not sent yet; who has more to say waits
@@ -47,6 +48,9 @@ class Reporter:
         self._checkpoint: Upload | None = None
         self._checkpoint_after = 0.0  # on the monotonic clock
         self._traffic: Traffic = (0, 0, 0.0)
+        self._report_after = 0.0  # likewise: what happened just before is reported together
+        self._is_asleep = False  # the thread waits for anything to happen
+        self._is_hurried = False  # somebody waits for the thread
         self._is_sending = False
         self._is_closing = False
         self.failure: UmbelError | None = None
@@ -71,7 +75,7 @@ class Reporter:
         data |= {"done": done, "total": total, "failed": failed}
         with self._condition:
             self._progress = Event(kind="progress", data=data, at=time.time())
-            self._condition.notify_all()
+            self._awake()
 
     def log(self, text: str, level: str, source: Source, node_id: int | None = None) -> None:
         """A line that a process of the run wrote; of a very long one, its beginning."""
@@ -108,7 +112,13 @@ class Reporter:
             self._wait_for_room(self._items, _MOST_ITEMS)
             if self.failure is None:
                 self._items.append((item, size))
-                self._condition.notify_all()
+                self._awake()
+
+    def _awake(self) -> None:
+        """Wake the thread if it does not know yet when to send; waking it costs more than most rounds' events."""
+        if self._is_asleep or len(self._items) == _LARGEST_BATCH:
+            self._is_asleep = False
+            self._condition.notify_all()
 
     def _wait_for_room(self, queue: Sized, most: int) -> None:
         self._condition.wait_for(lambda: len(queue) < most or self.failure or self._is_closing)
@@ -120,7 +130,10 @@ class Reporter:
     def flush(self) -> None:
         """Wait until everything but progress and checkpoints is stored. Raises what storing failed with."""
         with self._condition:
+            self._is_hurried = True
+            self._condition.notify_all()
             self._condition.wait_for(lambda: self.failure or not (self._items or self._uploads or self._is_sending))
+            self._is_hurried = False
         self._raise_failure()
 
     def close(self) -> None:
@@ -137,6 +150,7 @@ class Reporter:
         try:
             while self._wait():
                 self._send()
+                self._report_after = time.monotonic() + _PAUSE
                 with self._condition:
                     self._is_sending = False
                     self._condition.notify_all()
@@ -158,16 +172,20 @@ class Reporter:
         with self._condition:
             while not self._is_closing:
                 now = time.monotonic()
-                if self._items or self._progress or any(at <= now for at in self._due()):
+                at = min(self._due(), default=None)
+                if at is not None and at <= now:
                     self._is_sending = True
                     return True
-                at = min(self._due(), default=None)
+                self._is_asleep = at is None
                 self._condition.wait(None if at is None else at - now)
             return False
 
     def _due(self) -> list[float]:
-        """When the upload and the checkpoint that come next are to be stored."""
+        """When what has happened is to be reported, and when the upload and the checkpoint that come next are to be stored."""
         dues = [self._upload_after] if self._uploads else []
+        if self._items or self._progress:
+            is_urgent = self._is_hurried or len(self._items) >= _LARGEST_BATCH
+            dues.append(0.0 if is_urgent else self._report_after)
         return dues + ([self._checkpoint_after] if self._checkpoint else [])
 
     def _send(self) -> None:

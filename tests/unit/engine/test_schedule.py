@@ -42,5 +42,6 @@ def test_units_are_as_long_as_they_should_be() -> None:
     """A unit lasts about UNIT_SECONDS, but leaves units for every worker; one client while nothing is known."""
     assert unit_size(1000, 2, None) == 1
     assert unit_size(100_000, 2, UNIT_SECONDS / 100) == 100
-    assert unit_size(60, 2, UNIT_SECONDS / 100) == 10
+    assert unit_size(60, 2, UNIT_SECONDS / 20) == 10
+    assert unit_size(60, 2, UNIT_SECONDS / 1000) == 30
     assert unit_size(60, 2, 10 * UNIT_SECONDS) == 0
