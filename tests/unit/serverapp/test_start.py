@@ -132,7 +132,7 @@ def test_a_failing_client_is_named_and_left_out(caplog: pytest.LogCaptureFixture
         {"round": 1, "phase": "train", "node_id": 3, "code": 2, "reason": "RuntimeError('no data')"}
     ]
     assert grid.told("round-finished")[0]["failed"] == 1
-    assert "node 3 is left out: RuntimeError('no data')" in caplog.text
+    assert "left out the reply of node 3: RuntimeError('no data')" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -290,27 +290,33 @@ def test_the_metrics_of_each_client_are_recorded_in_small_cohorts(clients: int, 
     assert grid.metrics[-1][3] is None
 
 
-def test_of_a_traceback_the_log_has_the_last_line(caplog: pytest.LogCaptureFixture) -> None:
-    """The event has all of it; an error without a reason is told by its code."""
-    errors = {2: Error(2, "Traceback\n  File\nKeyError: 'x'\n"), 3: Error(5)}
+def test_each_reason_is_logged_in_full_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The first time there is the traceback, later its last line alone, with all nodes it holds for; events have all of it."""
+    reason = "Traceback\n  File x\nKeyError: 'x'"
 
     def client(message: Message, context: Context) -> Message:
-        return Message(errors[context.node_id], reply_to=message)
+        if context.node_id == 9:
+            return answer(message, context)
+        return Message(Error(5) if context.node_id == 4 else Error(2, reason), reply_to=message)
 
-    grid = FakeGrid(client, [2, 3])
-    FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=1)
-    assert [dropped["reason"] for dropped in grid.told("reply-dropped")] == [errors[2].reason, ""]
-    assert "node 2 is left out: KeyError: 'x'" in caplog.text
-    assert "node 3 is left out: error 5" in caplog.text
+    grid = FakeGrid(client, [2, 3, 4, 9])
+    FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=2)
+    assert [dropped["reason"] for dropped in grid.told("reply-dropped")] == 2 * [reason, reason, ""]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        f"Round 1, train: left out the replies of nodes 2, 3: {reason}",
+        "Round 1, train: left out the reply of node 4: error 5",
+        "Round 2, train: left out the replies of nodes 2, 3: KeyError: 'x'",
+        "Round 2, train: left out the reply of node 4: error 5",
+    ]
 
 
 def test_a_flood_of_failures_is_cut(caplog: pytest.LogCaptureFixture) -> None:
-    """Of more than 64 failures the first are named and the others counted."""
+    """Of more than 64 failures the first are sent as events, and the log names a few and counts the rest."""
     grid = FakeGrid(failing(*range(3, 103)), range(2, 103))
     FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=1)
     assert len(grid.told("reply-dropped")) == 64
     assert grid.told("round-finished")[0]["failed"] == 100
-    assert "36 more replies failed" in caplog.text
+    assert "nodes 3, 4, 5, 6, 7, 8, 9, 10 and 92 more" in caplog.text
 
 
 def test_metrics_of_another_length_are_left_out() -> None:

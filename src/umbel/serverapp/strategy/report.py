@@ -13,14 +13,16 @@ from umbel.serverapp.reduction import Reply
 
 log = logging.getLogger(__name__)
 
+_SHOWN = 8  # nodes that a line of the log names
 _NAMED = 64  # cohorts up to this size have each client's metrics recorded, and so many failures are told one by one
 
 
 class RoundReport:
     """The events and metrics of one round, sent to the grid as they happen."""
 
-    def __init__(self, grid: Grid, server_round: int, num_rounds: int) -> None:
-        """The round begins now."""
+    def __init__(self, grid: Grid, server_round: int, num_rounds: int, reasons: set[str] | None = None) -> None:
+        """The round begins now. `reasons` are those of failures that were told in full before; new ones are added."""
+        self._reasons = set() if reasons is None else reasons
         self._grid = grid
         self._round = {"round": server_round, "num_rounds": num_rounds}
         self._began = time.monotonic()
@@ -46,19 +48,24 @@ class RoundReport:
         if phase == "train" and len(failures) == self._clients["train"] and all(_is_the_apps(e) for _, e in failures):
             self.nobody_trained_because = _last_line(failures[-1][1])
         for node_id, error in failures[:_NAMED]:
-            self._failure(phase, node_id, error)
-        if len(failures) > _NAMED:
-            log.warning("Round %d, %s: %d more replies failed.", self.server_round, phase, len(failures) - _NAMED)
+            dropped = {"round": self.server_round, "phase": phase, "node_id": node_id}
+            self._grid.report("reply-dropped", {**dropped, "code": int(error.code), "reason": error.reason or ""})
+        self._log_failures(phase, failures)
         for reply in replies if len(replies) <= _NAMED else ():
             if reply.error is None and reply.content is not None:
                 self._send(phase, scalars(*reply.content.metric_records.values()), reply.node_id)
 
-    def _failure(self, phase: str, node_id: int, error: Error) -> None:
-        log.warning(
-            "Round %d, %s: the reply of node %d is left out: %s", self.server_round, phase, node_id, _last_line(error)
-        )
-        dropped = {"round": self.server_round, "phase": phase, "node_id": node_id}
-        self._grid.report("reply-dropped", {**dropped, "code": int(error.code), "reason": error.reason or ""})
+    def _log_failures(self, phase: str, failures: Sequence[tuple[int, Error]]) -> None:
+        """One line for each reason; the first time in a run that it occurs, all there is to know of it."""
+        nodes: dict[str, list[int]] = {}
+        texts: dict[str, str] = {}
+        for node_id, error in failures:
+            nodes.setdefault(_last_line(error), []).append(node_id)
+            texts.setdefault(_last_line(error), error.reason or "")
+        for reason, who in nodes.items():
+            text = reason if reason in self._reasons else texts[reason] or reason
+            self._reasons.add(reason)
+            log.warning("Round %d, %s: left out %s: %s", self.server_round, phase, _named(who), text)
 
     def aggregate(self, phase: str, metrics: MetricRecord | None) -> None:
         """The metrics of a phase (train, evaluate or server) as a whole."""
@@ -98,6 +105,11 @@ def _is_the_apps(error: Error) -> bool:
         ErrorCode.TIMED_OUT,
     }
     return error.code not in away
+
+
+def _named(nodes: list[int]) -> str:
+    shown = ", ".join(map(str, nodes[:_SHOWN])) + (f" and {len(nodes) - _SHOWN} more" if len(nodes) > _SHOWN else "")
+    return f"the reply of node {shown}" if len(nodes) == 1 else f"the replies of nodes {shown}"
 
 
 def _last_line(error: Error) -> str:

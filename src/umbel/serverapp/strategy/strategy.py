@@ -145,10 +145,11 @@ class Strategy(ABC):
         )
         grid.starts += 1
         result = progress.result
+        reasons: set[str] = set()
         if progress.server_round == 0 and evaluate_fn is not None:
             self._evaluate_at_server(RoundReport(grid, 0, num_rounds), result, evaluate_fn)
         while progress.server_round < num_rounds and result.stopped_early is None:
-            report = RoundReport(grid, progress.server_round + 1, num_rounds)
+            report = RoundReport(grid, progress.server_round + 1, num_rounds, reasons)
             self._round(grid, progress, report, timeout, evaluate_fn)
             _check_progress(progress, report, num_rounds)
             _call_back(callbacks, progress, num_rounds)
