@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ from umbel.app.error import Error, ErrorCode
 from umbel.app.message import Message
 from umbel.clientapp.clientapp import ClientFn
 from umbel.engine.loader import app_traceback
+from umbel.engine.patience import Patience
 from umbel.engine.seeding import derive, seed_everything
 from umbel.engine.state import StateStore, unpack_state
 
@@ -33,11 +35,14 @@ class Population:
 class ClientServer:
     """Calls a ClientApp for one client after another, each with its own context, state and randomness."""
 
-    def __init__(self, app: ClientFn, population: Population, states: StateStore) -> None:
-        """`app` is the ClientApp, or any `(message, context) -> message`."""
+    def __init__(
+        self, app: ClientFn, population: Population, states: StateStore, patience: Patience | None = None
+    ) -> None:
+        """`app` is the ClientApp, or any `(message, context) -> message`. `patience` is for a disk without room for states."""
         self._app = app
         self._population = population
         self._states = states
+        self._patience = patience or Patience()
 
     @property
     def run_id(self) -> int:
@@ -45,15 +50,25 @@ class ClientServer:
         return self._population.run_id
 
     def serve(self, message: Message, exchange: int, keep_from: int) -> Message:
-        """The client's reply; an error reply when it raises or returns nonsense. Its state is kept unless it failed."""
+        """The client's reply; an error reply when it raises or returns nonsense. Its state is kept unless it failed.
+
+        Raises StorageFull when there is no room for the state, and none comes.
+        """
         node_id = message.metadata.dst_node_id
         before = self._states.load(node_id, exchange)
         context = self._population.context(node_id, before)
         seed_everything(derive(self._population.seed, node_id, exchange))
         reply = answer(self._app, message, context)
         if reply.has_content():
-            self._states.save(node_id, exchange, context.state, before, keep_from)
+            self._patience(
+                lambda: self._states.save(node_id, exchange, context.state, before, keep_from),
+                lambda: _say(f"Node {node_id} waits for room on the disk for what it keeps."),
+            )
         return reply
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 def answer(app: Callable[[Message, Context], object], message: Message, context: Context) -> Message:

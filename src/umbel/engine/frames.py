@@ -124,7 +124,15 @@ class Log(Frame):
     node_id: int | None = None
 
 
-FromWorker = Ready | Served | Log
+class Failed(Frame):
+    """The worker cannot go on, and no other could: an error of `umbel.errors`."""
+
+    code: str
+    message: str
+    hint: str | None = None
+
+
+FromWorker = Ready | Served | Log | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

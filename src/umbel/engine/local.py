@@ -20,7 +20,7 @@ from umbel.engine.outbox import Outbox
 from umbel.engine.pace import Pace
 from umbel.engine.resources import Plan
 from umbel.engine.schedule import Work
-from umbel.errors import AppLoadError, UmbelError
+from umbel.errors import AppLoadError, UmbelError, from_code
 from umbel.serverapp.reduction import Reply
 from umbel.wire.records import from_plain, unpack
 
@@ -196,6 +196,8 @@ class LocalEngine:
                 self._served(worker, frame, fds)
             case frames.Log():
                 self._on_log(frame.text, frame.level, frame.node_id)
+            case frames.Failed():
+                self._fail(from_code(frame.code, frame.message, frame.hint))
             case frames.Ready(error=None):
                 worker.is_ready = True
             case frames.Ready():

@@ -7,10 +7,12 @@ from the same state as the first time.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 from umbel.app.recorddict import RecordDict
+from umbel.errors import StorageFull
 from umbel.wire.records import pack, unpack
 
 
@@ -42,7 +44,7 @@ class StateStore:
     def save(self, node_id: int, exchange: int, state: RecordDict, before: bytes, keep_from: int) -> None:
         """Keep `state` as what `exchange` left, if it differs from `before`, what it began with.
 
-        Of the older ones, the newest that was there at exchange `keep_from` and all that came later are kept.
+        Of the older ones, the newest that was there at exchange `keep_from` and all that came later are kept. Raises StorageFull.
         """
         if not state and not before:
             return
@@ -50,16 +52,28 @@ class StateStore:
         if data == before:
             return
         path = self._path(node_id)
-        os.makedirs(path, exist_ok=True)
-        temporary = f"{path}/.{exchange}.{os.getpid()}"
-        with open(temporary, "wb") as file:
-            file.write(data)
-        os.replace(temporary, f"{path}/{exchange}")
+        try:
+            _write(path, str(exchange), data)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise StorageFull(
+                f"There is no room for what node {node_id} keeps.",
+                hint=f"Free some space on the disk of {self._directory}.",
+            ) from error
         versions = _versions(path)
         needed = max((v for v in versions if v <= keep_from), default=0)
         for version in versions:
             if version < needed:
                 os.unlink(f"{path}/{version}")
+
+
+def _write(path: str, name: str, data: bytes) -> None:
+    os.makedirs(path, exist_ok=True)
+    temporary = f"{path}/.{name}.{os.getpid()}"
+    with open(temporary, "wb") as file:
+        file.write(data)
+    os.replace(temporary, f"{path}/{name}")
 
 
 def _versions(path: str) -> list[int]:

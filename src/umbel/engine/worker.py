@@ -30,7 +30,7 @@ from umbel.engine.loader import load_component
 from umbel.engine.pool import SegmentPool
 from umbel.engine.state import StateStore
 from umbel.engine.whereabouts import NOWHERE, Whereabouts
-from umbel.errors import AppLoadError
+from umbel.errors import AppLoadError, StorageFull
 from umbel.serverapp.reduction import Fold, Reduction, Reply, from_spec
 from umbel.serverapp.weightedsum import Schema, WeightedSum
 from umbel.wire.records import pack, to_plain
@@ -62,7 +62,10 @@ class Worker:
     def _take(self, frame: frames.ToWorker, fds: list[int]) -> None:
         match frame:
             case frames.Unit():
-                self._serve(frame)
+                try:
+                    self._serve(frame)
+                except StorageFull as error:
+                    self._send(frames.Failed(error.code, error.message, error.hint))
             case frames.Content():
                 self._contents[frame.content_id] = _content(frame, fds)
             case frames.Forget():

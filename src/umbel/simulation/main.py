@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
-from umbel.simulation.patience import Patience
+from umbel.engine.patience import Patience
 from umbel.wire.api import TaskInput
 from umbel.wire.local import running_address
 from umbel.wire.runtime import RuntimeClient

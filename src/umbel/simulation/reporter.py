@@ -11,8 +11,8 @@ from typing import cast
 import msgspec
 
 from umbel.app.safetensors import Part
+from umbel.engine.patience import Patience
 from umbel.errors import StorageFull, UmbelError
-from umbel.simulation.patience import Patience
 from umbel.simulation.sender import Batch, Item, Sender, Traffic, Upload
 from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Phase, Source
 from umbel.wire.runtime import RuntimeClient

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from umbel.app.safetensors import Part
-from umbel.simulation.patience import Patience
+from umbel.engine.patience import Patience
 from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Report
 from umbel.wire.runtime import RuntimeClient
 

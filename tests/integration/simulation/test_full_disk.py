@@ -55,7 +55,8 @@ sys.exit(main(None, [sys.executable, "-c", SIMULATION]))
 """
 SIMULATION = """
 import sys, time
-from umbel.simulation import main, patience
+from umbel.engine import patience
+from umbel.simulation import main
 patience.Patience.__init__.__defaults__ = (SECONDS, 0.05, time.monotonic)
 sys.exit(main.main())
 """

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from tests.unit.simulation.fakes import LIMIT, FakeClient
+from umbel.engine.patience import Patience
 from umbel.errors import ObjectInvalid, StorageFull, UmbelError
 from umbel.simulation import reporter as module
-from umbel.simulation.patience import Patience
 from umbel.simulation.reporter import Reporter
 
 

@@ -1,4 +1,4 @@
-"""Waiting for room on the SuperLink's disk."""
+"""Waiting for room on a full disk: of the SuperLink, or of the clients' states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for room on the SuperLink's disk."""
+"""Waiting for room on a full disk."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
+from umbel.engine.patience import Patience
 from umbel.errors import Conflict, StorageFull
-from umbel.simulation.patience import Patience
 
 
 def refusing(times: int) -> tuple[list[int], object]:
