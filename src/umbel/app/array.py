@@ -95,7 +95,7 @@ class Array:
         """An Array of type `dtype` over its stored elements; `values` is uint16 when `dtype` is "bfloat16"."""
         array = cls.__new__(cls)
         array.dtype = dtype
-        array._values = values
+        array._values = values  # noqa: SLF001 - its own class
         return array
 
     @classmethod

@@ -38,7 +38,7 @@ def test_memory_does_not_grow_with_rounds(control: ControlClient) -> None:
     used = resident(control, run_id)
     for name in ("simulation", "workers"):
         assert used[name, 100] <= used[name, 10] * ALLOWED, name
-    print({name: [round(used[name, number] / 2**20, 1) for number in (1, 10, 50, 100)] for name, _ in used})  # noqa: T201
+    print({name: [round(used[name, number] / 2**20, 1) for number in (1, 10, 50, 100)] for name, _ in used})
 
 
 def test_a_million_clients_cost_what_ten_thousand_cost(control: ControlClient) -> None:
@@ -51,6 +51,6 @@ def test_a_million_clients_cost_what_ten_thousand_cost(control: ControlClient) -
         told = {event.kind: event.at for event in events(control, run_id)}
         begun.append((told["round-started"] - run.pending_at, told["round-finished"] - run.pending_at))
         memory.append(resident(control, run_id)["simulation", 1])
-    print(begun, [round(size / 2**20, 1) for size in memory])  # noqa: T201
+    print(begun, [round(size / 2**20, 1) for size in memory])
     assert begun[1][1] < FIRST_ROUND
     assert memory[1] <= memory[0] * ALLOWED

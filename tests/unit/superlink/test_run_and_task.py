@@ -113,7 +113,9 @@ def test_an_exit_of_another_attempt_is_no_news() -> None:
     assert after(task, Exit(-9, attempt=2)).state == "created"
 
 
-@pytest.mark.parametrize("event", [Finish("failed"), Exit(1), Exit(-9), LeaseLost(1.0), Restarted("its SuperExec died"), Stop()])
+@pytest.mark.parametrize(
+    "event", [Finish("failed"), Exit(1), Exit(-9), LeaseLost(1.0), Restarted("its SuperExec died"), Stop()]
+)
 def test_nothing_changes_a_finished_task(event: TaskEvent) -> None:
     """The end is the end."""
     step = tasks.step(FINISHED, event, 1.0)

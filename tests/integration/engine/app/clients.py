@@ -72,11 +72,11 @@ def hang(message: Message, context: Context) -> Message:
 @app.query("say")
 def say(message: Message, context: Context) -> Message:
     """Prints to both streams, also from a thread, and without a final line break."""
-    thread = threading.Thread(target=lambda: print("from a thread"))  # noqa: T201
+    thread = threading.Thread(target=lambda: print("from a thread"))
     thread.start()
     thread.join()
-    print("error", file=sys.stderr)  # noqa: T201
-    print("out", context.node_config["partition-id"])  # noqa: T201
+    print("error", file=sys.stderr)
+    print("out", context.node_config["partition-id"])
     return Message(RecordDict(), reply_to=message)
 
 

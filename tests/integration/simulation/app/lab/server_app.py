@@ -15,11 +15,11 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """Run federated averaging."""
     config = context.run_config
-    print("the ServerApp begins")  # noqa: T201 - to be found in the log
+    print("the ServerApp begins")
 
     def evaluate(server_round: int, arrays: ArrayRecord) -> MetricRecord:
         if server_round and server_round == config["raise-in-round"]:
-            print("no newline at the end", end="")  # noqa: T201 - as above
+            print("no newline at the end", end="")
             raise ValueError("bad batch")
         noise = np.random.standard_normal()  # noqa: NPY002 - what apps use is the global generator
         return MetricRecord({"noise": noise, "mean": float(arrays.to_numpy_ndarrays()[0].mean())})
