@@ -59,10 +59,20 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def as_json(results: Sequence[Result]) -> dict[str, Any]:
-    """Everything, with the machine it was measured on."""
+def machine() -> dict[str, Any]:
+    """Where and when this is measured; `load` is the number of processes that wanted to run in the last minute."""
     return {
-        "machine": {"cpus": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()},
+        "cpus": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[0],
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+    }
+
+
+def as_json(results: Sequence[Result], where: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything, with the machine as it was before the first run."""
+    return {
+        "machine": where,
         "cases": [
             {
                 "name": result.case.name,

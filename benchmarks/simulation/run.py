@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 from benchmarks.simulation.cases import CASES, Case
 from benchmarks.simulation.figures import verify
 from benchmarks.simulation.products import PRODUCTS
-from benchmarks.simulation.report import Result, as_json, table
+from benchmarks.simulation.report import Result, as_json, machine, table
 from benchmarks.simulation.sessions import Failed, session
 from benchmarks.simulation.verdicts import judge
 from benchmarks.simulation.workload import Workload
@@ -25,6 +25,9 @@ from benchmarks.simulation.workload import Workload
 def main() -> int:
     """Prepare the environments, measure, print; the exit status is 1 if --check is given and a target was missed."""
     options = parse()
+    where = machine()
+    if where["load"] > where["cpus"] / 2:
+        say(f"others are at work on this machine (load {where['load']:.1f}): expect noise, and worse figures for both")
     cases = [case.quick() if options.quick else case for case in CASES if not options.only or case.name in options.only]
     used = [name for name in PRODUCTS if name in options.products and any(name in case.products for case in cases)]
     for name in used:
@@ -34,7 +37,7 @@ def main() -> int:
     results = [measure(case, used, 1 if options.quick else options.repeats) for case in cases]
     print(table(results))
     if options.json:
-        options.json.write_text(json.dumps(as_json(results), indent=1) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps(as_json(results, where), indent=1) + "\n", encoding="utf-8")
     return int(options.check and any(result.missed for result in results))
 
 
