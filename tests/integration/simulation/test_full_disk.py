@@ -5,32 +5,32 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.simulation.runs import events, model, start, wait
+from tests.integration.simulation.runs import LIMIT, events, model, start, wait
 from umbel.cli import local
 from umbel.wire.control import ControlClient
 
-# The disk is full for objects, or for the database, while a file says so. The first refusal is told through a FIFO.
+# The disk is full for objects, or for the database, while a file says so. A refusal is told through a FIFO, if there is one.
 SUPERLINK = """
-import errno, os, sys
+import errno, os, sqlite3, sys
 from pathlib import Path
-from umbel.errors import StorageFull
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 from umbel.superlink import main
 from umbel.superlink.objects import directory
-from umbel.superlink.store.database import Database
 
 HOME = Path(os.environ["UMBEL_HOME"])
 
 def is_full(what):
     if not (HOME / f"{what}-full").exists():
         return False
-    told = HOME / "refused"
-    if told.exists():
-        told.rename(HOME / "told")
+    if (HOME / "refused").exists():
+        (HOME / "refused").unlink()
         (HOME / "told").open("w").close()
     return True
 
@@ -39,12 +39,14 @@ def write_all(file, data, then=directory.write_all):
         raise OSError(errno.ENOSPC, "No space left on device")
     then(file, data)
 
-def write(self, change, then=Database.write):
-    if is_full("database"):
-        raise StorageFull
-    return then(self, change)
+def full_database(connection, cursor, statement, parameters, context, many):
+    if statement.startswith(("INSERT", "UPDATE")) and is_full("database"):
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorcode = sqlite3.SQLITE_FULL
+        raise OperationalError(statement, parameters, error)
 
-directory.write_all, Database.write = write_all, write
+directory.write_all = write_all
+event.listen(Engine, "before_cursor_execute", full_database)
 main.command = lambda address: [sys.executable, "-c", SUPEREXEC, "--superlink", address]
 sys.exit(main.main())
 """
@@ -76,14 +78,19 @@ def control(
     """A client of that SuperLink; its simulations wait a minute unless a test says otherwise."""
     monkeypatch.setattr(local, "PROGRAM", program(getattr(request, "param", 60.0)))
     client = local.connect_local()
-    os.mkfifo(umbel_home / "refused")
     yield client
     client.close()
 
 
 def wait_for_refusal(home: Path) -> None:
-    """Return when the full disk was met."""
-    (home / "refused").open().close()
+    """Return when the full disk is met."""
+    reading = threading.Thread(target=lambda: (home / "told").open().close())
+    os.mkfifo(home / "told")
+    reading.start()
+    os.link(home / "told", home / "refused")
+    reading.join(LIMIT)
+    assert not reading.is_alive()
+    (home / "told").unlink()
 
 
 def test_a_run_waits_for_room_for_its_model(control: ControlClient, umbel_home: Path) -> None:
@@ -111,9 +118,7 @@ def test_a_run_that_finds_no_room_fails_with_the_reason(control: ControlClient, 
     before = start(control, seed=1)
     assert wait(control, before).sub_status == "completed"
     (umbel_home / "objects-full").touch()
-    run_id = start(control, seed=2)
-    wait_for_refusal(umbel_home)
-    run = wait(control, run_id)
+    run = wait(control, start(control, seed=2))
     assert run.cause is not None
     assert (run.sub_status, run.cause.code, run.cause.component) == ("failed", "storage-full", "simulation")
     assert "Free some space" in str(run.cause.hint)
@@ -133,6 +138,8 @@ def test_a_run_waits_for_room_in_the_database(control: ControlClient, umbel_home
         gate.unlink()
         gate.touch()  # whoever comes now is not held
     wait_for_refusal(umbel_home)
+    wait_for_refusal(umbel_home)
+    assert "its database is full" in str(control.get_run(run_id).waiting_for)
     (umbel_home / "database-full").unlink()
     run = wait(control, run_id)
     assert (run.sub_status, run.attempts) == ("completed", 1)

@@ -55,7 +55,10 @@ async def list_runs(request: Request, limit: Annotated[int, Query(ge=1, le=1000)
     """The runs, newest first."""
     require_user(request)
     link = superlink(request)
-    found = await link.db.aread(lambda connection: views.newest(connection, limit, link.executors, link.now()))
+    full_since = link.db.full_since
+    found = await link.db.aread(
+        lambda connection: views.newest(connection, limit, link.executors, link.now(), full_since)
+    )
     return answer(RunList(runs=found))
 
 
@@ -117,7 +120,8 @@ async def _start(link: SuperLink, request: StartRun) -> int:
 
 
 async def _view(link: SuperLink, run_id: int) -> RunView:
-    return await link.db.aread(lambda connection: views.get(connection, run_id, link.executors, link.now()))
+    full_since = link.db.full_since
+    return await link.db.aread(lambda connection: views.get(connection, run_id, link.executors, link.now(), full_since))
 
 
 async def _page(request: Request, kind: str, run_id: int, after: str, limit: int) -> tuple[list[StreamItem], str]:

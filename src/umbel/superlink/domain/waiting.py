@@ -30,10 +30,14 @@ class AppWait(msgspec.Struct, frozen=True, rename={"who": "for"}):
     until: float | None = None
 
 
-def waiting_for(status: Status, task: Task, queue: Queue, app: AppWait | None, clock: Clock) -> str | None:
-    """The sentence, or None when the run does not wait."""
+def waiting_for(
+    status: Status, task: Task, queue: Queue, app: AppWait | None, clock: Clock, full_since: float | None = None
+) -> str | None:
+    """The sentence, or None when the run does not wait. `full_since` is when the database has run out of room."""
     if status == "finished":
         return None
+    if full_since is not None:
+        return f"Waits for room on the SuperLink's disk: its database is full, since {clock(full_since)}."
     if task.state == "created":
         return _again(task) + _turn(queue, clock)
     if task.state == "claimed":

@@ -16,23 +16,30 @@ from umbel.superlink.store import runs, tasks
 from umbel.wire.api import BundleInfo, Cause, Config, RunView
 
 
-def get(connection: Connection, run_id: int, executors: Executors, now: float) -> RunView:
-    """One run. Raises NotFound."""
-    return _views(connection, [runs.get(connection, run_id)], executors, now)[0]
+def get(
+    connection: Connection, run_id: int, executors: Executors, now: float, full_since: float | None = None
+) -> RunView:
+    """One run; `full_since` as in `waiting_for`. Raises NotFound."""
+    return _views(connection, [runs.get(connection, run_id)], executors, now, full_since)[0]
 
 
-def newest(connection: Connection, limit: int, executors: Executors, now: float) -> list[RunView]:
-    """The newest runs, newest first."""
-    return _views(connection, runs.newest(connection, limit), executors, now)
+def newest(
+    connection: Connection, limit: int, executors: Executors, now: float, full_since: float | None = None
+) -> list[RunView]:
+    """The newest runs, newest first; `full_since` as in `waiting_for`."""
+    return _views(connection, runs.newest(connection, limit), executors, now, full_since)
 
 
-def _views(connection: Connection, rows: Sequence[Row[Any]], executors: Executors, now: float) -> list[RunView]:
+def _views(
+    connection: Connection, rows: Sequence[Row[Any]], executors: Executors, now: float, full_since: float | None
+) -> list[RunView]:
     waiting = any(row.status != "finished" for row in rows)
     unfinished = tasks.unfinished(connection) if waiting else []
-    return [_view(row, tasks.of_run(connection, row.run_id), unfinished, executors, now) for row in rows]
+    queues = ((row, tasks.of_run(connection, row.run_id)) for row in rows)
+    return [_view(row, task, _queue(task, unfinished, executors, now), now, full_since) for row, task in queues]
 
 
-def _view(row: Row[Any], task: Row[Any], unfinished: list[Row[Any]], executors: Executors, now: float) -> RunView:
+def _view(row: Row[Any], task: Row[Any], queue: Queue, now: float, full_since: float | None) -> RunView:
     state = tasks.to_domain(task)
     app = msgspec.json.decode(row.waiting, type=AppWait, strict=False) if row.waiting else None
     serving = now - task.active_at if task.active_at is not None else 0.0
@@ -43,7 +50,7 @@ def _view(row: Row[Any], task: Row[Any], unfinished: list[Row[Any]], executors: 
         status=row.status,
         sub_status=row.sub_status,
         cause=msgspec.json.decode(row.cause, type=Cause) if row.cause else None,
-        waiting_for=waiting_for(row.status, state, _queue(task, unfinished, executors, now), app, _clock),
+        waiting_for=waiting_for(row.status, state, queue, app, _clock, full_since),
         run_config=msgspec.json.decode(row.run_config, type=Config),
         federation_config=msgspec.json.decode(row.federation_config, type=Config),
         attempts=task_domain.started_attempts(state),

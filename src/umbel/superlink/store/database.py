@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -33,7 +34,8 @@ class Transaction:
 class Database:
     """Access to the database at an SQLAlchemy `url`, e.g. "sqlite:////home/me/umbel.db".
 
-    `write` and `read` block; `awrite` and `aread` run them beside the event loop. A full disk raises StorageFull.
+    `write` and `read` block; `awrite` and `aread` run them beside the event loop. A full disk raises StorageFull, and
+    `full_since` says since when, in seconds since the epoch; None while there is room.
     """
 
     def __init__(self, url: str) -> None:
@@ -41,6 +43,7 @@ class Database:
         self.reader = _engine(url, writes=False)
         self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="db-write")
         self._read_threads = ThreadPoolExecutor(2, thread_name_prefix="db-read")
+        self.full_since: float | None = None
         self.after_commit: Callable[[Transaction], None] = lambda transaction: None
 
     def write(self, change: Callable[[Transaction], T]) -> T:
@@ -51,8 +54,10 @@ class Database:
                 result = change(transaction)
         except DBAPIError as error:
             if full := _full(error):
+                self.full_since = self.full_since or time.time()
                 raise full from error
             raise
+        self.full_since = None
         self.after_commit(transaction)
         return result
 
