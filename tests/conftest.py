@@ -48,7 +48,7 @@ def umbel_home(monkeypatch: pytest.MonkeyPatch, _leaves_nothing_behind: None) ->
         yield home
         end_superlink(home)
     finally:
-        survivors = processes_of(home)
+        _, survivors = psutil.wait_procs(processes_of(home), timeout=GRACE_SECONDS)
         for process in survivors:
             process.kill()
         shutil.rmtree(home, ignore_errors=True)
