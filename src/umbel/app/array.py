@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from umbel.app.dtypes import BFLOAT16, SAFETENSORS_NAMES, bfloat16_to_float32, storage_dtype
+from umbel.app.dtypes import BFLOAT16, NAMES_BY_CODE, bfloat16_to_float32, storage_dtype
 
 if TYPE_CHECKING:
     import torch
@@ -65,10 +65,10 @@ class Array:
         raise TypeError(f"An Array is made from a NumPy array or a torch tensor, not from {type(source).__name__}.")
 
     def _take_ndarray(self, values: NDArray[Any]) -> None:
-        name = values.dtype.name
-        if name not in SAFETENSORS_NAMES:
+        name = NAMES_BY_CODE.get(values.dtype.str)
+        if name is None:
+            name = values.dtype.name
             storage_dtype(name)  # raises with the list of what is allowed
-        if not values.dtype.isnative:
             values = values.astype(values.dtype.newbyteorder("="))
         self.dtype = name
         self._values = values

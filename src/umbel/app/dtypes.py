@@ -29,6 +29,9 @@ SAFETENSORS_NAMES = {
 }
 NAMES_BY_SAFETENSORS = {theirs: ours for ours, theirs in SAFETENSORS_NAMES.items()}
 
+# NumPy's code of the element type, in this machine's byte order → its name: `dtype.name` itself takes a microsecond.
+NAMES_BY_CODE = {np.dtype(name).str: name for name in SAFETENSORS_NAMES if name != BFLOAT16}
+
 
 def storage_dtype(name: str) -> np.dtype:
     """The NumPy dtype that holds elements of type `name`. Raises TypeError for a type that no Array can have."""

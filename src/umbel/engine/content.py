@@ -32,7 +32,7 @@ class ReceivedContent:
 
     def fresh(self) -> RecordDict:
         """The content, writable, shared with nobody."""
-        remake = self._over(segment.private(self._fd, len(self._data))) if self._fd >= 0 else np.copy
+        remake = self._over(segment.private(self._fd, len(self._data))) if self._fd >= 0 else _copied
         content = RecordDict()
         for key, record in self._prototype.items():
             dict.__setitem__(
@@ -51,6 +51,10 @@ class ReceivedContent:
         if self._fd >= 0:
             segment.close(self._fd)
             self._fd = -1
+
+
+def _copied(values: NDArray[Any]) -> NDArray[Any]:
+    return values.copy()
 
 
 def _remade(record: ArrayRecord, remake: Remake) -> ArrayRecord:

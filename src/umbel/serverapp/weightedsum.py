@@ -21,6 +21,7 @@ Allocate = Callable[[int], Buffer]
 
 # Elements worked on at a time: a block and what is computed from it stay in the processor's cache.
 _BLOCK = 32_768
+_DOT_BELOW = 8_192  # elements; larger products are spread over threads
 # Types summed in 32-bit floats, as they are used in training; all others are summed in 64 bits.
 _SINGLE = frozenset({"float16", BFLOAT16, "float32", "complex64"})
 
@@ -99,8 +100,10 @@ class WeightedSum:
     def add(self, other: WeightedSum) -> WeightedSum:
         """This sum with `other` added to it, in place; both are of one schema."""
         with np.errstate(over="ignore"):
-            for mine, theirs in ((self.doubles, other.doubles), (self.singles, other.singles)):
-                np.add(mine, theirs, out=mine)
+            if self.doubles.size:
+                np.add(self.doubles, other.doubles, out=self.doubles)
+            if self.singles.size:
+                np.add(self.singles, other.singles, out=self.singles)
         self.weight += other.weight
         self.count += other.count
         self.first = min(self.first, other.first)
@@ -124,18 +127,24 @@ def _weigh(slot: Slot, array: Array, weight: float, target: NDArray[Any]) -> Non
     source = array.storage.reshape(-1)
     if slot.dtype == "complex64":
         source = source.view(np.float32)
+    if source.size <= _BLOCK:
+        _weigh_block(slot, source, weight, target)
+        return
     for block in blocks(source.size):
-        values = bfloat16_to_float32(source[block]) if slot.dtype == BFLOAT16 else source[block]
-        out = np.multiply(values, weight, out=target[block], dtype=target.dtype, casting="same_kind")
-        if not math.isfinite(np.add.reduce(out)) and not np.isfinite(out).all():
-            raise ValueError(f"Array {slot.name!r} holds NaN or infinity.")
+        _weigh_block(slot, source[block], weight, target[block])
+
+
+def _weigh_block(slot: Slot, source: NDArray[Any], weight: float, target: NDArray[Any]) -> None:
+    values = bfloat16_to_float32(source) if slot.dtype == BFLOAT16 else source
+    np.multiply(values, weight, out=target, dtype=target.dtype, casting="same_kind")
+    # Any NaN or infinity shows in a sum, or in the quicker product with itself of what is small.
+    shown = target.dot(target) if target.size <= _DOT_BELOW else np.add.reduce(target)
+    if not math.isfinite(shown) and not np.isfinite(target).all():
+        raise ValueError(f"Array {slot.name!r} holds NaN or infinity.")
 
 
 def blocks(size: int) -> Iterator[slice]:
     """Slices that divide `size` elements into blocks that fit the processor's cache."""
-    if size <= _BLOCK:
-        yield slice(0, size)
-        return
     for start in range(0, size, _BLOCK):
         yield slice(start, min(start + _BLOCK, size))
 

@@ -37,6 +37,8 @@ def odd_ones_out(records: Sequence[MetricRecord]) -> dict[int, str]:
 
     A number is not a list of length 1. Of lengths that are equally frequent the one seen first counts.
     """
+    if not any(isinstance(value, list) for record in records for value in record.values()):
+        return {}
     lengths: dict[str, Counter[int | None]] = {}
     for record in records:
         for key, value in record.items():
