@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.integration.simulation.runs import LIMIT, start, wait
+from tests.integration.simulation.runs import LIMIT, events, family, start, wait
 from tests.integration.superlink.programs import EXECUTOR, program
+from umbel.wire.control import ControlClient
 
 
 @contextmanager
@@ -43,3 +44,21 @@ def test_a_simulation_outlives_its_superlink(umbel_home: Path, tmp_path: Path) -
                 assert (run.sub_status, run.attempts, run.round) == ("completed", 1, 2)
                 texts = sorted(line.text for line in control.logs(run_id) if line.source == "clientapp")
                 assert texts == ["trained 1 times"] * 6 + ["trained 2 times"] * 6
+
+
+def test_a_superexec_that_dies_costs_no_attempt(control: ControlClient, tmp_path: Path) -> None:
+    """Its run is handed out again at once, and says why; it was not the run's own doing."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    run_id = start(control, gate=str(gate))
+    with gate.open("w") as held:  # opens when a client has come to it
+        family(control)["superexec"][0].kill()
+        gate.unlink()
+        gate.touch()  # whoever comes now is not held
+        held.close()
+    run = wait(control, run_id)
+    assert (run.sub_status, run.attempts) == ("completed", 2)
+    told = [
+        event.data for event in events(control, run_id) if event.kind == "task" and event.data["state"] == "created"
+    ]
+    assert [data["reason"] for data in told] == ["for the run", "its SuperExec died"]
