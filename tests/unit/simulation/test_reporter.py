@@ -160,6 +160,17 @@ def test_flush_waits_for_artifacts(client: FakeClient, reporter: Reporter) -> No
     assert client.objects == [b"model"]
 
 
+def test_artifacts_are_stored_in_order(client: FakeClient, reporter: Reporter) -> None:
+    """The newest of a name is the one shown."""
+    client.hold()
+    for number in range(4):
+        reporter.artifact("best", [b"%d" % number], number)
+    client.go_on()
+    reporter.flush()
+    assert client.objects == [b"0", b"1", b"2", b"3"]
+    assert [artifact.round for report in client.reports for artifact in report.artifacts] == [0, 1, 2, 3]
+
+
 def test_a_full_disk_is_waited_for(client: FakeClient, reporter: Reporter) -> None:
     """The run says for what it waits, and when it does not any more; nothing is lost and nothing comes twice."""
     client.object_tries_refused = 3
