@@ -28,7 +28,7 @@ hypothesis.settings.load_profile("umbel")
 def _leaves_nothing_behind() -> Iterator[None]:
     """Fail a test that leaves child processes, non-daemon threads or shared memory behind."""
     threads, segments = set(threading.enumerate()), shared_memory()
-    children = set(psutil.Process().children(recursive=True))
+    children = set(descendants())
     yield
     leaked = [f"process {describe(process)}" for process in still_alive(children)]
     leaked += [f"thread {thread.name}" for thread in still_running(threads)]
@@ -89,9 +89,18 @@ def works_in(process: psutil.Process, home: Path) -> bool:
         return False
 
 
+def descendants() -> list[psutil.Process]:
+    """The processes below this one. Cheap where there are none, as in most tests: psutil reads all of /proc."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return []
+    return psutil.Process().children(recursive=True)
+
+
 def still_alive(before: set[psutil.Process]) -> list[psutil.Process]:
     """The child processes that are new and do not end by themselves in a moment; they are killed."""
-    new = [child for child in psutil.Process().children(recursive=True) if child not in before and not helper(child)]
+    new = [child for child in descendants() if child not in before and not helper(child)]
     _, alive = psutil.wait_procs(new, timeout=GRACE_SECONDS)
     for process in alive:
         process.kill()
