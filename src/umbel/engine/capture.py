@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
+_LONGEST = 8_192  # characters of an incomplete line
 Emit = Callable[[str, str], None]  # text, level
 
 
@@ -27,10 +28,13 @@ class LineCapture(io.TextIOBase):
         return "utf-8"
 
     def write(self, text: str) -> int:
-        """Take `text`; what follows its last line break waits for its rest."""
-        *lines, self._rest = (self._rest + text).split("\n")
+        """Take `text`; what follows its last line break waits for its rest, unless that is long already."""
+        *lines, rest = (self._rest + text).split("\n")
         for line in lines:
-            self._emit(line, self._level)
+            self._emit(_shown(line), self._level)
+        self._rest = _shown(rest) + ("\r" if rest.endswith("\r") else "")
+        if len(self._rest) >= _LONGEST:
+            self.finish()
         return len(text)
 
     def flush(self) -> None:
@@ -39,5 +43,10 @@ class LineCapture(io.TextIOBase):
     def finish(self) -> None:
         """Send the incomplete last line."""
         if self._rest:
-            self._emit(self._rest, self._level)
+            self._emit(_shown(self._rest), self._level)
             self._rest = ""
+
+
+def _shown(line: str) -> str:
+    """What a terminal shows of a line that was rewritten, as progress bars do: what follows the last carriage return."""
+    return line.rstrip("\r").rpartition("\r")[2]

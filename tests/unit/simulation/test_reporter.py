@@ -139,6 +139,7 @@ def test_checkpoints_take_a_small_share_of_the_time(client: FakeClient, reporter
     assert client.objects == [b"1"]
     clock.now += 2
     reporter.log("wakes it again", "INFO", "serverapp")
+    reporter.flush()
     assert stored.acquire(timeout=LIMIT)
     reporter.flush()
     assert client.objects == [b"1", b"2"]
@@ -243,6 +244,7 @@ def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Repo
     assert not any(event.kind == "waiting" for event in client.events)
     clock.now += 60
     reporter.log("wakes it", "INFO", "serverapp")
+    reporter.flush()
     assert durable.wait(LIMIT)
     assert client.artifacts == ["checkpoint"]
 
