@@ -1,19 +1,35 @@
 """Strategies: one file for each algorithm, and what they share."""
 
+from umbel.serverapp.strategy.bulyan import Bulyan
 from umbel.serverapp.strategy.callback import BestModel, Callback, EarlyStopping, RoundResult
+from umbel.serverapp.strategy.fedadagrad import FedAdagrad
+from umbel.serverapp.strategy.fedadam import FedAdam
 from umbel.serverapp.strategy.fedavg import FedAvg
+from umbel.serverapp.strategy.fedavgm import FedAvgM
 from umbel.serverapp.strategy.fedmedian import FedMedian
 from umbel.serverapp.strategy.fedprox import FedProx
+from umbel.serverapp.strategy.fedtrimmedavg import FedTrimmedAvg
+from umbel.serverapp.strategy.fedyogi import FedYogi
+from umbel.serverapp.strategy.krum import Krum
+from umbel.serverapp.strategy.multikrum import MultiKrum
 from umbel.serverapp.strategy.result import Result
 from umbel.serverapp.strategy.strategy import Strategy
 
 __all__ = [
     "BestModel",
+    "Bulyan",
     "Callback",
     "EarlyStopping",
+    "FedAdagrad",
+    "FedAdam",
     "FedAvg",
+    "FedAvgM",
     "FedMedian",
     "FedProx",
+    "FedTrimmedAvg",
+    "FedYogi",
+    "Krum",
+    "MultiKrum",
     "Result",
     "RoundResult",
     "Strategy",
