@@ -30,6 +30,11 @@ class ReceivedContent:
         self._prototype = unpack(memoryview(data))
         self._base = np.frombuffer(data, dtype=np.uint8).ctypes.data
 
+    @property
+    def sent(self) -> RecordDict:
+        """The content as it was sent, not to be changed."""
+        return self._prototype
+
     def fresh(self) -> RecordDict:
         """The content, writable, shared with nobody."""
         remake = self._over(segment.private(self._fd, len(self._data))) if self._fd >= 0 else _copied

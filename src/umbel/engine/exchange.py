@@ -71,7 +71,7 @@ class Exchange:
             return
         with self._changed:
             if self._fold:
-                self._fold.add(index, reply)
+                self._fold.add(index, reply, self.messages[index].content)
             else:
                 self._replies[index] = reply
             self._count(index, 1, int(reply.has_error()))

@@ -103,7 +103,7 @@ class Worker:
     def _folded(self, unit: frames.Unit, reduction: Reduction, fds: list[int]) -> frames.Served:
         fold = Fold(reduction, self._pool.allocate)
         for index, reply in self._replies(unit):
-            fold.add(index, reply)
+            fold.add(index, reply, self._content(unit, index - unit.start).sent)
         subtrees, replies = fold.parts()
         served = frames.Served(unit.unit_id, [])
         for level, position, partial in subtrees:
@@ -125,11 +125,14 @@ class Worker:
             if self._whereabouts.is_cut((unit.unit_id, index)):
                 break
             self._node_id = node_id
-            content = self._contents[unit.content_ids[offset if len(unit.content_ids) > 1 else 0]].fresh()
+            content = self._content(unit, offset).fresh()
             message = _message(unit, index, node_id, content, self._server.run_id)
             yield index, self._server.serve(message, unit.exchange, unit.keep_from)
         self._whereabouts.move_to(NOWHERE)
         self._node_id = None
+
+    def _content(self, unit: frames.Unit, offset: int) -> ReceivedContent:
+        return self._contents[unit.content_ids[offset if len(unit.content_ids) > 1 else 0]]
 
     def _packed(self, index: int, reply: Message, fds: list[int]) -> frames.PlainReply:
         node_id = reply.metadata.src_node_id

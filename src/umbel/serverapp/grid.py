@@ -85,7 +85,7 @@ class Grid(ABC):
 
         A simulation folds in its workers. The result has the same bits wherever it was folded.
         """
-        return fold(reduction, self.exchange(messages, policy))
+        return fold(reduction, self.exchange(messages, policy), [message.content for message in messages])
 
     def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
         """The online nodes once they are `at_least` so many. Raises NotEnoughNodes after `timeout` seconds, saying how many there were."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from typing import Any
@@ -35,6 +35,14 @@ class Reduction(ABC):
     @abstractmethod
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
         """The model in a reply and its weight, finite and not negative. Raises ValueError, saying why, when the reply is malformed."""
+
+    def leaf(self, content: RecordDict, sent: RecordDict | None, index: int, allocate: Allocate) -> WeightedSum:
+        """What the reply to message `index` adds to the sum, in memory from `allocate`: its weighted model, unless a subclass says otherwise.
+
+        `sent` is the content of the message as it was sent, not to be changed; None where the caller does not know it. Raises as `weigh`.
+        """
+        arrays, weight = self.weigh(content)
+        return WeightedSum.of(arrays, weight, index, allocate)
 
     def spec(self) -> tuple[str, dict[str, Any]]:
         """What `from_spec` needs to make the same reduction elsewhere."""
@@ -116,19 +124,18 @@ class Fold:
         self._tree: SumTree[Partial] = SumTree(_add)
         self._replies: dict[int, Reply] = {}
 
-    def add(self, index: int, message: Message) -> None:
-        """Fold the reply to the message dispatched at `index`; a malformed one is dropped and keeps its reason."""
-        reply, partial = self._leaf(index, message)
+    def add(self, index: int, message: Message, sent: RecordDict | None = None) -> None:
+        """Fold the reply to the message dispatched at `index` with the content `sent`; a malformed one is dropped and keeps its reason."""
+        reply, partial = self._leaf(index, message, sent)
         self._replies[index] = reply
         self._tree.put(0, index, partial)
 
-    def _leaf(self, index: int, message: Message) -> tuple[Reply, Partial | None]:
+    def _leaf(self, index: int, message: Message, sent: RecordDict | None) -> tuple[Reply, Partial | None]:
         node_id = message.metadata.src_node_id
         if message.has_error():
             return Reply(node_id, error=message.error), None
         try:
-            arrays, weight = self._reduction.weigh(message.content)
-            leaf = WeightedSum.of(arrays, weight, index, self._allocate)
+            leaf = self._reduction.leaf(message.content, sent, index, self._allocate)
         except ValueError as reason:
             return malformed(node_id, str(reason)), None
         return Reply(node_id, content=without_arrays(message.content), schema=leaf.schema), {leaf.schema: leaf}
@@ -153,11 +160,14 @@ class Fold:
         return Reduced(chosen, [matching(reply, chosen.schema) for reply in replies])
 
 
-def fold(reduction: Reduction, replies: Iterable[Message]) -> Reduced:
-    """Fold the replies to one round's messages, the i-th of them to the i-th message (as `Grid.exchange` gives them)."""
+def fold(reduction: Reduction, replies: Iterable[Message], sent: Sequence[RecordDict] = ()) -> Reduced:
+    """Fold the replies to one round's messages, the i-th of them to the i-th message (as `Grid.exchange` gives them).
+
+    `sent` are the messages' contents, for a reduction that needs them.
+    """
     folding = Fold(reduction)
     for index, reply in enumerate(replies):
-        folding.add(index, reply)
+        folding.add(index, reply, sent[index] if sent else None)
     return folding.result()
 
 

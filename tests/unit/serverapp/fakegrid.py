@@ -151,7 +151,7 @@ class WorkersGrid(FakeGrid):
             level = subtree(index, len(replies) - index, self.largest)
             worker = Fold(reduction)
             for leaf in range(index, index + (1 << level)):
-                worker.add(leaf, replies[leaf])
+                worker.add(leaf, replies[leaf], messages[leaf].content)
             units.append(worker.parts())
             index += 1 << level
         whole = Fold(reduction)

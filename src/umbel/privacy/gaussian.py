@@ -1,0 +1,74 @@
+"""Closed forms for the Gaussian mechanism, without any library.
+
+The mechanism adds normal noise of standard deviation z·Δ to a quantity that neighbouring data sets move by at most Δ; z is the noise
+multiplier. Several such releases with z₁, z₂, … tell exactly as much as one with 1/z² = Σ 1/zᵢ² (Dong et al. 2019, arXiv 1905.02383,
+corollary 3.3), whatever each was chosen to be after seeing those before it.
+"""
+
+from __future__ import annotations
+
+import math
+
+
+def gaussian_delta(noise_multiplier: float, epsilon: float) -> float:
+    """The smallest δ for this ε (Balle & Wang 2018, arXiv 1805.06530, theorem 8), with μ = 1/z:
+
+    δ(ε) = Φ(μ/2 - ε/μ) - e^ε · Φ(-μ/2 - ε/μ)
+    """
+    mu = 1 / noise_multiplier
+    return max(0.0, _phi(mu / 2 - epsilon / mu) - math.exp(min(0.0, epsilon + _log_phi(-mu / 2 - epsilon / mu))))
+
+
+def gaussian_epsilon(noise_multiplier: float, delta: float) -> float:
+    """The smallest ε for this δ in (0, 1), to 1e-12 of it, from above; inf without noise."""
+    if noise_multiplier == 0:
+        return math.inf
+    low, high = 0.0, zcdp_epsilon(noise_multiplier, delta)
+    if gaussian_delta(noise_multiplier, low) <= delta:
+        return 0.0
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if middle in {low, high}:
+            break
+        low, high = (middle, high) if gaussian_delta(noise_multiplier, middle) > delta else (low, middle)
+    return high
+
+
+def zcdp_epsilon(noise_multiplier: float, delta: float) -> float:
+    """ε by zero-concentrated differential privacy (Bun & Steinke 2016, arXiv 1605.02065, proposition 1.3): ρ + 2·√(ρ · ln 1/δ), ρ = 1/(2z²).
+
+    Never below `gaussian_epsilon`: a bound that is easy to check by hand.
+    """
+    if noise_multiplier == 0:
+        return math.inf
+    rho = 1 / (2 * noise_multiplier**2)
+    return rho + 2 * math.sqrt(rho * math.log(1 / delta))
+
+
+def classic_stddev(sensitivity: float, epsilon: float, delta: float) -> float:
+    """σ = Δ·√(2 ln(1.25/δ))/ε (Dwork & Roth 2014, theorem A.1), which is proven for ε below 1 only."""
+    return sensitivity * math.sqrt(2 * math.log(1.25 / delta)) / epsilon
+
+
+def analytic_stddev(sensitivity: float, epsilon: float, delta: float) -> float:
+    """The smallest σ that gives (ε, δ), for every ε above 0 (Balle & Wang 2018, algorithm 1), to 1e-12 of it, from above."""
+    low, high = 0.0, 1.0
+    while gaussian_delta(high, epsilon) > delta:
+        low, high = high, 2 * high
+    while high - low > 1e-12 * high:
+        middle = (low + high) / 2
+        if middle in {low, high}:
+            break
+        low, high = (middle, high) if gaussian_delta(middle, epsilon) > delta else (low, middle)
+    return sensitivity * high
+
+
+def _phi(x: float) -> float:
+    return math.erfc(-x / math.sqrt(2)) / 2
+
+
+def _log_phi(x: float) -> float:
+    """The logarithm of Φ(x) for x of at most 0, also where Φ(x) itself is too small for a float: there by its asymptotic series."""
+    if x > -30:
+        return math.log(_phi(x))
+    return -x * x / 2 - math.log(-x * math.sqrt(2 * math.pi)) + math.log1p(-1 / x**2 + 3 / x**4)
