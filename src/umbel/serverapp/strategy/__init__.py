@@ -2,6 +2,15 @@
 
 from umbel.serverapp.strategy.bulyan import Bulyan
 from umbel.serverapp.strategy.callback import BestModel, Callback, EarlyStopping, RoundResult
+from umbel.serverapp.strategy.dp import DifferentialPrivacy
+from umbel.serverapp.strategy.dp_adaptive import (
+    DifferentialPrivacyClientSideAdaptiveClipping,
+    DifferentialPrivacyServerSideAdaptiveClipping,
+)
+from umbel.serverapp.strategy.dp_fixed import (
+    DifferentialPrivacyClientSideFixedClipping,
+    DifferentialPrivacyServerSideFixedClipping,
+)
 from umbel.serverapp.strategy.fedadagrad import FedAdagrad
 from umbel.serverapp.strategy.fedadam import FedAdam
 from umbel.serverapp.strategy.fedavg import FedAvg
@@ -19,6 +28,11 @@ __all__ = [
     "BestModel",
     "Bulyan",
     "Callback",
+    "DifferentialPrivacy",
+    "DifferentialPrivacyClientSideAdaptiveClipping",
+    "DifferentialPrivacyClientSideFixedClipping",
+    "DifferentialPrivacyServerSideAdaptiveClipping",
+    "DifferentialPrivacyServerSideFixedClipping",
     "EarlyStopping",
     "FedAdagrad",
     "FedAdam",
