@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.elements import Floats
 from umbel.app.recorddict import RecordDict
 from umbel.serverapp.reduction import Reply
 from umbel.serverapp.strategy.coordinates import by_coordinate
 from umbel.serverapp.strategy.distances import krum_order, squared_distances
-from umbel.serverapp.strategy.elements import Floats
 from umbel.serverapp.strategy.resilient import Resilient
 
 SelectionRule = Callable[[list[RecordDict], int, int], list[RecordDict]]

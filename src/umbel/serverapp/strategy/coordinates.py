@@ -8,7 +8,7 @@ import numpy as np
 
 from umbel.app.array import Array
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.serverapp.strategy.elements import Floats, as_array, narrowed, stored, widened
+from umbel.app.elements import Floats, as_array, narrowed, stored, widened
 
 Rule = Callable[[Floats], Floats]
 """From values of shape [models, elements], which it may overwrite, to the outcome of shape [elements]."""

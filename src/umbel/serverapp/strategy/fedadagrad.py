@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from umbel.serverapp.strategy.elements import Floats
+from umbel.app.elements import Floats
 from umbel.serverapp.strategy.fedopt import FedOpt
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from umbel.serverapp.strategy.elements import Floats
+from umbel.app.elements import Floats
 from umbel.serverapp.strategy.fedopt import FedOpt
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.elements import Floats
 from umbel.app.recorddict import RecordDict
 from umbel.errors import ConfigError
-from umbel.serverapp.strategy.elements import Floats
 from umbel.serverapp.strategy.serverstep import Memory, ServerStep, recalled, remembered, zeros
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from umbel.app.elements import Floats
 from umbel.app.recorddict import RecordDict
 from umbel.errors import ConfigError
-from umbel.serverapp.strategy.elements import Floats
 from umbel.serverapp.strategy.serverstep import Memory, ServerStep, recalled, remembered, zeros
 
 

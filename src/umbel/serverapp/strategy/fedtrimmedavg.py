@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from umbel.app.elements import Floats
 from umbel.app.message import Message
 from umbel.errors import ConfigError
 from umbel.serverapp.strategy.coordinates import by_coordinate
-from umbel.serverapp.strategy.elements import Floats
 from umbel.serverapp.strategy.fedavg import FedAvg
 from umbel.serverapp.strategy.replies import models
 from umbel.serverapp.strategy.strategy import Trained

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from umbel.serverapp.strategy.elements import Floats
+from umbel.app.elements import Floats
 from umbel.serverapp.strategy.fedopt import FedOpt
 
 

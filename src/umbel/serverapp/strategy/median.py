@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.elements import Floats
 from umbel.serverapp.strategy.coordinates import by_coordinate
-from umbel.serverapp.strategy.elements import Floats
 
 
 def coordinate_median(models: Sequence[ArrayRecord]) -> ArrayRecord:

@@ -11,12 +11,12 @@ import numpy as np
 from umbel.app.array import Array
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.configrecord import ConfigRecord
+from umbel.app.elements import Floats, as_array, floats, is_inexact, narrowed
 from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.errors import AggregationFailed, InconsistentReplies
 from umbel.serverapp.grid import Grid
 from umbel.serverapp.reduction import Reduced
-from umbel.serverapp.strategy.elements import Floats, as_array, floats, is_inexact, narrowed
 from umbel.serverapp.strategy.fedavg import FedAvg
 from umbel.serverapp.strategy.strategy import Trained
 

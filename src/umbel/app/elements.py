@@ -54,3 +54,8 @@ def narrowed(dtype: str, values: Floats) -> NDArray[Any]:
 def as_array(values: NDArray[Any], like: Array) -> Array:
     """`stored` values as an Array of the type and shape of `like`."""
     return Array.from_storage(like.dtype, values.view(like.storage.dtype).reshape(like.shape))
+
+
+def shaped(values: Floats, like: Array) -> Array:
+    """Numbers as `floats` gives them as an Array of the shape of `like`, in float32, float64 or complex64."""
+    return Array((values.view(np.complex64) if like.dtype == "complex64" else values).reshape(like.shape))

@@ -1,0 +1,69 @@
+"""What a client adds to its gradients so that it does not drift away from the others: one line for FedProx, SCAFFOLD and FedDyn.
+
+The strategy and the client's mod put what is needed into the message; the training loop adds it before each optimiser step:
+
+    g ← g + d + μ (w - w^t)
+
+where w^t are the arrays as they came, d is the record `control` (from `umbel.clientapp.scaffold` or `umbel.clientapp.feddyn`) and μ is
+`proximal-mu` in the configuration; what is not in the message is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.elements import is_inexact
+from umbel.app.message import Message
+from umbel.clientapp.drift import CONTROL, arrays_of, proximal_mu
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Correction:
+    """The correction of one round. Make it before training: it copies the arrays that came.
+
+    >>> correction = Correction(message)
+    >>> for x, y in batches:
+    ...     gradients = loss_gradients(weights, x, y)
+    ...     correction.add(gradients, weights)
+    ...     weights = [w - learning_rate * g for w, g in zip(weights, gradients)]
+    """
+
+    def __init__(self, message: Message) -> None:
+        """`message` is the one that asks to train. Raises ValueError when it does not hold exactly one ArrayRecord beside `control`."""
+        received = arrays_of(message.content)
+        self._mu = proximal_mu(message.content) or 0.0
+        pulled = {name: array for name, array in received.items() if self._mu and is_inexact(array)}
+        self._received = {name: array.numpy().copy() for name, array in pulled.items()}
+        self._control = message.content.array_records.get(CONTROL, ArrayRecord())
+        self._names = list(received)
+
+    def add(self, gradients: Sequence[NDArray[Any]], weights: Sequence[NDArray[Any]]) -> None:
+        """Add it to the `gradients`, in place. Both are in the order of the message's arrays, and of their shapes."""
+        for name, gradient, weight in zip(self._names, gradients, weights, strict=True):
+            if name in self._control:
+                np.add(gradient, self._control[name].numpy(), out=gradient, casting="same_kind")
+            if name in self._received:
+                np.add(gradient, self._mu * (weight - self._received[name]), out=gradient, casting="same_kind")
+
+    def add_torch(self, named_parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> None:
+        """Add it to the `.grad` of each parameter, between `loss.backward()` and `optimizer.step()`.
+
+        >>> correction.add_torch(net.named_parameters())
+        """
+        import torch
+
+        for name, parameter in named_parameters:
+            if parameter.grad is None:
+                continue
+            if name in self._control:
+                parameter.grad.add_(self._control[name].torch().to(parameter))
+            if name in self._received:
+                received = torch.from_numpy(self._received[name]).to(parameter)
+                parameter.grad.add_(parameter.detach() - received, alpha=self._mu)

@@ -1,0 +1,75 @@
+"""What the mods against client drift share: where things are in messages, and models as plain numbers."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from umbel.app.array import Array
+from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.elements import Floats, floats, is_inexact, shaped
+from umbel.app.message import Message
+from umbel.app.metricrecord import MetricRecord
+from umbel.app.recorddict import RecordDict
+
+CONTROL = "control"
+"""The name of the record that the correction of the gradients is in, in messages to the app, and of what travels beside the arrays."""
+
+Numbers = dict[str, Floats]
+"""The floating-point tensors of a model as numbers in one dimension."""
+
+
+def is_train(message: Message) -> bool:
+    """Whether it asks to train: mods against drift leave other messages alone."""
+    return message.metadata.message_type.partition(".")[0] == "train"
+
+
+def arrays_of(content: RecordDict) -> ArrayRecord:
+    """The one ArrayRecord beside `control`. Raises ValueError when there is none or more than one."""
+    found = [record for key, record in content.array_records.items() if key != CONTROL]
+    if len(found) != 1:
+        raise ValueError(
+            f"A message must hold exactly one ArrayRecord beside {CONTROL!r}, this one holds {len(found)}."
+        )
+    return found[0]
+
+
+def numbers_of(arrays: ArrayRecord) -> Numbers:
+    """Copies of the floating-point tensors: the app may train in the memory that it got."""
+    return {name: floats(array).copy() for name, array in arrays.items() if is_inexact(array)}
+
+
+def record_of(numbers: Numbers, like: ArrayRecord) -> ArrayRecord:
+    """The numbers as a record, in the shapes of `like`."""
+    return ArrayRecord({name: shaped(values, like[name]) for name, values in numbers.items()})
+
+
+def flat_record(numbers: Numbers) -> ArrayRecord:
+    """The numbers as a record to be kept in `context.state`."""
+    return ArrayRecord({name: Array(values) for name, values in numbers.items()})
+
+
+def kept(state: RecordDict, key: str, like: Numbers) -> Numbers:
+    """What `flat_record` kept under `key`; zeros like `like` in the first round, and when the model is of another form."""
+    record = state.array_records.get(key)
+    if record is None or {n: a.shape for n, a in record.items()} != {n: v.shape for n, v in like.items()}:
+        return {name: 0 * values for name, values in like.items()}
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def proximal_mu(content: RecordDict) -> float | None:
+    """The number `proximal-mu` in the message's configuration, None when there is none."""
+    for config in content.config_records.values():
+        value: Any = config.get("proximal-mu")
+        if isinstance(value, (int, float)):
+            return float(value)
+    return None
+
+
+def number_above_0(reply: Message, key: str) -> float:
+    """The metric `key` of the app's reply. Raises ValueError, saying what the mod needs it for, unless it is a number above 0."""
+    records: list[MetricRecord] = list(reply.content.metric_records.values())
+    values = [record[key] for record in records if key in record]
+    if len(values) != 1 or not isinstance(values[0], (int, float)) or not 0 < values[0] <= sys.float_info.max:
+        raise ValueError(f"The app's reply must hold a number {key!r} above 0 in its MetricRecord; it holds {values}.")
+    return float(values[0])

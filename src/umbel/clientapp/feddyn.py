@@ -1,0 +1,42 @@
+"""The client's half of FedDyn: its dual variable, kept in `context.state`.
+
+    app = ClientApp(mods=[feddyn_mod])
+
+The app adds `Correction` to its gradients; see `umbel.serverapp.strategy.FedDyn`.
+"""
+
+from __future__ import annotations
+
+from umbel.app.context import Context
+from umbel.app.message import Message
+from umbel.clientapp.clientapp import ClientFn
+from umbel.clientapp.drift import CONTROL, arrays_of, flat_record, is_train, kept, numbers_of, proximal_mu, record_of
+
+_STATE = "feddyn"
+
+
+def feddyn_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
+    """Give the app -λ as the record `control`, and remember the new λ.
+
+    With w^t the arrays that came and w those that go back,
+
+        λ ← λ - α (w - w^t)
+
+    (Acar et al. 2021, arXiv 2111.04263), which is the gradient of the client's own loss at w where training has
+    converged. α is `proximal-mu` in the configuration. Messages that do not ask to train pass. Raises ValueError when it is missing.
+    """
+    if not is_train(message):
+        return call_next(message, context)
+    alpha = proximal_mu(message.content)
+    if not alpha:
+        raise ValueError("feddyn_mod got no 'proximal-mu' above 0: it works with the strategy FedDyn.")
+    received = arrays_of(message.content)
+    before = numbers_of(received)
+    dual = kept(context.state, _STATE, before)
+    message.content[CONTROL] = record_of({name: -values for name, values in dual.items()}, received)
+    reply = call_next(message, context)
+    if reply.has_error():
+        return reply
+    after = numbers_of(arrays_of(reply.content))
+    context.state[_STATE] = flat_record({name: dual[name] - alpha * (after[name] - before[name]) for name in before})
+    return reply
