@@ -1,0 +1,1 @@
+"""Boosted trees for a diagnosis: five clinics grow one XGBoost forest."""
