@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from umbel.app.context import Context
 from umbel.app.lifespan import LifespanFn, lifespan
 from umbel.app.message import Message
+from umbel.clientapp.modorder import check_order
 
 ClientFn = Callable[[Message, Context], Message]
 Mod = Callable[[Message, Context, ClientFn], Message]
@@ -16,7 +17,8 @@ _DEFAULT_ACTION = "default"
 class ClientApp:
     """Functions that answer messages, each `(message, context) -> message`, registered with decorators.
 
-    `mods` wrap every function, the first given outermost; the mods of one function come inside them.
+    `mods` wrap every function, the first given outermost; the mods of one function come inside them. A decorator raises ConfigError for
+    mods in an order that would undo what they do: see `umbel.clientapp.modorder`.
 
     >>> app = ClientApp()
     >>> @app.train()
@@ -62,11 +64,13 @@ class ClientApp:
         if not action.isidentifier():
             raise ValueError(f"Bad action {action!r}: an action must be a Python identifier.")
         name = _function_name(category, action)
+        stack = [*self._mods, *(mods or [])]
+        check_order(stack)
 
         def register(fn: ClientFn) -> ClientFn:
             if name in self._functions:
                 raise ValueError(f"This ClientApp has a function for {name!r} messages already.")
-            self._functions[name] = wrap(fn, [*self._mods, *(mods or [])])
+            self._functions[name] = wrap(fn, stack)
             return fn
 
         return register

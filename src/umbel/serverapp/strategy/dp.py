@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
@@ -227,6 +226,7 @@ class DifferentialPrivacy(Strategy):
             noise.add_gaussian(part, stddev, key, name)
             np.divide(part, self.sampled(), out=part)
             np.add(target, part, out=target)
+        mean.count = self.sampled()
         return mean
 
     def configure_evaluate(
@@ -305,8 +305,7 @@ class DifferentialPrivacy(Strategy):
 
     def server_metrics(self) -> dict[str, float]:
         """What stands beside the server's metrics of a round."""
-        epsilon = self.epsilon
-        return {"epsilon": epsilon} if math.isfinite(epsilon) else {}
+        return {"epsilon": self.epsilon} if self.noise_multiplier else {}
 
     def state(self) -> RecordDict:
         """What was released, the key of the noise to come, and the wrapped strategy's state."""

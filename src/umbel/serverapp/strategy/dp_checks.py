@@ -6,11 +6,10 @@ import math
 
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.errors import ConfigError
+from umbel.privacy.update import NOISY_TYPES
 from umbel.serverapp.reduction import WeightedMean
 from umbel.serverapp.strategy.fedavg import FedAvg
 from umbel.serverapp.strategy.strategy import Strategy, folds
-
-_NOISY_TYPES = frozenset({"float16", "bfloat16", "float32", "float64", "complex64", "int32", "int64"})
 
 
 def refuse_unprotectable(strategy: Strategy) -> None:
@@ -35,7 +34,7 @@ def refuse_other_draws(strategy: Strategy) -> None:
 def check_types(arrays: ArrayRecord) -> None:
     """Raise ConfigError for arrays to which no noise can be added: booleans, unsigned and very short whole numbers."""
     for name, array in arrays.items():
-        if array.dtype not in _NOISY_TYPES:
+        if array.dtype not in NOISY_TYPES:
             raise ConfigError(
                 f"Array {name!r} is of type {array.dtype}, to which no noise can be added.",
                 hint="Keep it out of the arrays that are trained.",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from umbel.app.array import Array
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.dtypes import BFLOAT16, bfloat16_to_float32
+from umbel.app.dtypes import BFLOAT16
+from umbel.app.elements import floats, is_inexact, stored, widened
 from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
 from umbel.privacy.clipping import clip, l2_norm
@@ -83,29 +83,24 @@ def norm_bit(content: RecordDict) -> float:
 
 def rounding(model: ArrayRecord) -> float:
     """How much longer an update may become when it is added to `model` and rounded to the tensors' types, at most."""
-    coarse = {BFLOAT16: 2.0**-8}
-    total = 0.0
-    for array in model.values():
-        kind = np.dtype("float64") if array.dtype == BFLOAT16 else array.storage.dtype
-        unit = coarse.get(array.dtype) or (float(np.finfo(kind).eps) if kind.kind in "fc" else 0.0)
-        total += unit * l2_norm([_flat(array)]) + (np.sqrt(array.storage.size) if kind.kind == "i" else 0.0)
-    return float(total)
+    return sum(_unit(array) * l2_norm([floats(array)]) + _step(array) for array in model.values())
+
+
+def _unit(array: Array) -> float:
+    if array.dtype == BFLOAT16:
+        return 2.0**-7
+    return float(np.finfo(array.storage.dtype).eps) if is_inexact(array) else 0.0
+
+
+def _step(array: Array) -> float:
+    return 0.0 if is_inexact(array) else math.sqrt(array.storage.size)
 
 
 def subtract(total: WeightedSum, arrays: ArrayRecord) -> None:
     """Take `arrays`, of the same schema, from the sum, in place."""
     for slot in layout_of(total.schema).slots:
         target = (total.singles if slot.single else total.doubles)[slot.start : slot.stop]
-        source = arrays[slot.name].storage.reshape(-1)
-        source = source.view(np.float32) if slot.dtype == "complex64" else source
+        source = stored(arrays[slot.name])
         with np.errstate(over="ignore"):  # an update without a finite length is refused
             for block in blocks(source.size):
-                values = bfloat16_to_float32(source[block]) if slot.dtype == BFLOAT16 else source[block]
-                np.subtract(target[block], values, out=target[block], casting="same_kind")
-
-
-def _flat(array: Array) -> NDArray[Any]:
-    flat = array.storage.reshape(-1)
-    if array.dtype == "complex64":
-        return flat.view(np.float32)
-    return bfloat16_to_float32(flat) if array.dtype == BFLOAT16 else flat
+                np.subtract(target[block], widened(slot.dtype, source[block]), out=target[block])
