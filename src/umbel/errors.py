@@ -176,6 +176,18 @@ class CheckpointInvalid(AppError):
     code, exit_code, http_status = "checkpoint-invalid", 29, 422
 
 
+class SecureAggregationFailed(AppError):
+    """Too many nodes dropped out of a secure aggregation, so that there is no sum."""
+
+    code, exit_code, http_status = "secure-aggregation-failed", 30, 500
+
+
+class SecureAggregationRefused(AppError):
+    """A message does not fit the protocol of secure aggregation, and was refused."""
+
+    code, exit_code, http_status = "secure-aggregation-refused", 31, 422
+
+
 def all_errors() -> Iterator[type[UmbelError]]:
     """Every error class, parents first: the source of the documentation and of the code → class table."""
     stack: list[type[UmbelError]] = [UmbelError]

@@ -1,0 +1,115 @@
+"""How many shares, and how many of them are needed: from the number of nodes and what the protocol has to bear.
+
+After Bell et al. 2020 (ePrint 2020/704, section 3.5), for nodes on a random circle, each joined to those next to it. With n nodes, of
+which γn are corrupted and δn may drop out, s shares of each secret (one for the node itself, s - 1 for its neighbours) and a
+threshold t, three things must not go wrong:
+
+- secrecy: t holders of one secret are corrupted. Their number among the neighbours of one node is hypergeometric.
+- connection: the honest nodes that stay fall into two groups without a mask between them, whose sums would show. Then at least (s - 1) / 2 nodes in a
+  row on the circle are corrupted or gone.
+- completion: fewer than t holders of some secret are left, hypergeometric too.
+
+The first two happen with a probability below 2^-40, the third below 2^-30, each a union bound over all nodes. Up to 50 nodes, and where
+no s < n will do, all nodes are neighbours (Bonawitz et al. 2017), and nothing is left to chance.
+
+The threshold is the lowest with 2t > s + c, where c is the number of corrupted holders: then even a server that tells some holders
+that a node is gone, and others that it is not, gets t shares of one of its two secrets at most.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from umbel.errors import ConfigError
+
+SECRECY_BITS = 40
+COMPLETION_BITS = 30
+_FEW = 50  # so many nodes can all mask with each other at little cost
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """`num_shares` of each secret, one of them the owner's own, of which `threshold` give it back."""
+
+    num_shares: int
+    threshold: int
+
+    def __post_init__(self) -> None:
+        """Check them. Raises ConfigError."""
+        if not 2 <= self.threshold <= self.num_shares < 2 * self.threshold:
+            raise ConfigError(
+                f"{self.num_shares} shares do not go with a threshold of {self.threshold}.",
+                hint="The threshold is at least 2, more than half of the shares, and not more than all of them.",
+            )
+
+
+def derive(num_nodes: int, dropout: float, corruption: float) -> Parameters:
+    """The fewest shares for so many nodes, when shares `dropout` of them drop out and `corruption` of them help the server.
+
+    Raises ConfigError when no parameters bear that much.
+    """
+    for name, share in (("dropout_tolerance", dropout), ("corruption_tolerance", corruption)):
+        if not 0 <= share < 1:
+            raise ConfigError(f"{name} must be in [0, 1), not {share}.")
+    gone, corrupted = math.floor(num_nodes * dropout + 1e-9), math.floor(num_nodes * corruption + 1e-9)
+    possible = 2 * (1 - dropout) > 1 + corruption + 1e-9 and num_nodes > _FEW
+    for neighbours in range(2, num_nodes - 1, 2) if possible else ():
+        threshold = _threshold(num_nodes, neighbours, gone, corrupted)
+        if threshold is not None:
+            return Parameters(neighbours + 1, threshold)
+    return _complete(num_nodes, gone, corrupted)
+
+
+def _complete(num_nodes: int, gone: int, corrupted: int) -> Parameters:
+    threshold = max(2, (num_nodes + corrupted) // 2 + 1)
+    if threshold > num_nodes - gone:
+        raise ConfigError(
+            f"{num_nodes} nodes cannot bear that {gone} drop out and {corrupted} are corrupted: {threshold} must stay.",
+            hint="Lower dropout_tolerance or corruption_tolerance of SecAggPlus, or have more nodes.",
+        )
+    return Parameters(num_nodes, threshold)
+
+
+def _threshold(num_nodes: int, neighbours: int, gone: int, corrupted: int) -> int | None:
+    """The lowest threshold at which all three conditions hold for so many neighbours, None when there is none."""
+    if _log2_run(num_nodes, gone + corrupted, neighbours // 2) > -SECRECY_BITS:
+        return None
+    margin = math.log2(num_nodes)
+    most_corrupted = _quantile(
+        lambda x: _log2_draws(num_nodes - 1, corrupted, neighbours, x), neighbours, SECRECY_BITS + margin
+    )
+    most_gone = _quantile(
+        lambda x: _log2_draws(num_nodes - 1, gone, neighbours, x), neighbours, COMPLETION_BITS + margin
+    )
+    threshold = (neighbours + 1 + most_corrupted) // 2 + 1
+    return threshold if threshold <= neighbours - most_gone else None
+
+
+def _quantile(log2_probability: Callable[[int], float], most: int, bits: float) -> int:
+    """The least x whose exceeding is less probable than 2^-bits; x counts from 0 to `most`."""
+    exceeded = 0.0
+    for x in range(most, 0, -1):
+        exceeded += 2.0 ** log2_probability(x)
+        if exceeded > 2.0**-bits:
+            return x
+    return 0
+
+
+def _log2_draws(population: int, marked: int, draws: int, hits: int) -> float:
+    """log2 of the probability that `draws` without replacement hit exactly so many of the marked."""
+    return (
+        _log2_choose(marked, hits) + _log2_choose(population - marked, draws - hits) - _log2_choose(population, draws)
+    )
+
+
+def _log2_run(num_nodes: int, marked: int, length: int) -> float:
+    """log2 of a bound on the probability that somewhere on the circle `length` nodes in a row are marked."""
+    return math.log2(num_nodes) + _log2_choose(num_nodes - length, marked - length) - _log2_choose(num_nodes, marked)
+
+
+def _log2_choose(n: int, k: int) -> float:
+    if not 0 <= k <= n:
+        return -math.inf
+    return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / math.log(2)
