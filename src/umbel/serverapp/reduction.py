@@ -20,7 +20,7 @@ from umbel.app.message import Message
 from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
 from umbel.serverapp.tree import SumTree
-from umbel.serverapp.weightedsum import Allocate, Schema, WeightedSum, allocate
+from umbel.serverapp.weightedsum import Allocate, Schema, Spares, WeightedSum
 
 Partial = dict[Schema, WeightedSum]
 Subtree = tuple[int, int, Partial | None]  # level, position, sum
@@ -117,11 +117,13 @@ class Reduced:
 class Fold:
     """Folds replies along the summation tree. Every dispatch index is added exactly once: as a reply, or inside a merged subtree."""
 
-    def __init__(self, reduction: Reduction, allocate: Allocate = allocate) -> None:
-        """`allocate(nbytes)` gives the memory that sums are kept in."""
+    def __init__(self, reduction: Reduction, allocate: Allocate | None = None) -> None:
+        """`allocate(nbytes)` gives the memory that sums are kept in; None: plain memory, which this fold uses again."""
         self._reduction = reduction
-        self._allocate = allocate
-        self._tree: SumTree[Partial] = SumTree(_add)
+        self._spares = Spares()
+        self._uses_spares = allocate is None
+        self._allocate = allocate or self._spares.allocate
+        self._tree: SumTree[Partial] = SumTree(self._sum)
         self._replies: dict[int, Reply] = {}
 
     def add(self, index: int, message: Message, sent: RecordDict | None = None) -> None:
@@ -139,6 +141,16 @@ class Fold:
         except ValueError as reason:
             return malformed(node_id, str(reason)), None
         return Reply(node_id, content=without_arrays(message.content), schema=leaf.schema), {leaf.schema: leaf}
+
+    def _sum(self, left: Partial, right: Partial) -> Partial:
+        for schema, total in right.items():
+            if schema not in left:
+                left[schema] = total
+                continue
+            left[schema].add(total)
+            if self._uses_spares:
+                self._spares.take_back(total.buffer)
+        return left
 
     def merge(self, subtrees: Iterable[Subtree], replies: Iterable[tuple[int, Reply]]) -> None:
         """Take over what was folded elsewhere: sums of subtrees, and the replies in them by dispatch index."""
@@ -169,12 +181,6 @@ def fold(reduction: Reduction, replies: Iterable[Message], sent: Sequence[Record
     for index, reply in enumerate(replies):
         folding.add(index, reply, sent[index] if sent else None)
     return folding.result()
-
-
-def _add(left: Partial, right: Partial) -> Partial:
-    for schema, total in right.items():
-        left[schema] = left[schema].add(total) if schema in left else total
-    return left
 
 
 def matching(reply: Reply, schema: Schema) -> Reply:

@@ -69,6 +69,26 @@ def allocate(nbytes: int) -> Buffer:
     return np.empty(nbytes, dtype=np.uint8)
 
 
+class Spares:
+    """Plain memory that is used again: new pages from the system cost a large sum more than its arithmetic."""
+
+    def __init__(self) -> None:
+        """Nothing to spare yet."""
+        self._buffers: list[Buffer] = []
+
+    def allocate(self, nbytes: int) -> Buffer:
+        """A buffer of `nbytes` bytes with any content."""
+        for index, buffer in enumerate(self._buffers):
+            if buffer.nbytes == nbytes:
+                return self._buffers.pop(index)
+        return allocate(nbytes)
+
+    def take_back(self, buffer: Buffer) -> None:
+        """Nobody needs this buffer any more. One that lies in somebody else's memory, such as a worker's, is left to them."""
+        if buffer.base is None:
+            self._buffers.append(buffer)
+
+
 class WeightedSum:
     """Σ weight · model over some models of one schema, with Σ weight and how many they are."""
 
