@@ -56,7 +56,8 @@ def import_from(monkeypatch: pytest.MonkeyPatch) -> Iterator[Import]:
         return importlib.import_module(module)
 
     yield load
-    packages = {path.name for path in [*ROOT.glob("examples/*/*"), *ROOT.glob("benchmarks/*/*")] if path.is_dir()}
+    paths = [*ROOT.glob("examples/*/*"), *ROOT.glob("benchmarks/*/*")]
+    packages = {path.stem for path in paths if path.is_dir() or path.suffix == ".py"}
     for name in set(sys.modules) - before:
         if name.partition(".")[0] in packages:
             del sys.modules[name]

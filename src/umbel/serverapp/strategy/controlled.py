@@ -32,7 +32,7 @@ class Controlled(ServerStep):
 
     @property
     def share(self) -> float:
-        """|P| / N of the round: the clients that replied, of all."""
+        """n / N of the round: the clients that replied, of all."""
         return self._share
 
     def configure_train(

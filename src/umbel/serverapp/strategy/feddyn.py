@@ -26,11 +26,11 @@ class FedDyn(Controlled):
 
         F_k(w) - ⟨λ_k, w⟩ + α/2 ‖w - w^t‖²        and then        λ_k ← λ_k - α (w_k - w^t)
 
-    so that what all clients agree on is where the sum of the F_k is least, however unlike their data. The server, with P the clients that
+    so that what all clients agree on is where the sum of the F_k is least, however unlike their data. The server, with n clients k that
     replied, N all clients and h = 0 at first,
 
-        h ← h - α (1/N) Σ_{k ∈ P} (w_k - w^t)
-        w ← (1/|P|) Σ_{k ∈ P} w_k - h / α
+        h ← h - α (1/N) Σ_k (w_k - w^t)
+        w ← (1/n) Σ_k w_k - h / α
 
     The server sends α as `proximal-mu`; a client takes part with the mod `umbel.clientapp.feddyn` and, in its training loop, one line of
     `umbel.clientapp.correction`. The mean is unweighted; h grows with every lie: it is robust against no one, and with a tiny α

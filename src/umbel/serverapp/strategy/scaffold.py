@@ -49,10 +49,10 @@ class Scaffold(Controlled):
         y_i ← y_i - η_l (g_i(y_i) - c_i + c)                        K times, from y_i = w
         c_i⁺ = c_i - c + (w - y_i) / (K η_l)                        (the paper's option II)
 
-    The server, with S the clients that replied and N all clients,
+    The server, with n clients i that replied and N all clients,
 
-        w ← w + η_g (1/|S|) Σ_{i ∈ S} (y_i - w)
-        c ← c + (1/N) Σ_{i ∈ S} (c_i⁺ - c_i)
+        w ← w + η_g (1/n) Σ_i (y_i - w)
+        c ← c + (1/N) Σ_i (c_i⁺ - c_i)
 
     A client takes part with the mod `umbel.clientapp.scaffold`, one line of `umbel.clientapp.correction` in its training loop, and
     `local-steps` (K) and `learning-rate` (η_l) in its MetricRecord. Messages are twice as large. Both means are unweighted, and the
