@@ -32,7 +32,7 @@ class Controlled(ServerStep):
 
     @property
     def share(self) -> float:
-        """n / N of the round: the clients that replied, of all."""
+        """The share of all clients that replied in this round: n / N."""
         return self._share
 
     def configure_train(
