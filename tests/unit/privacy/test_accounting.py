@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 
 from umbel.errors import ConfigError
 from umbel.privacy.accounting import ACCOUNTANTS, Release, accountant_named
-from umbel.privacy.gaussian import analytic_stddev, classic_stddev, gaussian_delta, gaussian_epsilon, zcdp_epsilon
+from umbel.privacy.gaussian import (
+    analytic_stddev,
+    classic_stddev,
+    gaussian_delta,
+    gaussian_epsilon,
+    noise_multiplier_for,
+    zcdp_epsilon,
+)
 
 DELTA = 1e-5
 SOME = [Release(1.5)] * 20 + [Release(4.0)] * 5
@@ -125,3 +132,11 @@ def test_how_much_noise_an_epsilon_needs(epsilon: float) -> None:
     assert analytic_stddev(3.0, epsilon, DELTA) == pytest.approx(3 * sigma)
     assert epsilon >= 1 or classic_stddev(1.0, epsilon, DELTA) > sigma
     assert classic_stddev(2.0, 0.5, 1.25e-5) == pytest.approx(4 * math.sqrt(2 * math.log(1e5)))
+
+
+@pytest.mark.parametrize("epsilon", [0.01, 0.5, 2.0, 8.0])
+@pytest.mark.parametrize("rounds", [1, 20, 999])
+def test_the_noise_for_a_budget(epsilon: float, rounds: int) -> None:
+    """So many rounds with this multiplier cost the budget and no more."""
+    spent = accountant_named("gaussian")([Release(noise_multiplier_for(epsilon, DELTA, rounds))] * rounds, DELTA)
+    assert epsilon * (1 - 1e-6) < spent <= epsilon

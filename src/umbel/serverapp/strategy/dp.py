@@ -334,7 +334,7 @@ class _BudgetStop(Callback):
 
     def on_round_end(self, progress: RoundResult) -> bool | None:
         """See `Callback.on_round_end`."""
-        return not self._strategy.allows_another()
+        return progress.server_round < progress.num_rounds and not self._strategy.allows_another()
 
     @property
     def reason(self) -> str:
