@@ -151,7 +151,8 @@ def test_no_reply_is_usable(kind: Kind) -> None:
 def client(message: Message, context: Context) -> Message:
     """Trains w ← w / 2 + node; says all that any strategy wants to hear."""
     (w,) = message.content.array_records["arrays"].to_numpy_ndarrays()
-    trained = ArrayRecord([(w / 2 + context.node_id).astype(np.float32)])
+    control = message.content.array_records.get("control", ArrayRecord([np.zeros(1, np.float32)]))["0"].numpy()
+    trained = ArrayRecord([(w / 2 + context.node_id + control / 9).astype(np.float32)])
     metrics = MetricRecord(
         {"num-examples": context.node_id, "train_loss": float(abs(w).mean()), "local-steps": context.node_id}
     )
@@ -159,9 +160,7 @@ def client(message: Message, context: Context) -> Message:
     if message.metadata.message_type == "train":
         content["arrays"] = trained
         if "control" in message.content:
-            content["control"] = ArrayRecord(
-                [message.content.array_records["control"]["0"].numpy() / 3 + trained["0"].numpy()]
-            )
+            content["control"] = ArrayRecord([(control / 3 + trained["0"].numpy()).astype(np.float32)])
     return Message(content, reply_to=message)
 
 

@@ -13,6 +13,7 @@ from umbel.app.recorddict import RecordDict
 from umbel.serverapp.reduction import Reply
 from umbel.serverapp.strategy.coordinates import by_coordinate
 from umbel.serverapp.strategy.distances import krum_order, squared_distances
+from umbel.serverapp.strategy.median import middle
 from umbel.serverapp.strategy.resilient import Resilient
 
 SelectionRule = Callable[[list[RecordDict], int, int], list[RecordDict]]
@@ -76,7 +77,9 @@ def mean_around_median(values: Floats, count: int) -> Floats:
     whatever the rounding.
     """
     values.sort(axis=0)
-    away = np.abs(values - np.median(values, axis=0))
+    away = np.abs(values - middle(values))
     closest = np.argsort(away, axis=0, kind="stable")[:count]
     kept = np.take_along_axis(values, closest, axis=0)
-    return np.asarray(np.clip(kept.mean(axis=0), kept.min(axis=0), kept.max(axis=0)))
+    return np.asarray(
+        np.clip(kept.mean(axis=0), kept.min(axis=0), kept.max(axis=0)) + 0.0
+    )  # no -0: whether it comes first is chance

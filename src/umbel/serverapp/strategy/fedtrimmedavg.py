@@ -55,4 +55,4 @@ def trimmed_mean(values: Floats, cut: int) -> Floats:
     """
     values.sort(axis=0)
     kept = values[cut : len(values) - cut]
-    return np.asarray(np.clip(kept.mean(axis=0), kept[0], kept[-1]))
+    return np.asarray(np.clip(kept.mean(axis=0), kept[0], kept[-1]) + 0.0)  # no -0: whether it comes first is chance

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.elements import Floats
 from umbel.serverapp.strategy.coordinates import by_coordinate
@@ -21,4 +19,12 @@ def coordinate_median(models: Sequence[ArrayRecord]) -> ArrayRecord:
 
 
 def _median(values: Floats) -> Floats:
-    return np.asarray(np.median(values, axis=0, overwrite_input=True))
+    values.sort(axis=0)
+    return middle(values)
+
+
+def middle(ascending: Floats) -> Floats:
+    """The median of each column of values in ascending order, of shape [rows, columns]."""
+    low, high = ascending[(len(ascending) - 1) // 2], ascending[len(ascending) // 2]
+    median: Floats = low * 0.5 + high * 0.5 if len(ascending) % 2 == 0 else low  # halves do not overflow
+    return median + 0.0  # which of a 0 and a -0 comes first depends on the order of the models
