@@ -176,7 +176,7 @@ class CheckpointInvalid(AppError):
     code, exit_code, http_status = "checkpoint-invalid", 29, 422
 
 
-class SecureAggregationFailed(AppError):
+class SecureAggregationFailed(AggregationFailed):
     """Too many nodes dropped out of a secure aggregation, so that there is no sum."""
 
     code, exit_code, http_status = "secure-aggregation-failed", 30, 500

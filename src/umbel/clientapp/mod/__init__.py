@@ -2,6 +2,7 @@
 
 from umbel.clientapp.mod.clipping import adaptiveclipping_mod, fixedclipping_mod
 from umbel.clientapp.mod.localdp import LocalDpMod
+from umbel.clientapp.mod.secagg import secaggplus_mod
 from umbel.clientapp.mod.sizes import arrays_size_mod, message_size_mod
 from umbel.clientapp.modorder import Stage, staged
 
@@ -12,5 +13,6 @@ __all__ = [
     "arrays_size_mod",
     "fixedclipping_mod",
     "message_size_mod",
+    "secaggplus_mod",
     "staged",
 ]

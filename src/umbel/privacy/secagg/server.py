@@ -15,6 +15,8 @@ from umbel.privacy.secagg.masks import add_mask, subtract_mask
 from umbel.privacy.secagg.messages import PublicKeys, Question, Shares, digest
 from umbel.privacy.secagg.parameters import Parameters
 
+_REPEAT = "Repeat the round, or raise dropout_tolerance if nodes often leave in the middle of one."
+_NO_MOD = "Is secaggplus_mod among the mods of the ClientApp?"
 _SHOWN = 8  # nodes that an error names
 
 
@@ -165,5 +167,5 @@ class ServerSession:
         named = ", ".join(map(str, missing[:_SHOWN])) + (" …" if len(missing) > _SHOWN else "")
         return SecureAggregationFailed(
             f"Secure aggregation failed, and there is no sum: {reason}{f' (missing: {named})' if named else ''}.",
-            hint="Repeat the round, or raise dropout_tolerance if nodes often leave in the middle of one.",
+            hint=_NO_MOD if not self._keys else _REPEAT,
         )

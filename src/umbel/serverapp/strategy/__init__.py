@@ -28,6 +28,7 @@ from umbel.serverapp.strategy.multikrum import MultiKrum
 from umbel.serverapp.strategy.qfedavg import QFedAvg
 from umbel.serverapp.strategy.result import Result
 from umbel.serverapp.strategy.scaffold import Scaffold
+from umbel.serverapp.strategy.secagg import SecAggPlus
 from umbel.serverapp.strategy.strategy import Strategy
 
 __all__ = [
@@ -58,5 +59,6 @@ __all__ = [
     "Result",
     "RoundResult",
     "Scaffold",
+    "SecAggPlus",
     "Strategy",
 ]

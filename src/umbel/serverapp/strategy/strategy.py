@@ -221,23 +221,29 @@ class Strategy(ABC):
         if not messages:
             return None, None
         report.started("train", len(messages))
-        policy = self.round_policy(len(messages), timeout)
-        reduction = self.train_reduction() if folds(self) else None
-        trained: Trained = None, None
-        if reduction is not None:
-            reduced = grid.reduce(messages, reduction, policy)
-            with self._telling(report, "train", lambda: reduced.replies):
-                if self._enough(report, policy, len(reduced.contents())):
-                    trained = self.aggregate_reduced(server_round, reduced)
-        else:
-            replies = Replies(grid.exchange(messages, policy))
-            with self._telling(report, "train", lambda: _kept(replies)):
-                if self.quorum is None or self._enough(report, policy, _with_content(replies)):
-                    trained = self.aggregate_train(server_round, replies)
+        trained = self.exchange_train(grid, report, messages, self.round_policy(len(messages), timeout))
         if trained[0] is None:
             report.note("no new arrays: the old ones stay.")
         report.aggregate("train", trained[1])
         return trained
+
+    def exchange_train(
+        self, grid: Grid, report: RoundReport, messages: Sequence[Message], policy: RoundPolicy
+    ) -> Trained:
+        """Send a round's train messages, and aggregate what comes back. An algorithm that needs several exchanges overrides this."""
+        server_round = report.server_round
+        reduction = self.train_reduction() if folds(self) else None
+        if reduction is not None:
+            reduced = grid.reduce(messages, reduction, policy)
+            with self._telling(report, "train", lambda: reduced.replies):
+                if self._enough(report, policy, len(reduced.contents())):
+                    return self.aggregate_reduced(server_round, reduced)
+        else:
+            replies = Replies(grid.exchange(messages, policy))
+            with self._telling(report, "train", lambda: _kept(replies)):
+                if self.quorum is None or self._enough(report, policy, _with_content(replies)):
+                    return self.aggregate_train(server_round, replies)
+        return None, None
 
     def _evaluate(
         self, grid: Grid, report: RoundReport, arrays: ArrayRecord, config: ConfigRecord, timeout: float | None
