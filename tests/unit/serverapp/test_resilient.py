@@ -64,7 +64,9 @@ def test_multikrum_weighs_whom_it_selects() -> None:
     replies = [reply(n, model(v), num_examples=w) for n, v, w in ((1, 0, 3), (2, 1, 1), (3, 1, 0), (4, 99, 9))]
     arrays, _ = MultiKrum(num_nodes_to_select=3).aggregate_train(1, replies)
     assert arrays == model(0.25)
-    weightless = [reply(node, model(value), num_examples=0) for node, value in ((1, 0.1), (2, 0.1), (3, 9))]
+    weightless = [
+        reply(node, model(value), num_examples=weight) for node, value, weight in ((1, 0.1, 0), (2, 0.1, 0), (3, 9, 1))
+    ]
     assert bits(Krum().aggregate_train(1, weightless)[0] or model()) == bits(model(0.1))
 
 
