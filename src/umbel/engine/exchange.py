@@ -34,6 +34,7 @@ class Exchange:
         self._answered = bytearray(len(messages))
         self._changed = threading.Condition()
         self._failure: UmbelError | None = None
+        self.received = 0  # bytes of the replies that were not folded
         self.done = 0
         self.failed = 0
         self.over = not messages

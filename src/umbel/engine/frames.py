@@ -85,7 +85,9 @@ class PlainReply(Frame):
     error: tuple[int, str | None] | None = None
     schema: int | None = None
     packed: bytes | None = None  # whole content, small
-    segment: int = 0  # whole content, in shared memory of this many bytes that comes with the frame, in order
+    segment: int = 0  # whole content, in the worker's memory of this id, lent until it is given back
+    size: int = 0  # bytes of it
+    is_new: bool = False  # the segment's descriptor comes with this frame
 
 
 class Sum(Frame):

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from umbel.app.recorddict import RecordDict
 from umbel.engine import frames, segment, whereabouts
 from umbel.engine.channel import Channel
 from umbel.engine.exchange import Exchange
 from umbel.serverapp.reduction import Partial, Subtree
 from umbel.serverapp.weightedsum import Buffer, WeightedSum
+from umbel.wire.records import unpack
 
 
 @dataclass
@@ -107,6 +109,21 @@ class WorkerHandle:
     def _buffer(self, head: frames.Sum, fds: Iterator[int]) -> Buffer:
         if head.data is not None:
             return np.frombuffer(bytearray(head.data), dtype=np.uint8)
+        return self._lent(head, fds)
+
+    def contents(self, served: frames.Served, fds: list[int]) -> Iterator[tuple[frames.PlainReply, RecordDict | None]]:
+        """The replies of a unit with their contents, over the worker's own memory where they are large; None for an error."""
+        descriptors = iter(fds)
+        for plain in served.replies:
+            if plain.error is not None:
+                yield plain, None
+            elif plain.packed is not None:
+                yield plain, unpack(bytearray(plain.packed))
+            else:
+                yield plain, unpack(self._lent(plain, descriptors).data)
+
+    def _lent(self, head: frames.Sum | frames.PlainReply, fds: Iterator[int]) -> Buffer:
+        """Memory that the worker lends; it is given back when no array over it is left."""
         if head.is_new:
             fd = next(fds)
             self._segments[head.segment] = segment.shared(fd, head.size)
@@ -119,7 +136,7 @@ class WorkerHandle:
         """The unit and the dispatch index the worker is, or was, serving; None when it serves nobody."""
         unit_id, index = self._whereabouts.current
         assignment = self.units.get(unit_id)
-        return None if assignment is None else (assignment, index)
+        return None if assignment is None or index >= assignment.stop else (assignment, index)
 
     def assign(self, assignment: Assignment) -> int:
         """Note a unit that is handed out now; returns its id."""
@@ -145,6 +162,8 @@ class WorkerHandle:
         limit, stop = assignment.start, assignment.stop
         while True:
             current, index = self._whereabouts.current
+            if current > unit_id:
+                return stop, stop  # it is done, and its answer is on the way
             if current == unit_id:
                 limit = index + 1
             self._whereabouts.cut(unit_id, limit)

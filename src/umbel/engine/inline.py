@@ -40,9 +40,9 @@ class InlineEngine:
             sent = Message.from_parts(message.metadata, received[which[index]].fresh())
             reply = self._server.serve(sent, exchange.number, exchange.keep_from)
             if exchange.reduction is None and reply.has_content():
-                reply.content = unpack(
-                    bytearray(b"".join(pack(reply.content)))
-                )  # the client may go on using its arrays
+                data = bytearray(b"".join(pack(reply.content)))
+                exchange.received += len(data)
+                reply.content = unpack(data)  # the client may go on using its arrays
             exchange.replied(index, reply)
             self._on_progress(exchange)
         self.clientapp_seconds += time.perf_counter() - began

@@ -7,12 +7,13 @@ import selectors
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from umbel.app.error import Error, ErrorCode
 from umbel.app.message import Message
 from umbel.app.metadata import Metadata
+from umbel.app.recorddict import RecordDict
 from umbel.engine import frames, segment
 from umbel.engine.exchange import Exchange
 from umbel.engine.handle import Assignment, WorkerHandle
@@ -22,7 +23,7 @@ from umbel.engine.resources import Plan
 from umbel.engine.schedule import Work
 from umbel.errors import AppLoadError, UmbelError, from_code
 from umbel.serverapp.reduction import Reply
-from umbel.wire.records import from_plain, unpack
+from umbel.wire.records import from_plain
 
 OnLog = Callable[[str, str, int | None], None]  # text, level, node id
 OnProgress = Callable[[Exchange], None]
@@ -213,7 +214,7 @@ class LocalEngine:
         self.clientapp_seconds += served.seconds
         self._pace.measured(exchange.messages[0].metadata.message_type, served)
         if exchange.reduction is None:
-            _deliver(exchange, served, fds)
+            _deliver(exchange, worker.contents(served, fds))
         else:
             replies = [(plain.index, _reply(plain, served)) for plain in served.replies]
             exchange.folded(worker.subtrees(served, fds), replies)
@@ -356,20 +357,12 @@ def _reply(plain: frames.PlainReply, served: frames.Served) -> Reply:
     )
 
 
-def _deliver(exchange: Exchange, served: frames.Served, fds: list[int]) -> None:
-    descriptors = iter(fds)
-    for plain in served.replies:
+def _deliver(exchange: Exchange, replies: Iterable[tuple[frames.PlainReply, RecordDict | None]]) -> None:
+    for plain, content in replies:
+        error = None if plain.error is None else Error(*plain.error)
         asked = exchange.messages[plain.index].metadata
-        if plain.error is not None:
-            exchange.replied(plain.index, Message.from_parts(_answer_to(asked), None, Error(*plain.error)))
-            continue
-        if plain.packed is not None:
-            content = unpack(bytearray(plain.packed))
-        else:
-            fd = next(descriptors)
-            content = unpack(memoryview(segment.private(fd, plain.segment)))
-            segment.close(fd)
-        exchange.replied(plain.index, Message.from_parts(_answer_to(asked), content))
+        exchange.received += plain.size or len(plain.packed or b"")
+        exchange.replied(plain.index, Message.from_parts(_answer_to(asked), content, error))
 
 
 def _answer_to(asked: Metadata) -> Metadata:

@@ -14,6 +14,8 @@ from umbel.serverapp.weightedsum import Buffer
 
 SHARED_FROM = 64 * 1024  # bytes; smaller sums travel in the frame itself
 
+_MOST_FREE = 1 << 29  # bytes kept for later
+
 
 @dataclass
 class _Segment:
@@ -47,6 +49,8 @@ class SegmentPool:
 
     def _make(self, nbytes: int) -> _Segment:
         self._made += 1
+        if sum(size * len(free) for size, free in self._free.items()) > _MOST_FREE:
+            self._free.clear()  # of models of other sizes
         fd = segment.create(nbytes)
         return _Segment(self._made, fd, segment.shared(fd, nbytes))
 
@@ -54,14 +58,19 @@ class SegmentPool:
         if not dropped.is_lent:
             self._free[len(dropped.memory)].append(dropped)
 
-    def lend(self, buffer: Buffer) -> tuple[int, bool, int] | None:
-        """Lend the segment of `buffer`: its id, whether it was never lent before, and its descriptor. None for a small buffer."""
+    def lend(self, buffer: Buffer, fds: list[int]) -> tuple[int, bool] | None:
+        """Lend the segment of `buffer`: its id, and whether its descriptor was added to `fds`, as it was never lent before.
+
+        None for a small buffer.
+        """
         lent = self._by_address.get(buffer.ctypes.data) if buffer.nbytes >= SHARED_FROM else None
         if lent is None:
             return None
         lent.is_lent, is_new, lent.is_new = True, lent.is_new, False
         self._lent[lent.segment_id] = lent
-        return lent.segment_id, is_new, lent.fd
+        if is_new:
+            fds.append(lent.fd)
+        return lent.segment_id, is_new
 
     def give_back(self, segment_id: int) -> None:
         """The borrower needs this segment no more."""

@@ -36,6 +36,14 @@ def write(parts: Sequence[Part]) -> tuple[int, int]:
     return fd, size
 
 
+def fill(memory: memoryview, parts: Sequence[Part]) -> None:
+    """Copy `parts` one after another into `memory`, which is as long as they are together."""
+    start = 0
+    for part in parts:
+        memory[start : start + len(part)] = memoryview(part).cast("B") if len(part) else b""
+        start += len(part)
+
+
 def _after(parts: list[memoryview], written: int) -> list[memoryview]:
     for index, part in enumerate(parts):
         if written < len(part):

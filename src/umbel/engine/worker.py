@@ -29,7 +29,7 @@ from umbel.engine.content import ReceivedContent
 from umbel.engine.loader import load_component
 from umbel.engine.pool import SegmentPool
 from umbel.engine.state import StateStore
-from umbel.engine.whereabouts import NOWHERE, Whereabouts
+from umbel.engine.whereabouts import Whereabouts
 from umbel.errors import AppLoadError, StorageFull
 from umbel.serverapp.reduction import Fold, Reduction, Reply, from_spec
 from umbel.serverapp.weightedsum import Schema, WeightedSum
@@ -97,8 +97,8 @@ class Worker:
         served.seconds, served.blocked_seconds = watch.read()
         served.peak_bytes = peak_bytes()
         self._send(served, fds)
-        for fd in fds if unit.reduction is None else ():
-            segment.close(fd)
+        for fd in fds:
+            segment.close(fd)  # each is sent once; both sides have mapped it
 
     def _folded(self, unit: frames.Unit, reduction: Reduction, fds: list[int]) -> frames.Served:
         fold = Fold(reduction, self._pool.allocate)
@@ -128,7 +128,9 @@ class Worker:
             content = self._content(unit, offset).fresh()
             message = _message(unit, index, node_id, content, self._server.run_id)
             yield index, self._server.serve(message, unit.exchange, unit.keep_from)
-        self._whereabouts.move_to(NOWHERE)
+        self._whereabouts.move_to(
+            (unit.unit_id, unit.start + len(unit.node_ids))
+        )  # past its end: nothing can be taken back
         self._node_id = None
 
     def _content(self, unit: frames.Unit, offset: int) -> ReceivedContent:
@@ -142,21 +144,22 @@ class Worker:
             parts = pack(reply.content)
         except (OverflowError, UnicodeError, ValueError) as error:
             return _unsendable(index, node_id, error)
-        if sum(len(part) for part in parts) < _INLINE_BELOW:
+        size = sum(len(part) for part in parts)
+        if size < _INLINE_BELOW:
             return frames.PlainReply(index, node_id, packed=b"".join(parts))
-        fd, size = segment.write(parts)
-        fds.append(fd)
-        return frames.PlainReply(index, node_id, segment=size)
+        buffer = self._pool.allocate(size)
+        segment.fill(buffer.data, parts)
+        lent = self._pool.lend(buffer, fds)
+        assert lent is not None
+        return frames.PlainReply(index, node_id, segment=lent[0], size=size, is_new=lent[1])
 
     def _sum(self, level: int, position: int, schema: int, total: WeightedSum, fds: list[int]) -> frames.Sum:
-        lent = self._pool.lend(total.buffer)
+        lent = self._pool.lend(total.buffer, fds)
         head = frames.Sum(level, position, schema, total.weight, total.count, total.first, size=total.buffer.nbytes)
         if lent is None:
             head.data = total.buffer.tobytes()
         else:
-            head.segment, head.is_new, fd = lent
-            if head.is_new:
-                fds.append(fd)
+            head.segment, head.is_new = lent
         return head
 
     def _log(self, text: str, level: str) -> None:

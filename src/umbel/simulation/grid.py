@@ -102,9 +102,9 @@ class SimulationGrid(Grid):
 
     def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
         """See `Grid`."""
-        for reply in self._submit(messages, None, policy).in_order():
-            self._count_received(reply)
-            yield reply
+        exchange = self._submit(messages, None, policy)
+        yield from exchange.in_order()
+        self._received += exchange.received
         self._tell_traffic()
 
     def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:

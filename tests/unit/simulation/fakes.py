@@ -135,4 +135,7 @@ def answer_all(exchange: Exchange, reply: Callable[[Message], Message]) -> None:
     """Answer every message that was not answered yet."""
     for start, stop in exchange.unanswered():
         for index in range(start, stop):
-            exchange.replied(index, reply(exchange.messages[index]))
+            answer = reply(exchange.messages[index])
+            if answer.has_content():
+                exchange.received += sum(record.count_bytes() for record in answer.content.values())
+            exchange.replied(index, answer)
