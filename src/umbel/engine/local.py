@@ -19,7 +19,7 @@ from umbel.engine.exchange import Exchange
 from umbel.engine.handle import Assignment, WorkerHandle
 from umbel.engine.outbox import Outbox
 from umbel.engine.pace import Pace
-from umbel.engine.resources import Plan
+from umbel.engine.resources import Plan, raise_file_limit
 from umbel.engine.schedule import Work
 from umbel.errors import AppLoadError, UmbelError, from_code
 from umbel.serverapp.reduction import Reply
@@ -49,6 +49,7 @@ class LocalEngine:
 
     def __init__(self, plan: Plan, setup: frames.Setup, on_log: OnLog, on_progress: OnProgress) -> None:
         """Start the workers. `on_log` and `on_progress` are called from the engine's thread."""
+        raise_file_limit()
         self._plan = plan
         self._setup = setup
         self._on_log = on_log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,6 +35,12 @@ def this_machine() -> Machine:
     return Machine(
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _gpus(), _memory()
     )
+
+
+def raise_file_limit() -> None:
+    """Let this process have as many open files as it may: each large reply that is not folded needs one while it is held."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _gpus() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ served, so that it knows whose fault it was when this process dies.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -85,6 +86,7 @@ class Worker:
             return
         population = Population(setup.run_id, setup.seed, setup.run_config, setup.first_node_id, setup.num_partitions)
         self._server = ClientServer(app, population, StateStore(setup.state_dir))
+        gc.freeze()  # what is loaded stays: looking through it again and again for garbage would cost more than a quick client
         self._send(frames.Ready())
 
     def _serve(self, unit: frames.Unit) -> None:

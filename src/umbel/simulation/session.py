@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,4 +69,5 @@ class Session:
         """Run the ServerApp to its end. Raises what it raises."""
         grid = SimulationGrid(engine, self.run, self.settings.num_supernodes, recorder, checkpoints)
         seed_everything(derive(self.run.seed, SUPERLINK_NODE_ID, 0))
+        gc.freeze()  # see the worker: what is loaded by now is no garbage
         server_app(grid, Context(self.run.run_id, SUPERLINK_NODE_ID, run_config=dict(self.run_config)))

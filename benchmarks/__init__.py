@@ -1,0 +1,1 @@
+"""Measurements of Umbel: each folder has its README."""
