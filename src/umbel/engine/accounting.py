@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 _SCHEDSTAT = Path("/proc/self/schedstat")  # Linux: time on a processor and time waiting for one, in ns
@@ -26,10 +28,19 @@ class Stopwatch:
 
 def _busy_seconds() -> float:
     processor = time.process_time()
-    try:
-        return processor + int(_SCHEDSTAT.read_bytes().split()[1]) / 1e9
-    except OSError:
+    descriptor = _schedstat()
+    if descriptor is None:
         return processor
+    return processor + int(os.pread(descriptor, 100, 0).split()[1]) / 1e9
+
+
+@cache
+def _schedstat() -> int | None:
+    """A descriptor of the file, opened once: it is read twice for each unit."""
+    try:
+        return os.open(_SCHEDSTAT, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def peak_bytes() -> int:
