@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv ready for work: Umbel (editable), the examples' libraries and the development tools. Quick when nothing changed.
-# --torch adds PyTorch, which only the tests marked `torch` need.
+# --torch adds PyTorch and Opacus, which only the tests marked `torch` need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -11,4 +11,5 @@ if [ ! .venv/.ready -nt pyproject.toml ]; then
 fi
 if [ "${1:-}" = --torch ]; then
     .venv/bin/python -c 'import torch' 2>/dev/null || .venv/bin/python -m pip install --quiet torch==2.13.0
+    .venv/bin/python -c 'import opacus' 2>/dev/null || .venv/bin/python -m pip install --quiet 'opacus>=1.6'
 fi

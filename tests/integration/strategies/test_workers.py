@@ -12,7 +12,7 @@ from umbel.simulation.settings import SimulationSettings
 APP = Path(__file__).parent / "app"
 
 
-@pytest.mark.parametrize("strategy", ["scaffold", "feddyn", "fednova", "fedadam", "qfedavg", "bulyan"])
+@pytest.mark.parametrize("strategy", ["scaffold", "feddyn", "fednova", "fedadam", "qfedavg", "bulyan", "private"])
 def test_workers_or_not_the_same_bits(strategy: str) -> None:
     """With two worker processes, which fold and keep the clients' states, or with none: the same model after five rounds."""
     ways = [

@@ -1,0 +1,1 @@
+"""Handwritten digits at five sites, each of which trains with DP-SGD: privacy for every image."""
