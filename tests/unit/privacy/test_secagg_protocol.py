@@ -76,8 +76,15 @@ def test_a_hundred_in_a_sparse_graph(seed: int) -> None:
     vectors = vectors_of(100, 5, seed=seed)
     rng = np.random.default_rng(seed)
     leaving = rng.choice(list(vectors), 20, replace=False).tolist()
-    assert derive(100, 0.2, 0.1) == Parameters(53, 32)
+    assert derive(100, 0.2, 0.1) == Parameters(53, 32, 80)
     assert check(vectors, derive(100, 0.2, 0.1), dict(zip(leaving, rng.integers(0, STAGES, 20).tolist(), strict=True)))
+
+
+def test_a_hundred_with_one_drop_out_more() -> None:
+    """When 21 of 100 send no input there is no sum, although all shares are there: the graph might have fallen apart."""
+    vectors = vectors_of(100, 2)
+    with pytest.raises(SecureAggregationFailed, match="80 nodes have to send their inputs, but only 79 did"):
+        play(vectors, derive(100, 0.2, 0.1), dict.fromkeys(list(vectors)[:21], 2))
 
 
 @pytest.mark.parametrize("stage", range(STAGES))
@@ -85,7 +92,9 @@ def test_a_hundred_with_too_many_drop_outs(stage: int) -> None:
     """When 69 of 100 nodes are gone at a stage, fewer than the threshold are left, the error names some of them, and there is no sum."""
     vectors = vectors_of(100, 2)
     leaves = dict.fromkeys(list(vectors)[:69], stage)
-    with pytest.raises(SecureAggregationFailed, match=r"there is no sum: 32 nodes .* but only"):
+    with pytest.raises(
+        SecureAggregationFailed, match=r"there is no sum: 80 nodes .* but only|there is no sum: 32 nodes that hold"
+    ):
         play(vectors, derive(100, 0.2, 0.1), leaves)
 
 

@@ -31,10 +31,14 @@ _FEW = 50  # so many nodes can all mask with each other at little cost
 
 @dataclass(frozen=True)
 class Parameters:
-    """`num_shares` of each secret, one of them the owner's own, of which `threshold` give it back."""
+    """`num_shares` of each secret, one of them the owner's own, of which `threshold` give it back.
+
+    There is no sum of fewer than `fewest` nodes, nor of fewer than `threshold`.
+    """
 
     num_shares: int
     threshold: int
+    fewest: int = 0
 
     def __post_init__(self) -> None:
         """Check them. Raises ConfigError."""
@@ -58,7 +62,9 @@ def derive(num_nodes: int, dropout: float, corruption: float) -> Parameters:
     for neighbours in range(2, num_nodes - 1, 2) if possible else ():
         threshold = _threshold(num_nodes, neighbours, gone, corrupted)
         if threshold is not None:
-            return Parameters(neighbours + 1, threshold)
+            return Parameters(
+                neighbours + 1, threshold, num_nodes - gone
+            )  # with fewer, what connects them is not certain
     return _complete(num_nodes, gone, corrupted)
 
 

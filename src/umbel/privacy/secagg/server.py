@@ -63,10 +63,11 @@ class ServerSession:
         self._present = set(present)
         self._enough(self._present, "send their inputs")
         self._each_held_by(self._needed(), self._present, "send their inputs")
+        gone = set(self._gone())
         return {
             node: Question(
                 tuple(other for other in self._holders[node] if other in self._present),
-                tuple(other for other in self._peers(node) if other in self._gone()),
+                tuple(other for other in self._peers(node) if other in gone),
             )
             for node in sorted(self._present)
         }
@@ -143,8 +144,9 @@ class ServerSession:
         return [*sorted(self._present), *self._gone()]
 
     def _enough(self, nodes: Collection[int], what: str) -> None:
-        if len(nodes) < self.parameters.threshold:
-            raise self._failed(f"{self.parameters.threshold} nodes have to {what}, but only {len(nodes)} did", nodes)
+        needed = max(self.parameters.threshold, self.parameters.fewest)
+        if len(nodes) < needed:
+            raise self._failed(f"{needed} nodes have to {what}, but only {len(nodes)} did", nodes)
 
     def _each_held_by(
         self,
