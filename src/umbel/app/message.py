@@ -121,13 +121,4 @@ def _reply_metadata(asked: Metadata, ttl: float | None) -> Metadata:
     left = asked.ttl - (now - asked.created_at)
     if ttl is not None and ttl > left + _TTL_TOLERANCE:
         warnings.warn(f"The reply's ttl of {ttl} s is cut to the {left:.1f} s left of the message's.", stacklevel=3)
-    return Metadata(
-        run_id=asked.run_id,
-        src_node_id=asked.dst_node_id,
-        dst_node_id=asked.src_node_id,
-        reply_to_message_id=asked.message_id,
-        group_id=asked.group_id,
-        message_type=asked.message_type,
-        ttl=left if ttl is None else min(ttl, left),
-        created_at=now,
-    )
+    return asked.of_reply(left if ttl is None else min(ttl, left), now)

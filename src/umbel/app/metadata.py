@@ -54,3 +54,16 @@ class Metadata:
         check_message_type(self.message_type)
         if self.ttl <= 0:
             raise ValueError(f"A message's ttl must be above 0 seconds, not {self.ttl}: it may have expired.")
+
+    def of_reply(self, ttl: float, created_at: float) -> Metadata:
+        """The metadata of a reply to this message: back to where it came from."""
+        return Metadata(
+            message_type=self.message_type,
+            dst_node_id=self.src_node_id,
+            ttl=ttl,
+            created_at=created_at,
+            run_id=self.run_id,
+            src_node_id=self.dst_node_id,
+            reply_to_message_id=self.message_id,
+            group_id=self.group_id,
+        )

@@ -12,7 +12,6 @@ from contextlib import suppress
 
 from umbel.app.error import Error, ErrorCode
 from umbel.app.message import Message
-from umbel.app.metadata import Metadata
 from umbel.app.recorddict import RecordDict
 from umbel.engine import frames, segment
 from umbel.engine.exchange import Exchange
@@ -363,18 +362,6 @@ def _deliver(exchange: Exchange, replies: Iterable[tuple[frames.PlainReply, Reco
         error = None if plain.error is None else Error(*plain.error)
         asked = exchange.messages[plain.index].metadata
         exchange.received += plain.size or len(plain.packed or b"")
-        exchange.replied(plain.index, Message.from_parts(_answer_to(asked), content, error))
-
-
-def _answer_to(asked: Metadata) -> Metadata:
-    return Metadata(
-        asked.message_type,
-        asked.src_node_id,
-        asked.ttl,
-        time.time(),
-        run_id=asked.run_id,
-        message_id=f"{asked.message_id}-reply",
-        src_node_id=asked.dst_node_id,
-        reply_to_message_id=asked.message_id,
-        group_id=asked.group_id,
-    )
+        metadata = asked.of_reply(asked.ttl, time.time())
+        metadata.message_id = f"{asked.message_id}-reply"
+        exchange.replied(plain.index, Message.from_parts(metadata, content, error))

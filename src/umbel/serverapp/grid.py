@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from umbel.app.error import Error, ErrorCode
 from umbel.app.message import Message
-from umbel.app.metadata import Metadata
 from umbel.app.safetensors import Part
 from umbel.errors import NotEnoughNodes
 from umbel.serverapp.checkpoint import CheckpointStore
@@ -116,15 +115,5 @@ class Grid(ABC):
 
 def late(message: Message) -> Message:
     """The error reply that stands for one that did not come in time."""
-    asked = message.metadata
-    metadata = Metadata(
-        message_type=asked.message_type,
-        dst_node_id=asked.src_node_id,
-        src_node_id=asked.dst_node_id,
-        run_id=asked.run_id,
-        reply_to_message_id=asked.message_id,
-        group_id=asked.group_id,
-        ttl=asked.ttl,
-        created_at=asked.created_at,
-    )
+    metadata = message.metadata.of_reply(message.metadata.ttl, message.metadata.created_at)
     return Message.from_parts(metadata, None, Error(ErrorCode.TIMED_OUT, "No reply came in the time the round allows."))
