@@ -9,7 +9,7 @@ from umbel.serverapp.tree import subtree
 # A unit should last this long: long enough to make handing it out cheap, short enough to spread work evenly.
 UNIT_SECONDS = 0.02
 # And not shorter than this, if clients are that quick: a unit costs a fraction of a millisecond, however small it is.
-_LEAST_SECONDS = 0.001
+_LEAST_SECONDS = 0.0016
 _UNITS_LEFT_EACH = 3  # units that should remain for each worker, so that all end at about the same time
 
 
@@ -47,4 +47,4 @@ def unit_size(remaining: int, workers: int, seconds_each: float | None) -> int:
     if not seconds_each:
         return 1
     even = remaining / (workers * _UNITS_LEFT_EACH)
-    return int(min(UNIT_SECONDS / seconds_each, max(even, min(_LEAST_SECONDS / seconds_each, remaining / workers))))
+    return int(min(UNIT_SECONDS / seconds_each, max(even, _LEAST_SECONDS / seconds_each)))

@@ -43,5 +43,5 @@ def test_units_are_as_long_as_they_should_be() -> None:
     assert unit_size(1000, 2, None) == 1
     assert unit_size(100_000, 2, UNIT_SECONDS / 100) == 100
     assert unit_size(60, 2, UNIT_SECONDS / 20) == 10
-    assert unit_size(60, 2, UNIT_SECONDS / 1000) == 30
+    assert unit_size(60, 2, UNIT_SECONDS / 1000) == 80
     assert unit_size(60, 2, 10 * UNIT_SECONDS) == 0
