@@ -1,0 +1,1 @@
+"""What lets apps run that were written for another platform."""

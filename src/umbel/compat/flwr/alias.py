@@ -1,0 +1,104 @@
+"""The import alias: a finder that answers `import flwr…` with modules over Umbel's own."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+from umbel.compat.flwr.missing import MissingModule, MissingName
+from umbel.compat.flwr.table import MODULES, ROOT
+
+_displaced: dict[str, ModuleType] = {}  # what `flwr` was before, by name: an installed Flower
+
+
+def install() -> None:
+    """From now on `import flwr` in this process gets Umbel's classes, even where Flower is installed. Once is enough."""
+    if _FINDER in sys.meta_path:
+        return
+    _displaced.update(_take_out())
+    sys.meta_path.insert(0, _FINDER)
+
+
+def uninstall() -> None:
+    """Undo `install`: modules that were there before are there again. What an app has imported, it keeps."""
+    if _FINDER not in sys.meta_path:
+        return
+    sys.meta_path.remove(_FINDER)
+    _take_out()
+    sys.modules.update(_displaced)
+    _displaced.clear()
+
+
+@contextmanager
+def active() -> Iterator[None]:
+    """The alias is installed within the `with`, and afterwards as it was before."""
+    if _FINDER in sys.meta_path:
+        yield
+        return
+    install()
+    try:
+        yield
+    finally:
+        uninstall()
+
+
+class AliasModule(ModuleType):
+    """A module of `flwr`: its names are those of the module that the table gives it, fetched when they are asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        """A name of the module behind, or a submodule. Raises MissingName."""
+        full_name = f"{self.__name__}.{name}"
+        if full_name in MODULES:
+            return importlib.import_module(full_name)
+        provider = importlib.import_module(MODULES[self.__name__])
+        if name == "__all__":
+            return list(provider.__all__)
+        if name not in provider.__all__:
+            raise MissingName(self.__name__, name, getattr(provider, "MISSING", {}).get(name))
+        value = getattr(provider, name)
+        setattr(self, name, value)
+        return value
+
+    def __dir__(self) -> list[str]:
+        below = {name.removeprefix(f"{self.__name__}.").partition(".")[0] for name in _below(self.__name__)}
+        return sorted({*super().__dir__(), *self.__all__, *below})
+
+
+class _Finder(MetaPathFinder, Loader):
+    """Finds and makes the modules of the table; refuses whatever else is called `flwr.…`."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """The spec of an aliased module; None for a module of somebody else. Raises MissingModule."""
+        if name.partition(".")[0] != ROOT:
+            return None
+        if name not in MODULES:
+            parent, _, last = name.rpartition(".")
+            provider = importlib.import_module(MODULES[parent])
+            raise MissingModule(name, getattr(provider, "MISSING", {}).get(last))
+        return ModuleSpec(name, self, is_package=True)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """An empty module that fetches its names when they are asked for."""
+        return AliasModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing to run: see AliasModule."""
+
+
+_FINDER = _Finder()
+
+
+def _take_out() -> dict[str, ModuleType]:
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == ROOT}
+
+
+def _below(name: str) -> list[str]:
+    return [other for other in MODULES if other.startswith(f"{name}.")]

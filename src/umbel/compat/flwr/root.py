@@ -1,0 +1,5 @@
+"""`flwr` itself."""
+
+__all__ = ["__version__"]
+
+__version__ = "1.42.0"  # the release of Flower whose API this is
