@@ -10,6 +10,7 @@ growing and jittered delays, until `patience` seconds have passed.
 
 from __future__ import annotations
 
+import hashlib
 import select
 import socket
 import threading
@@ -25,6 +26,7 @@ import msgspec
 from umbel.errors import ConfigError, SuperLinkUnreachable, TooLarge, UmbelError, all_errors, from_code
 from umbel.wire.api import UNDECODABLE, Problem
 from umbel.wire.backoff import Backoff
+from umbel.wire.credentials import Bearer, Credentials
 
 T = TypeVar("T")
 Blocks = Callable[[], Iterable[bytes | memoryview]]  # called once for each attempt
@@ -49,6 +51,7 @@ class Request:
     content_type: str = "application/json"
     wait: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
+    digest: str | None = None  # SHA-256 of the body, for whoever signs
 
 
 class HttpClient:
@@ -61,7 +64,7 @@ class HttpClient:
     def __init__(
         self,
         address: str,
-        token: str,
+        credentials: str | Credentials,
         *,
         patience: float = PATIENCE,
         silence: float = ANSWER_TIMEOUT,
@@ -71,7 +74,7 @@ class HttpClient:
         self.patience = patience
         self._silence = silence
         self._locate = locate
-        self._authorization = f"Bearer {token}"
+        self._credentials = Bearer(credentials) if isinstance(credentials, str) else credentials
         self._local = threading.local()
         self._closed = threading.Event()
         open_connection(address)
@@ -84,7 +87,8 @@ class HttpClient:
     def call(self, method: str, path: str, answer: type[T], body: msgspec.Struct | None = None, wait: float = 0.0) -> T:
         """Send a struct, return the answer decoded as `answer` (None for an empty one)."""
         data = b"" if body is None else msgspec.json.encode(body)
-        request = Request(method, path, lambda: (data,), len(data) if method != "GET" else None, wait=wait)
+        digest, length = hashlib.sha256(data).hexdigest(), len(data) if method != "GET" else None
+        request = Request(method, path, lambda: (data,), length, wait=wait, digest=digest)
         return decode(self.exchange(request, read_answer), answer, self.address)
 
     def exchange(self, request: Request, consume: Callable[[HTTPResponse], T]) -> T:
@@ -145,9 +149,10 @@ class HttpClient:
 
     def _send_on(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
         connection.sock.settimeout(request.wait + self._silence)
-        connection.putrequest(request.method, request.path, skip_accept_encoding=True)
-        connection.putheader("Authorization", self._authorization)
-        for name, value in request.headers.items():
+        authority = authority_of(connection)
+        proof = self._credentials.headers(request.method, authority, request.path, request.digest)
+        connection.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in {"Host": authority, **proof, **request.headers}.items():
             connection.putheader(name, value)
         if request.length is not None:
             connection.putheader("Content-Length", str(request.length))
@@ -186,6 +191,12 @@ def open_connection(address: str) -> HTTPConnection:
     if not host or parts.scheme not in CONNECTIONS or parts.path not in ("", "/"):
         raise ConfigError(f"'{address}' is not the address of a SuperLink.", hint="Give it as http://HOST:PORT.")
     return CONNECTIONS[parts.scheme](host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
+
+
+def authority_of(connection: HTTPConnection) -> str:
+    """What the Host header says: the host, in brackets where it is an IPv6 address, and the port unless it is the default one."""
+    host = f"[{connection.host}]" if ":" in connection.host else connection.host
+    return host if connection.port == connection.default_port else f"{host}:{connection.port}"
 
 
 def _connect(connection: HTTPConnection) -> None:

@@ -107,7 +107,7 @@ def _receive(client: HttpClient, digest: str, download: _Download) -> None:
 
 def _put(client: HttpClient, digest: str, blocks: Blocks, size: int) -> str:
     if size < ASK_FIRST or not _is_known(client, digest):
-        request = Request("PUT", _path(digest), blocks, size, "application/octet-stream")
+        request = Request("PUT", _path(digest), blocks, size, "application/octet-stream", digest=digest)
         client.exchange(request, read_answer)
     return digest
 

@@ -32,13 +32,14 @@ def test_an_app_loads_nothing_heavy(module: str) -> None:
 
 
 def test_an_app_loads_fast() -> None:
-    """`import umbel.app` takes less than 0.3 s of processor time, NumPy included."""
-    assert cpu_seconds([sys.executable, "-c", "import umbel.app"], limit=0.3) < 0.3
+    """`import umbel.app` takes less than 0.3 s of processor time, or twice what NumPy alone takes where that is slow too."""
+    assert_quick([sys.executable, "-c", "import umbel.app"], than=[sys.executable, "-c", "import numpy"], limit=0.3)
 
 
 def test_the_version_is_told_fast() -> None:
-    """`umbel --version` takes at most 0.25 s of processor time."""
-    assert cpu_seconds([str(Path(sys.executable).with_name("umbel")), "--version"], limit=0.25) <= 0.25
+    """`umbel --version` takes at most 0.25 s of processor time, or six bare interpreters where those are slow too."""
+    version = [str(Path(sys.executable).with_name("umbel")), "--version"]
+    assert_quick(version, than=[sys.executable, "-c", "pass"], limit=0.25, ratio=6.0)
 
 
 def loaded(module: str) -> set[str]:
@@ -49,15 +50,23 @@ def loaded(module: str) -> set[str]:
     return set(run.stdout.split())
 
 
-def cpu_seconds(command: list[str], *, limit: float) -> float:
-    """The least processor time that `command` takes in up to five runs; other work on the machine does not count."""
-    best = float("inf")
-    for _ in range(5):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        best = min(best, usage.ru_utime + usage.ru_stime)
-        if best <= limit:
-            break
-    return best
+def assert_quick(command: list[str], *, than: list[str], limit: float, ratio: float = 2.0) -> None:
+    """Fail unless `command` takes at most `limit` seconds of processor time, or `ratio` times what the command `than` takes.
+
+    A loaded machine makes processor time itself dearer, by several times: so both are measured in turns, and the best of each counts.
+    """
+    best, reference = float("inf"), float("inf")
+    for _ in range(7):
+        best, reference = min(best, cpu_seconds(command)), min(reference, cpu_seconds(than))
+        if best <= max(limit, ratio * reference):
+            return
+    pytest.fail(f"{best:.3f} s of processor time, where {' '.join(than[1:])} takes {reference:.3f} s")
+
+
+def cpu_seconds(command: list[str]) -> float:
+    """The processor time that `command` takes; other work on the machine does not count."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return usage.ru_utime + usage.ru_stime
