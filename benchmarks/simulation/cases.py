@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from benchmarks.harness.verdicts import Target
 from benchmarks.simulation.figures import (
     Trace,
     clients_per_second,
@@ -12,7 +13,6 @@ from benchmarks.simulation.figures import (
     peak_megabytes,
     seconds_to_first_round,
 )
-from benchmarks.simulation.verdicts import Target
 from benchmarks.simulation.workload import KILOBYTES_100, MEGABYTES_10, SOFTMAX_784_10, Workload
 
 BOTH = ("umbel", "flower")

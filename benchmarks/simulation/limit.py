@@ -16,8 +16,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
-from benchmarks.simulation.app.benchapp.marks import Marks
-from benchmarks.simulation.app.benchapp.work import Floats, work
+from benchmarks.app.benchapp.marks import Marks
+from benchmarks.app.benchapp.work import Floats, work
 
 
 @dataclass

@@ -13,12 +13,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
 
+from benchmarks.harness.report import Result, as_json, machine, table
+from benchmarks.harness.verdicts import judge
 from benchmarks.simulation.cases import CASES, Case
 from benchmarks.simulation.figures import verify
 from benchmarks.simulation.products import PRODUCTS
-from benchmarks.simulation.report import Result, as_json, machine, table
 from benchmarks.simulation.sessions import Failed, session
-from benchmarks.simulation.verdicts import judge
 from benchmarks.simulation.workload import Workload
 
 

@@ -13,8 +13,8 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from benchmarks.harness.processes import TOKEN_VARIABLE, Family, MemorySampler, end
 from benchmarks.simulation.figures import Trace
-from benchmarks.simulation.processes import TOKEN_VARIABLE, Family, MemorySampler, end
 from benchmarks.simulation.products import Product
 from benchmarks.simulation.workload import Workload
 
@@ -38,7 +38,7 @@ class Session:
     def run(self, workload: Workload) -> Trace:
         """Run the app once, from the start of the command to its exit."""
         timings = self.home / f"timings-{uuid.uuid4().hex}.jsonl"
-        command = self.product.command(self.product.environment, workload, timings)
+        command = self.product.command(workload, timings)
         sampler = MemorySampler(self.family) if workload.memory else None
         with sampler or nullcontext():
             submitted = time.time()

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import uuid
 
-from benchmarks.simulation.processes import TOKEN_VARIABLE, Family, end, proportional_set_size
+from benchmarks.harness.processes import TOKEN_VARIABLE, Family, end, proportional_set_size
 
 DETACHED = """
 import os, subprocess, sys

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+from benchmarks.harness.report import Result, table
+from benchmarks.harness.verdicts import judge
 from benchmarks.simulation.cases import CASES
-from benchmarks.simulation.report import Result, table
-from benchmarks.simulation.verdicts import judge
 
 CASE = next(case for case in CASES if case.name == "small-100")
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from benchmarks.simulation.verdicts import Target, judge
+from benchmarks.harness.verdicts import Target, judge
 
 FASTER = Target("at least", 50, "flower")
 SMALLER = Target("at most", 0.25, "flower")

@@ -6,12 +6,38 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from benchmarks.simulation.cases import Case
-from benchmarks.simulation.verdicts import Verdict
+from benchmarks.harness.verdicts import Target, Verdict
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 HEADINGS = ("case", "", "unit", "umbel", "flower", "limit", "value", "target", "")
+
+
+class Case(Protocol):
+    """One line of the table."""
+
+    @property
+    def name(self) -> str:
+        """How it is chosen on the command line."""
+
+    @property
+    def title(self) -> str:
+        """What is measured."""
+
+    @property
+    def unit(self) -> str:
+        """Of the products' figures."""
+
+    @property
+    def workload(self) -> DataclassInstance:
+        """What each run does."""
+
+    @property
+    def target(self) -> Target:
+        """What Umbel must reach."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,6 @@ def train(message: Message, context: Context) -> Message:
     record = message.content["arrays"]
     kind = str(context.run_config["work"])
     if kind != "noop":
-        record = ArrayRecord([work(kind, record.to_numpy_ndarrays()[0], partition)])
+        record = ArrayRecord([work(kind, values, partition) for values in record.to_numpy_ndarrays()])
     metrics = MetricRecord({"num-examples": 1, "partition": float(partition)})
     return Message(RecordDict({"arrays": record, "metrics": metrics}), reply_to=message)

@@ -29,7 +29,8 @@ def main(grid: Grid, context: Context) -> None:
     config = context.run_config
     marks = Marks(Path(str(config["timings"])))
     marks.note("main")
-    arrays = ArrayRecord([np.zeros(int(config["floats"]), dtype=np.float32)])
+    tensors = int(config["tensors"])
+    arrays = ArrayRecord([np.zeros(int(config["floats"]) // tensors, dtype=np.float32) for _ in range(tensors)])
     rounds, fraction = int(config["rounds"]), float(config["fraction"])
     if config["loop"] == "fedavg":
         partition, mean = fedavg(grid, marks, arrays, rounds, fraction)
