@@ -30,7 +30,7 @@ def prepare(environment: Path) -> None:
         _install(environment, "--override", str(overrides), _FLOWER_PACKAGE)
 
 
-def variables(environment: Path, home: Path, own: Mapping[str, str]) -> dict[str, str]:
+def variables(environment: Path, home: Path, own: dict[str, str]) -> dict[str, str]:
     """The whole environment of the processes of a session in the folder `home`."""
     path = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
     inherited = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}

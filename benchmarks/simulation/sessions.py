@@ -14,15 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness.processes import TOKEN_VARIABLE, Family, MemorySampler, end
+from benchmarks.harness.runner import Failed
 from benchmarks.simulation.figures import Trace
 from benchmarks.simulation.products import Product
 from benchmarks.simulation.workload import Workload
 
 TIMEOUT = 600.0  # seconds for one run
-
-
-class Failed(Exception):
-    """A run that ended badly, with what it printed."""
 
 
 class Session:
