@@ -11,12 +11,11 @@ import base64
 import binascii
 import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 from umbel.errors import Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable
 
 LABEL = "umbel"
 COMPONENTS = '("@method" "@authority" "@path" "@query" "content-digest")'
@@ -25,11 +24,12 @@ WINDOW = 60.0  # seconds that the clocks of both sides may differ, and that nonc
 
 _INPUT = re.compile(
     re.escape(f"{LABEL}={COMPONENTS}")
-    + r';created=(?P<created>\d{1,12});keyid="(?P<keyid>[A-Za-z0-9_+/=-]{1,128})"'
+    + r';created=(?P<created>[1-9][0-9]{0,11});keyid="(?P<keyid>[A-Za-z0-9_-]{1,128})"'
     + r';alg="(?P<algorithm>ed25519|hmac-sha256)";nonce="(?P<nonce>[A-Za-z0-9_-]{16,64})";tag="(?P<tag>[a-z-]{1,32})"'
 )
 _DIGEST = re.compile(r"sha-256=:([A-Za-z0-9+/]{43}=):")
 _SIGNATURE = re.compile(re.escape(LABEL) + r"=:([A-Za-z0-9+/]{20,128}={0,2}):")
+_SIGNED_HEADERS = ("host", "content-digest", "signature-input", "signature")
 
 
 class Parameters(NamedTuple):
@@ -57,13 +57,13 @@ def digest_header(digest: str) -> str:
 
 
 def base(method: str, authority: str, target: str, content_digest: str, parameters: Parameters) -> bytes:
-    """The signature base (RFC 9421 §2.5); `target` is the path with its query."""
-    parts = urlsplit(target)
+    """The signature base (RFC 9421 §2.5); `target` is the path with its query, as it stands in the request."""
+    path, _, query = target.partition("?")
     lines = (
         f'"@method": {method}',
         f'"@authority": {authority.lower()}',
-        f'"@path": {parts.path}',
-        f'"@query": ?{parts.query}',
+        f'"@path": {path}',
+        f'"@query": ?{query}',
         f'"content-digest": {content_digest}',
         f'"@signature-params": {_shown(parameters)}',
     )
@@ -79,19 +79,28 @@ def signature_headers(content_digest: str, parameters: Parameters, signature: by
     }
 
 
-def read(method: str, target: str, headers: Mapping[str, str]) -> SignedRequest:
-    """The signature of a request that arrived. Raises Unauthenticated when it is missing or of another form."""
-    given = _INPUT.fullmatch(headers.get("signature-input", ""))
-    content_digest = headers.get("content-digest", "")
-    body, signature = _DIGEST.fullmatch(content_digest), _SIGNATURE.fullmatch(headers.get("signature", ""))
-    if given is None or body is None or signature is None:
+def read(method: str, target: str, headers: Iterable[tuple[str, str]]) -> SignedRequest:
+    """The signature of a request that arrived; `headers` are all of its lines, names in lower case.
+
+    Raises Unauthenticated when it is missing, of another form, or when one of the headers that it covers came twice.
+    """
+    lines = [(name, value) for name, value in headers if name in _SIGNED_HEADERS]
+    given = dict(lines)
+    stated = _INPUT.fullmatch(given.get("signature-input", ""))
+    body, signature = (
+        _DIGEST.fullmatch(given.get("content-digest", "")),
+        _SIGNATURE.fullmatch(given.get("signature", "")),
+    )
+    if len(lines) != len(given) or stated is None or body is None or signature is None:
         raise Unauthenticated("The request's signature is missing or not of the form that is asked for.")
-    parameters = Parameters(int(given["created"]), given["keyid"], given["algorithm"], given["nonce"], given["tag"])
+    parameters = Parameters(
+        int(stated["created"]), stated["keyid"], stated["algorithm"], stated["nonce"], stated["tag"]
+    )
     try:
         proof, digest = base64.b64decode(signature[1], validate=True), base64.b64decode(body[1], validate=True).hex()
     except binascii.Error:
         raise Unauthenticated("The request's signature is not valid base64.") from None
-    text = base(method, headers.get("host", ""), target, content_digest, parameters)
+    text = base(method, given.get("host", ""), target, given["content-digest"], parameters)
     return SignedRequest(parameters, digest, text, proof)
 
 
