@@ -189,12 +189,15 @@ class SecureAggregationRefused(AppError):
 
 
 def all_errors() -> Iterator[type[UmbelError]]:
-    """Every error class, parents first: the source of the documentation and of the code → class table."""
+    """Every error class, parents first: the source of the documentation and of the code → class table.
+
+    A subclass without a code of its own, such as an app may make, is its parent's error under another name.
+    """
     stack: list[type[UmbelError]] = [UmbelError]
     while stack:
         cls = stack.pop(0)
         yield cls
-        stack.extend(cls.__subclasses__())
+        stack.extend(child for child in cls.__subclasses__() if "code" in vars(child))
 
 
 def from_code(code: str, message: str, hint: str | None = None) -> UmbelError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from typing import TYPE_CHECKING, Any, cast, overload
+from typing import TYPE_CHECKING, Any, Self, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,7 +91,7 @@ class Array:
             raise ValueError(f"The data holds {self.dtype}{self.shape}, but {dtype}{tuple(shape)} was announced.")
 
     @classmethod
-    def from_storage(cls, dtype: str, values: NDArray[Any]) -> Array:
+    def from_storage(cls, dtype: str, values: NDArray[Any]) -> Self:
         """An Array of type `dtype` over its stored elements; `values` is uint16 when `dtype` is "bfloat16"."""
         array = cls.__new__(cls)
         array.dtype = dtype
@@ -99,12 +99,12 @@ class Array:
         return array
 
     @classmethod
-    def from_numpy_ndarray(cls, ndarray: NDArray[Any]) -> Array:
+    def from_numpy_ndarray(cls, ndarray: NDArray[Any]) -> Self:
         """The same as `Array(ndarray)`."""
         return cls(ndarray=ndarray)
 
     @classmethod
-    def from_torch_tensor(cls, tensor: torch.Tensor) -> Array:
+    def from_torch_tensor(cls, tensor: torch.Tensor) -> Self:
         """The same as `Array(tensor)`."""
         return cls(torch_tensor=tensor)
 
@@ -163,7 +163,7 @@ class Array:
         return f"Array({self.dtype}, shape={self.shape})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Array.from_storage, (self.dtype, self._values)
+        return type(self).from_storage, (self.dtype, self._values)
 
 
 def _checked(value: object) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ class ArrayRecord(Record[Array]):
 
     __slots__ = ()
 
+    array_type: ClassVar[type[Array]] = Array
+    """What tensors become."""
+
     @overload
     def __init__(self) -> None: ...
     @overload
@@ -45,7 +48,7 @@ class ArrayRecord(Record[Array]):
             {str(index): value for index, value in enumerate(source)} if isinstance(source, list) else dict(source)
         )
         for key, value in items.items():
-            self[key] = value if isinstance(value, Array) else Array(_tensor(key, value))
+            self[key] = value if isinstance(value, Array) else self.array_type(_tensor(key, value))
         if not keep_input:
             source.clear()
 
@@ -57,17 +60,17 @@ class ArrayRecord(Record[Array]):
         return value
 
     @classmethod
-    def from_array_dict(cls, array_dict: Mapping[str, Array], *, keep_input: bool = True) -> ArrayRecord:
+    def from_array_dict(cls, array_dict: Mapping[str, Array], *, keep_input: bool = True) -> Self:
         """A record of these Arrays."""
         return cls(array_dict, keep_input=keep_input)
 
     @classmethod
-    def from_numpy_ndarrays(cls, ndarrays: list[NDArray[Any]], *, keep_input: bool = True) -> ArrayRecord:
+    def from_numpy_ndarrays(cls, ndarrays: list[NDArray[Any]], *, keep_input: bool = True) -> Self:
         """A record of these ndarrays, named "0", "1", …."""
         return cls(ndarrays, keep_input=keep_input)
 
     @classmethod
-    def from_torch_state_dict(cls, state_dict: Mapping[str, torch.Tensor], *, keep_input: bool = True) -> ArrayRecord:
+    def from_torch_state_dict(cls, state_dict: Mapping[str, torch.Tensor], *, keep_input: bool = True) -> Self:
         """A record of the tensors of a torch state dict."""
         return cls(state_dict, keep_input=keep_input)
 

@@ -15,6 +15,13 @@ AnyRecord = ArrayRecord | MetricRecord | ConfigRecord
 R = TypeVar("R", bound=AnyRecord)
 
 
+def kind_of(record: AnyRecord) -> type[AnyRecord]:
+    """ArrayRecord, MetricRecord or ConfigRecord, also for an instance of a subclass."""
+    if isinstance(record, ArrayRecord):
+        return ArrayRecord
+    return MetricRecord if isinstance(record, MetricRecord) else ConfigRecord
+
+
 class RecordDict(Record[AnyRecord]):
     """Names → records. `array_records`, `metric_records` and `config_records` are live views of one kind each."""
 
@@ -36,7 +43,7 @@ class RecordDict(Record[AnyRecord]):
     def __setitem__(self, key: str, value: AnyRecord) -> None:
         old = self.get(key)
         super().__setitem__(key, value)
-        if old is not None and type(old) is not type(value):
+        if old is not None and kind_of(old) is not kind_of(value):
             warnings.warn(
                 f"RecordDict[{key!r}] was of type {type(old).__name__} and is now of type {type(value).__name__}.",
                 stacklevel=2,

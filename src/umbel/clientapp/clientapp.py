@@ -77,15 +77,19 @@ class ClientApp:
 
     def __call__(self, message: Message, context: Context) -> Message:
         """The answer of the function registered for this type of message. Raises ValueError when there is none."""
-        message_type = message.metadata.message_type
-        fn = self._functions.get(message_type) or self._functions.get(message_type.removesuffix(f".{_DEFAULT_ACTION}"))
-        if fn is None:
-            known = ", ".join(sorted(self._functions)) or "none"
-            raise ValueError(f"This ClientApp has no function for {message_type!r} messages; it has: {known}.")
+        fn = self.function_for(message.metadata.message_type)
         if self._lifespan is None:
             return fn(message, context)
         with lifespan(self._lifespan, context):
             return fn(message, context)
+
+    def function_for(self, message_type: str) -> ClientFn:
+        """The function, within its mods, that answers messages of this type. Raises ValueError when there is none."""
+        fn = self._functions.get(message_type) or self._functions.get(message_type.removesuffix(f".{_DEFAULT_ACTION}"))
+        if fn is None:
+            known = ", ".join(sorted(self._functions)) or "none"
+            raise ValueError(f"This ClientApp has no function for {message_type!r} messages; it has: {known}.")
+        return fn
 
 
 def _function_name(category: str, action: str) -> str:

@@ -8,11 +8,16 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from umbel.compat import flwr
 from umbel.errors import AppLoadError
 
 
 def load_component(app_dir: Path | str, reference: str) -> Any:
-    """The object named `reference`, imported from `app_dir`. Raises AppLoadError, with the app's own traceback, when that fails."""
+    """The object named `reference`, imported from `app_dir`. Raises AppLoadError, with the app's own traceback, when that fails.
+
+    An app that imports `flwr` gets Umbel's own classes: see `umbel.compat.flwr`.
+    """
+    flwr.install()
     module_name, _, attribute = reference.partition(":")
     directory = str(app_dir)
     if directory not in sys.path:

@@ -72,7 +72,7 @@ class WeightedMean(Reduction):
 
 def the_one(content: RecordDict, kind: type[Any]) -> Any:
     """The only record of type `kind` in `content`. Raises ValueError when there is none or more than one."""
-    found = [record for record in content.values() if type(record) is kind]
+    found = [record for record in content.values() if isinstance(record, kind)]
     if len(found) != 1:
         raise ValueError(f"A reply must hold exactly one {kind.__name__}, this one holds {len(found)}.")
     return found[0]

@@ -12,6 +12,7 @@ from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.context import UserConfig
 from umbel.app.safetensors import Part
 from umbel.bundle import load_app, merge_config
+from umbel.compat import flwr
 from umbel.engine.exchange import Exchange
 from umbel.engine.loader import load_component
 from umbel.serverapp.grid import Run
@@ -90,11 +91,12 @@ def run_simulation(
         settings = settings or SimulationSettings.of(config.federation)
         merged = merge_config(config.config, run_config or {})
         session = Session(Run(1, seed), settings, Path(state_dir), merged)
-        engine = session.engine(app_dir, config.clientapp, memory.log, _ignore)
-        try:
-            session.lead(load_component(app_dir, config.serverapp), engine, memory, None)
-        finally:
-            engine.close()
+        with flwr.active():
+            engine = session.engine(app_dir, config.clientapp, memory.log, _ignore)
+            try:
+                session.lead(load_component(app_dir, config.serverapp), engine, memory, None)
+            finally:
+                engine.close()
     return result
 
 

@@ -20,7 +20,7 @@ from umbel.app import safetensors
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.configrecord import ConfigRecord
 from umbel.app.metricrecord import MetricRecord
-from umbel.app.recorddict import RecordDict
+from umbel.app.recorddict import RecordDict, kind_of
 from umbel.app.safetensors import Part
 from umbel.errors import ObjectInvalid
 from umbel.wire.api import UNDECODABLE
@@ -34,7 +34,7 @@ _decoder = msgspec.msgpack.Decoder(list[tuple[str, str, Any]])
 
 def to_plain(content: RecordDict) -> Plain:
     """`content`, which holds no arrays, as plain lists and dicts."""
-    return [(key, _KINDS[type(record)], dict(record)) for key, record in content.items()]
+    return [(key, _KINDS[kind_of(record)], dict(record)) for key, record in content.items()]
 
 
 def from_plain(plain: Plain) -> RecordDict:
@@ -81,7 +81,7 @@ def _aligned(offset: int) -> int:
 
 def _head(content: RecordDict, places: Mapping[str, tuple[int, int]]) -> Plain:
     return [
-        (key, _KINDS[type(record)], places[key] if key in places else dict(record)) for key, record in content.items()
+        (key, _KINDS[kind_of(record)], places[key] if key in places else dict(record)) for key, record in content.items()
     ]
 
 

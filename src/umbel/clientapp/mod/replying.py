@@ -25,7 +25,7 @@ def is_train(message: Message) -> bool:
 
 def the_one(content: RecordDict, kind: type[Any], whose: str) -> Any:
     """The one record of type `kind`. Raises ValueError when there is none or more than one."""
-    found = [record for record in content.values() if type(record) is kind]
+    found = [record for record in content.values() if isinstance(record, kind)]
     if len(found) != 1:
         raise ValueError(f"{whose} must hold exactly one {kind.__name__}, this one holds {len(found)}.")
     return found[0]

@@ -12,5 +12,20 @@ _HERE = "umbel.compat.flwr"
 
 MODULES: dict[str, str] = {
     "flwr": f"{_HERE}.root",
+    "flwr.app": f"{_HERE}.app",
+    "flwr.app.exception": f"{_HERE}.exceptions",
+    "flwr.clientapp": f"{_HERE}.clientapp",
+    "flwr.clientapp.mod": f"{_HERE}.mod",
+    "flwr.serverapp": f"{_HERE}.serverapp",
+    "flwr.serverapp.exception": f"{_HERE}.exceptions",
+    "flwr.serverapp.strategy": f"{_HERE}.strategy",
+    "flwr.serverapp.strategy.strategy_utils": f"{_HERE}.strategy_utils",
+    "flwr.common": f"{_HERE}.common",
+    "flwr.common.config": f"{_HERE}.common.config",
+    "flwr.common.constant": f"{_HERE}.common.constant",
+    "flwr.common.logger": f"{_HERE}.common.logger",
+    "flwr.common.parameter": f"{_HERE}.legacy.parameters",
+    "flwr.common.typing": f"{_HERE}.legacy.typing",
+    "flwr.simulation": "umbel.simulation.flwr",
     **LEGACY,
 }

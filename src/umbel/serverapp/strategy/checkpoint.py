@@ -17,7 +17,7 @@ from umbel.app import safetensors
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.configrecord import ConfigRecord
 from umbel.app.metricrecord import MetricRecord
-from umbel.app.recorddict import RecordDict
+from umbel.app.recorddict import RecordDict, kind_of
 from umbel.app.safetensors import Part
 from umbel.errors import CheckpointInvalid, ObjectInvalid
 from umbel.serverapp.strategy.result import History, Result
@@ -126,7 +126,7 @@ def _history(plain: Mapping[str, Mapping[str, Any]]) -> History:
 
 def _plain_state(state: RecordDict) -> list[list[Any]]:
     return [
-        [type(record).__name__, name, None if isinstance(record, ArrayRecord) else _plain(record)]
+        [kind_of(record).__name__, name, None if isinstance(record, ArrayRecord) else _plain(record)]
         for name, record in state.items()
     ]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -15,10 +15,11 @@ from umbel.serverapp.reduction import Reduction, Reply, malformed, matching, wit
 from umbel.serverapp.weightedsum import blocks
 
 
-class Replies(Iterable[Message]):
+class Replies(Sequence[Message]):
     """A stream of replies that can be gone through again: it keeps what has been read.
 
-    An `aggregate_train` may so look at its replies more than once, as if they were a list.
+    An `aggregate_train` may so look at its replies more than once, as if they were a list: its length and an index from the end wait
+    for all of them.
     """
 
     def __init__(self, stream: Iterator[Message]) -> None:
@@ -31,6 +32,16 @@ class Replies(Iterable[Message]):
         while index < len(self._read) or self._advance():
             yield self._read[index]
             index += 1
+
+    @overload
+    def __getitem__(self, index: int) -> Message: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Message]: ...
+
+    def __getitem__(self, index: int | slice) -> Message | list[Message]:
+        while not isinstance(index, slice) and 0 <= len(self._read) <= index and self._advance():
+            pass
+        return self._read[index] if isinstance(index, int) and index >= 0 else self.all()[index]
 
     def _advance(self) -> bool:
         reply = next(self._stream, None)

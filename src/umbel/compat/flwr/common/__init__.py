@@ -1,0 +1,116 @@
+"""`flwr.common`: what apps share between their two sides, newer and older names alike."""
+
+from umbel.app.configrecord import ConfigRecord, ConfigValue
+from umbel.app.context import Context
+from umbel.app.error import Error
+from umbel.app.message import DEFAULT_TTL
+from umbel.app.metadata import MessageType, Metadata
+from umbel.app.metricrecord import MetricRecord, MetricValue
+from umbel.compat.flwr.common.constant import MessageTypeLegacy
+from umbel.compat.flwr.common.logger import configure, log, logger
+from umbel.compat.flwr.legacy.parameters import (
+    bytes_to_ndarray,
+    ndarray_to_bytes,
+    ndarrays_to_parameters,
+    parameters_to_ndarrays,
+)
+from umbel.compat.flwr.legacy.typing import (
+    ClientMessage,
+    Code,
+    Config,
+    DisconnectRes,
+    EvaluateIns,
+    EvaluateRes,
+    FitIns,
+    FitRes,
+    GetParametersIns,
+    GetParametersRes,
+    GetPropertiesIns,
+    GetPropertiesRes,
+    Metrics,
+    MetricsAggregationFn,
+    NDArray,
+    NDArrayFloat,
+    NDArrayInt,
+    NDArrays,
+    Parameters,
+    Properties,
+    ReconnectIns,
+    Scalar,
+    ServerMessage,
+    Status,
+    UserConfig,
+    Value,
+)
+from umbel.compat.flwr.records import Array, ArrayRecord, Message, RecordDict
+
+ConfigRecordValues = ConfigValue
+MetricRecordValues = MetricValue
+
+# The names that records had before.
+ConfigsRecord = ConfigRecord
+MetricsRecord = MetricRecord
+ParametersRecord = ArrayRecord
+RecordSet = RecordDict
+array_from_numpy = Array.from_numpy_ndarray
+
+__all__ = [
+    "DEFAULT_TTL",
+    "Array",
+    "ArrayRecord",
+    "ClientMessage",
+    "Code",
+    "Config",
+    "ConfigRecord",
+    "ConfigRecordValues",
+    "ConfigsRecord",
+    "Context",
+    "DisconnectRes",
+    "Error",
+    "EvaluateIns",
+    "EvaluateRes",
+    "FitIns",
+    "FitRes",
+    "GetParametersIns",
+    "GetParametersRes",
+    "GetPropertiesIns",
+    "GetPropertiesRes",
+    "Message",
+    "MessageType",
+    "MessageTypeLegacy",
+    "Metadata",
+    "MetricRecord",
+    "MetricRecordValues",
+    "Metrics",
+    "MetricsAggregationFn",
+    "MetricsRecord",
+    "NDArray",
+    "NDArrayFloat",
+    "NDArrayInt",
+    "NDArrays",
+    "Parameters",
+    "ParametersRecord",
+    "Properties",
+    "ReconnectIns",
+    "RecordDict",
+    "RecordSet",
+    "Scalar",
+    "ServerMessage",
+    "Status",
+    "UserConfig",
+    "Value",
+    "array_from_numpy",
+    "bytes_to_ndarray",
+    "configure",
+    "log",
+    "logger",
+    "ndarray_to_bytes",
+    "ndarrays_to_parameters",
+    "parameters_to_ndarrays",
+]
+
+MISSING = {
+    "EventType": "there is no telemetry.",
+    "GRPC_MAX_MESSAGE_LENGTH": "there is no gRPC, and no limit to the size of a message but the disk.",
+    "event": "there is no telemetry.",
+}

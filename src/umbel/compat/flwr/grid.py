@@ -1,0 +1,92 @@
+"""The Grid that apps written for Flower talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import SimpleNamespace
+
+from umbel.app.message import Message
+from umbel.app.recorddict import RecordDict
+from umbel.app.safetensors import Part
+from umbel.compat.flwr import records
+from umbel.serverapp import grid
+from umbel.serverapp.checkpoint import CheckpointStore
+from umbel.serverapp.grid import RoundPolicy, Run
+from umbel.serverapp.reduction import Reduced, Reduction
+
+
+class Grid(grid.Grid):
+    """Another Grid, with lists for answers and with Flower's older methods."""
+
+    def __init__(self, inner: grid.Grid) -> None:
+        """`inner` does the work."""
+        self._inner = inner
+
+    # What apps call
+
+    @property
+    def run(self) -> Run:
+        """See `umbel.serverapp.Grid`."""
+        return self._inner.run
+
+    def set_run(self, run: object) -> None:
+        """Nothing: a Grid belongs to its run."""
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> records.Message:
+        """The same as `Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)`."""
+        return records.Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)
+
+    def get_node_ids(self) -> list[int]:
+        """The nodes that are online now."""
+        return list(self._inner.get_node_ids())
+
+    def get_nodes(self) -> Iterator[SimpleNamespace]:
+        """The nodes that are online now, each with its `node_id`."""
+        return (SimpleNamespace(node_id=node_id) for node_id in self.get_node_ids())
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """See `umbel.serverapp.Grid`."""
+        return list(self._inner.push_messages(messages))
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """See `umbel.serverapp.Grid`."""
+        return [records.adopt(reply) for reply in self._inner.pull_messages(message_ids)]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
+        """See `umbel.serverapp.Grid`."""
+        return [records.adopt(reply) for reply in self._inner.send_and_receive(messages, timeout=timeout)]
+
+    # What strategies call
+
+    def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
+        """See `umbel.serverapp.Grid`."""
+        return map(records.adopt, self._inner.exchange(messages, policy))
+
+    def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:
+        """See `umbel.serverapp.Grid`."""
+        return self._inner.reduce(messages, reduction, policy)
+
+    def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
+        """See `umbel.serverapp.Grid`."""
+        return self._inner.wait_for_nodes(at_least, timeout)
+
+    @property
+    def checkpoints(self) -> CheckpointStore | None:
+        """See `umbel.serverapp.Grid`."""
+        return self._inner.checkpoints
+
+    def report(self, kind: str, data: Mapping[str, object]) -> None:
+        """See `umbel.serverapp.Grid`."""
+        self._inner.report(kind, data)
+
+    def report_metrics(
+        self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
+    ) -> None:
+        """See `umbel.serverapp.Grid`."""
+        self._inner.report_metrics(server_round, phase, metrics, node_id)
+
+    def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
+        """See `umbel.serverapp.Grid`."""
+        self._inner.save_artifact(name, parts, server_round)

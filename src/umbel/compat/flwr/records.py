@@ -1,0 +1,121 @@
+"""Records and messages as apps written for Flower expect them: an Array is a copy, not a view of the app's memory.
+
+Whatever reaches such an app is made one of these by `adopt…`, in place and without copying; whatever it sends is as good as
+Umbel's own, being a subclass without fields of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from umbel.app import array, arrayrecord, message, recorddict
+from umbel.app.configrecord import ConfigRecord
+from umbel.app.error import Error
+from umbel.app.metricrecord import MetricRecord
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Array(array.Array):
+    """An Array that holds a copy of what it was made from, and hands out copies. See `umbel.app.Array`."""
+
+    __slots__ = ()
+
+    def _take_ndarray(self, values: NDArray[Any]) -> None:
+        super()._take_ndarray(np.array(values))
+
+    def _take_tensor(self, tensor: torch.Tensor) -> None:
+        super()._take_tensor(tensor.detach().clone())
+
+    def numpy(self) -> NDArray[Any]:
+        """A copy of the elements; bfloat16 is widened to float32."""
+        return np.array(super().numpy())
+
+    def torch(self) -> torch.Tensor:
+        """A copy of the elements as a CPU tensor."""
+        return super().torch().clone()
+
+
+class ArrayRecord(arrayrecord.ArrayRecord):
+    """Names → Arrays that are copies. See `umbel.app.ArrayRecord`."""
+
+    __slots__ = ()
+    array_type: ClassVar[type[array.Array]] = Array
+
+
+class RecordDict(recorddict.RecordDict):
+    """The content of a message, with the names that its views had before. See `umbel.app.RecordDict`."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        records: Mapping[str, recorddict.AnyRecord] | None = None,
+        *,
+        parameters_records: Mapping[str, arrayrecord.ArrayRecord] | None = None,
+        metrics_records: Mapping[str, MetricRecord] | None = None,
+        configs_records: Mapping[str, ConfigRecord] | None = None,
+    ) -> None:
+        """Take over all the records. The keywords are older names for parts of `records`."""
+        super().__init__(
+            {**(records or {}), **(parameters_records or {}), **(metrics_records or {}), **(configs_records or {})}
+        )
+
+    @property
+    def parameters_records(self) -> recorddict.RecordView[arrayrecord.ArrayRecord]:
+        """The same as `array_records`."""
+        return self.array_records
+
+    @property
+    def metrics_records(self) -> recorddict.RecordView[MetricRecord]:
+        """The same as `metric_records`."""
+        return self.metric_records
+
+    @property
+    def configs_records(self) -> recorddict.RecordView[ConfigRecord]:
+        """The same as `config_records`."""
+        return self.config_records
+
+
+class Message(message.Message):
+    """A message that can make its reply. See `umbel.app.Message`."""
+
+    __slots__ = ()
+
+    def create_reply(self, content: recorddict.RecordDict, ttl: float | None = None) -> Message:
+        """The same as `Message(content, reply_to=message, ttl=ttl)`."""
+        return Message(content, reply_to=self, ttl=ttl)
+
+    def create_error_reply(self, error: Error, ttl: float | None = None) -> Message:
+        """The same as `Message(error, reply_to=message, ttl=ttl)`."""
+        return Message(error, reply_to=self, ttl=ttl)
+
+
+def adopt(carrier: message.Message) -> Message:
+    """The same message, which has become one of these, and so has its content."""
+    carrier.__class__ = Message
+    if carrier.has_content():
+        adopt_content(carrier.content)
+    return cast(Message, carrier)
+
+
+def adopt_content(content: recorddict.RecordDict) -> RecordDict:
+    """The same content, which has become one of these."""
+    content.__class__ = RecordDict
+    for record in content.values():
+        if isinstance(record, arrayrecord.ArrayRecord):
+            adopt_arrays(record)
+    return cast(RecordDict, content)
+
+
+def adopt_arrays(arrays: arrayrecord.ArrayRecord) -> ArrayRecord:
+    """The same arrays, which have become such as hand out copies."""
+    arrays.__class__ = ArrayRecord
+    for each in arrays.values():
+        each.__class__ = Array
+    return cast(ArrayRecord, arrays)

@@ -1,0 +1,250 @@
+"""`flwr.serverapp.strategy`: Umbel's strategies with the habits of Flower's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.configrecord import ConfigRecord
+from umbel.app.message import Message
+from umbel.app.metricrecord import MetricRecord
+from umbel.app.recorddict import RecordDict
+from umbel.compat.flwr.exceptions import under_flowers_names
+from umbel.compat.flwr.records import adopt_arrays
+from umbel.compat.flwr.strategy_utils import aggregate_metricrecords, validate_message_reply_consistency
+from umbel.serverapp import strategy as umbels
+from umbel.serverapp.grid import Grid
+from umbel.serverapp.reduction import Reply
+from umbel.serverapp.strategy.callback import Callback
+from umbel.serverapp.strategy.checkpoint import Progress
+from umbel.serverapp.strategy.fedavg import MetricsFn
+from umbel.serverapp.strategy.report import RoundReport
+from umbel.serverapp.strategy.result import Result
+from umbel.serverapp.strategy.strategy import EvaluateFn, Trained
+
+__all__ = [
+    "Bulyan",
+    "DifferentialPrivacyClientSideAdaptiveClipping",
+    "DifferentialPrivacyClientSideFixedClipping",
+    "DifferentialPrivacyServerSideAdaptiveClipping",
+    "DifferentialPrivacyServerSideFixedClipping",
+    "FedAdagrad",
+    "FedAdam",
+    "FedAvg",
+    "FedAvgM",
+    "FedMedian",
+    "FedProx",
+    "FedTrimmedAvg",
+    "FedXgbBagging",
+    "FedXgbCyclic",
+    "FedYogi",
+    "Krum",
+    "MultiKrum",
+    "QFedAvg",
+    "Result",
+    "Strategy",
+]
+
+_ROUND = "server-round"
+
+log = logging.getLogger("flwr")
+
+
+class Strategy(umbels.Strategy):
+    """Rounds that change the configurations they were given, hand out copies of arrays, and fail with Flower's exceptions."""
+
+    def start(
+        self,
+        grid: Grid,
+        initial_arrays: ArrayRecord,
+        num_rounds: int = 3,
+        timeout: float | None = 3600,
+        train_config: ConfigRecord | None = None,
+        evaluate_config: ConfigRecord | None = None,
+        evaluate_fn: EvaluateFn | None = None,
+        *,
+        callbacks: Sequence[Callback] = (),
+    ) -> Result:
+        """See `umbel.serverapp.strategy.Strategy.start`."""
+        with under_flowers_names():
+            return super().start(
+                grid,
+                initial_arrays,
+                num_rounds,
+                timeout,
+                train_config,
+                evaluate_config,
+                evaluate_fn,
+                callbacks=callbacks,
+            )
+
+    def _new(
+        self, grid: Grid, arrays: ArrayRecord, train_config: ConfigRecord | None, evaluate_config: ConfigRecord | None
+    ) -> Progress:
+        progress = super()._new(grid, arrays, train_config, evaluate_config)
+        if train_config is not None:
+            progress.train_config = train_config
+        if evaluate_config is not None:
+            progress.evaluate_config = evaluate_config
+        return progress
+
+    def _train(
+        self, grid: Grid, report: RoundReport, arrays: ArrayRecord, config: ConfigRecord, timeout: float | None
+    ) -> Trained:
+        trained, metrics = super()._train(grid, report, adopt_arrays(arrays), config, timeout)
+        return None if trained is None else adopt_arrays(trained), metrics
+
+
+class FedAvg(Strategy, umbels.FedAvg):
+    """See `umbel.serverapp.strategy.FedAvg`."""
+
+    def __post_init__(self) -> None:
+        """Check the settings. Raises ConfigError."""
+        super().__post_init__()
+        self.train_metrics_aggr_fn = self.train_metrics_aggr_fn or aggregate_metricrecords
+        self.evaluate_metrics_aggr_fn = self.evaluate_metrics_aggr_fn or aggregate_metricrecords
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """As Umbel's; the round is also written into `config` itself."""
+        config[_ROUND] = server_round
+        return super().configure_train(server_round, arrays, config, grid)
+
+    def configure_evaluate(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """As Umbel's; the round is also written into `config` itself."""
+        config[_ROUND] = server_round
+        return super().configure_evaluate(server_round, arrays, config, grid)
+
+    def _metrics(self, usable: Sequence[Reply], custom: MetricsFn | None) -> MetricRecord:
+        return super()._metrics(usable, None if custom is aggregate_metricrecords else custom)
+
+    def summary(self) -> None:
+        """Write the main settings to the log."""
+        log.info("Fraction: train %.2f, evaluate %.2f", self.fraction_train, self.fraction_evaluate)
+        log.info("Nodes, at least: train %d, evaluate %d", self.min_train_nodes, self.min_evaluate_nodes)
+        log.info("Keys: %s, %s, %s", self.weighted_by_key, self.arrayrecord_key, self.configrecord_key)
+
+    # What subclasses in apps call, though its names begin with an underscore.
+
+    def _construct_messages(self, record: RecordDict, node_ids: list[int], message_type: str) -> list[Message]:
+        """The same content for each of the nodes."""
+        return [Message(record, node_id, message_type) for node_id in node_ids]
+
+    def _check_and_log_replies(
+        self, replies: Iterable[Message], is_train: bool, validate: bool = True
+    ) -> tuple[list[Message], list[Message]]:
+        """The replies with contents, and those with errors. Raises InconsistentMessageReplies, if asked to `validate`."""
+        messages = list(replies)
+        valid = [message for message in messages if message.has_content()]
+        errors = [message for message in messages if message.has_error()]
+        log.info("aggregate_%s: %d results, %d failures", "train" if is_train else "evaluate", len(valid), len(errors))
+        for message in errors:
+            log.info("Node %d: %s", message.metadata.src_node_id, message.error.reason)
+        if validate and valid:
+            validate_message_reply_consistency([each.content for each in valid], self.weighted_by_key, is_train)
+        return valid, errors
+
+
+class _Ordered(FedAvg):
+    """A strategy whose arguments have another order in Flower."""
+
+    _order: ClassVar[str]
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        """The same settings, by their place or their name."""
+        names = self._order.split()
+        if len(args) > len(names):
+            raise TypeError(f"{type(self).__name__} takes {len(names)} arguments at most, {len(args)} were given.")
+        super().__init__(**dict(zip(names, args, strict=False)), **settings)
+
+
+_SAMPLING = "fraction_train fraction_evaluate min_train_nodes min_evaluate_nodes min_available_nodes"
+_KEYS = "weighted_by_key arrayrecord_key configrecord_key train_metrics_aggr_fn evaluate_metrics_aggr_fn"
+
+
+class FedAvgM(FedAvg, umbels.FedAvgM):
+    """See `umbel.serverapp.strategy.FedAvgM`."""
+
+
+class FedAdagrad(FedAvg, umbels.FedAdagrad):
+    """See `umbel.serverapp.strategy.FedAdagrad`."""
+
+
+class FedAdam(FedAvg, umbels.FedAdam):
+    """See `umbel.serverapp.strategy.FedAdam`."""
+
+
+class FedYogi(FedAvg, umbels.FedYogi):
+    """See `umbel.serverapp.strategy.FedYogi`."""
+
+
+class FedMedian(FedAvg, umbels.FedMedian):
+    """See `umbel.serverapp.strategy.FedMedian`."""
+
+
+class FedTrimmedAvg(FedAvg, umbels.FedTrimmedAvg):
+    """See `umbel.serverapp.strategy.FedTrimmedAvg`."""
+
+
+class FedProx(FedAvg, umbels.FedProx):
+    """See `umbel.serverapp.strategy.FedProx`."""
+
+    def configure_train(
+        self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+    ) -> Iterable[Message]:
+        """As Umbel's; round and μ are also written into `config` itself."""
+        config["proximal-mu"] = float(self.proximal_mu)
+        return super().configure_train(server_round, arrays, config, grid)
+
+
+class Krum(_Ordered, umbels.Krum):
+    """See `umbel.serverapp.strategy.Krum`."""
+
+    _order = f"{_SAMPLING} num_malicious_nodes {_KEYS}"
+
+
+class MultiKrum(_Ordered, umbels.MultiKrum):
+    """See `umbel.serverapp.strategy.MultiKrum`."""
+
+    _order = f"{_SAMPLING} num_malicious_nodes num_nodes_to_select {_KEYS}"
+
+
+class Bulyan(_Ordered, umbels.Bulyan):
+    """See `umbel.serverapp.strategy.Bulyan`."""
+
+    _order = f"{_SAMPLING} num_malicious_nodes {_KEYS} selection_rule"
+
+
+class QFedAvg(_Ordered, umbels.QFedAvg):
+    """See `umbel.serverapp.strategy.QFedAvg`."""
+
+    _order = f"client_learning_rate q train_loss_key {_SAMPLING} {_KEYS}"
+
+
+class FedXgbBagging(FedAvg, umbels.FedXgbBagging):
+    """See `umbel.serverapp.strategy.FedXgbBagging`."""
+
+
+class FedXgbCyclic(FedAvg, umbels.FedXgbCyclic):
+    """See `umbel.serverapp.strategy.FedXgbCyclic`."""
+
+
+class DifferentialPrivacyServerSideFixedClipping(Strategy, umbels.DifferentialPrivacyServerSideFixedClipping):
+    """See `umbel.serverapp.strategy.DifferentialPrivacyServerSideFixedClipping`."""
+
+
+class DifferentialPrivacyServerSideAdaptiveClipping(Strategy, umbels.DifferentialPrivacyServerSideAdaptiveClipping):
+    """See `umbel.serverapp.strategy.DifferentialPrivacyServerSideAdaptiveClipping`."""
+
+
+class DifferentialPrivacyClientSideFixedClipping(Strategy, umbels.DifferentialPrivacyClientSideFixedClipping):
+    """See `umbel.serverapp.strategy.DifferentialPrivacyClientSideFixedClipping`."""
+
+
+class DifferentialPrivacyClientSideAdaptiveClipping(Strategy, umbels.DifferentialPrivacyClientSideAdaptiveClipping):
+    """See `umbel.serverapp.strategy.DifferentialPrivacyClientSideAdaptiveClipping`."""

@@ -1,0 +1,27 @@
+"""`flwr.simulation`: a simulation in the caller's own process. See `umbel.compat.flwr.table`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from umbel.simulation import run
+from umbel.simulation.session import ClientFn, ServerFn
+from umbel.simulation.settings import SimulationSettings
+
+__all__ = ["run_simulation"]
+
+MISSING = {"start_simulation": "make a ServerApp and a ClientApp, and give them to `run_simulation`."}
+
+
+def run_simulation(
+    server_app: ServerFn,
+    client_app: ClientFn,
+    num_supernodes: int,
+    backend_name: str = "inline",
+    backend_config: Mapping[str, Any] | None = None,
+    enable_tf_gpu_growth: bool = False,
+    verbose_logging: bool = False,
+) -> None:
+    """Run the two apps with so many clients, one after another in this process, which needs none of the other settings."""
+    run.run_simulation((server_app, client_app), settings=SimulationSettings(num_supernodes))
