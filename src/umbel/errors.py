@@ -111,6 +111,24 @@ class RequestInvalid(UmbelError):
     code, exit_code, http_status = "request-invalid", 15, 422
 
 
+class DatabaseUnavailable(UmbelError):
+    """The database of the SuperLink does not answer."""
+
+    code, exit_code, http_status = "database-unavailable", 16, 503
+
+
+class VersionMismatch(UmbelError):
+    """Two programs of Umbel have versions that do not fit together."""
+
+    code, exit_code, http_status = "version-mismatch", 16, 426
+
+
+class TlsFailed(UmbelError):
+    """There is no secure connection to the SuperLink: its certificate, or the protocol, is not what is expected."""
+
+    code, exit_code, http_status = "tls-failed", 17, 502
+
+
 class RunFailed(UmbelError):
     """The run ended in failure."""
 

@@ -15,6 +15,7 @@ import uvicorn.server
 from starlette.types import ASGIApp
 
 from umbel.superlink.api.app import create_app
+from umbel.superlink.auth.guard import Secrets
 from umbel.superlink.auth.tokens import local_token
 from umbel.superlink.core import SuperLink
 from umbel.superlink.home import Home
@@ -66,7 +67,7 @@ async def _run(
 ) -> None:
     objects = ObjectDirectory(home.objects, settings.max_object)
     link = SuperLink(db, objects, leases=Leases(settings.lease_seconds), idle_exit=settings.idle_exit)
-    app = create_app(link, user_token=local_token(home.token), executor_token=executor_token)
+    app = create_app(link, Secrets(local_token(home.token), executor_token))
     server = make_server(app)
     link.idle.on_idle = end = _ender(link, server)
     for number in (signal.SIGTERM, signal.SIGINT):

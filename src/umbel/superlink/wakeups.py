@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 TASKS = "tasks"  # a task can be claimed
+NODE_KEYS = "node-keys"  # a key of a node was replaced, or is not good any more
 
 
 def run_topic(run_id: int) -> str:

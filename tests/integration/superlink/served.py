@@ -16,6 +16,7 @@ import msgspec
 from tests.unit.bundle.apps import write_app
 from umbel.bundle import build_fab
 from umbel.superlink.api.app import create_app
+from umbel.superlink.auth.guard import Secrets
 from umbel.superlink.core import SuperLink
 from umbel.superlink.leases import Leases
 from umbel.superlink.listener import listen
@@ -27,6 +28,7 @@ from umbel.wire.api import ClaimedTask, ClaimTask, FinishTask, Problem, Report, 
 
 T = TypeVar("T")
 USER, EXECUTOR = "user-token", "executor-token"
+SECRET = b"shared with SuperExecs of other machines"
 
 
 class Served:
@@ -127,14 +129,19 @@ def problem(response: httpx2.Response) -> Problem:
 
 @asynccontextmanager
 async def serve_in(
-    root: Path, *, lease_seconds: float = 30.0, max_object: int = 10_000_000, now: Callable[[], float] = time.time
+    root: Path,
+    *,
+    lease_seconds: float = 30.0,
+    max_object: int = 10_000_000,
+    now: Callable[[], float] = time.time,
+    registered_only: bool = False,
 ) -> AsyncIterator[Served]:
     """A SuperLink that keeps its files in `root`."""
     db = Database(f"sqlite:///{root / 'umbel.db'}")
     prepare(db.writer)
     link = SuperLink(db, ObjectDirectory(root / "objects", max_object), leases=Leases(lease_seconds), now=now)
     await link.recover(executor_is_gone=True)
-    server = make_server(create_app(link, user_token=USER, executor_token=EXECUTOR))
+    server = make_server(create_app(link, Secrets(USER, EXECUTOR, SECRET), registered_only=registered_only))
     listener = listen("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     serving = asyncio.create_task(server.serve([listener]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,18 +19,35 @@ from umbel.errors import UmbelError
 from umbel.superlink.api import control, docs, objects, operations, runtime
 from umbel.superlink.api.boundary import Boundary
 from umbel.superlink.api.problems import on_error
+from umbel.superlink.auth.guard import Guard, Secrets
+from umbel.superlink.auth.hosts import Hosts
+from umbel.superlink.auth.nodekeys import NodeKeys
+from umbel.superlink.auth.nonces import MemoryNonces
 from umbel.superlink.core import SuperLink
+from umbel.superlink.store import nodes
 
 
-def create_app(link: SuperLink, *, user_token: str, executor_token: str) -> ASGIApp:
-    """The whole API of one SuperLink."""
+def create_app(
+    link: SuperLink, secrets: Secrets, *, hosts: Hosts | None = None, registered_only: bool = False
+) -> ASGIApp:
+    """The whole API of one SuperLink; `hosts` are its names, beside those of this machine.
+
+    `registered_only`: a node whose key was not registered may not join.
+    """
     app = _Api(title="Umbel SuperLink", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.superlink = link
     app.include_router(control.router)
     app.router.routes.extend([*runtime.ROUTES, *objects.ROUTES, *_PLAIN])
     for error in (UmbelError, HTTPException, RequestValidationError, msgspec.DecodeError, Exception):
         app.add_exception_handler(error, on_error)
-    return Boundary(app, link, user_token, executor_token)
+    keys = NodeKeys(partial(_node_of, link), link.wakeups)
+    guard = Guard(secrets, keys, MemoryNonces(), link.now, registered_only=registered_only)
+    return Boundary(app, link, guard, hosts or Hosts())
+
+
+async def _node_of(link: SuperLink, public_key: str) -> int | None:
+    row = await link.db.aread(lambda connection: nodes.by_key(connection, public_key))
+    return row.node_id if row else None
 
 
 class _Api(FastAPI):

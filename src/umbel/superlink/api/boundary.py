@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from umbel.errors import PermissionRefused
+from umbel import __version__
 from umbel.superlink.api.problems import ANSWERED, problem_response
-from umbel.superlink.auth.tokens import identify
+from umbel.superlink.auth.guard import Guard
+from umbel.superlink.auth.hosts import Hosts
 from umbel.superlink.core import SuperLink
+from umbel.wire.version import HEADER, require_fitting
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _OPEN = {"/health", "/ready", "/docs", "/openapi.json"}
 _LONG_POLLS = ("/claim", "/directive")
+_VERSION = (HEADER.lower().encode(), __version__.encode())
 
 
 class Boundary:
     """An ASGI app around `app`."""
 
-    def __init__(self, app: ASGIApp, link: SuperLink, user_token: str, executor_token: str) -> None:
+    def __init__(self, app: ASGIApp, link: SuperLink, guard: Guard, hosts: Hosts) -> None:
         self._app = app
         self._link = link
-        self._tokens = (user_token, executor_token)
+        self._guard = guard
+        self._hosts = hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -33,11 +35,13 @@ class Boundary:
 
         async def watched_send(message: Message) -> None:
             nonlocal started
-            started = True
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], _VERSION]
             await send(message)
 
         try:
-            self._admit(scope)
+            await self._admit(scope)
             with self._activity(scope["path"]):
                 await self._app(scope, receive, watched_send)
         except ClientDisconnect:
@@ -47,17 +51,17 @@ class Boundary:
                 return
             if started:
                 raise  # the server logs it and cuts the connection: a half answer must not look like a whole one
-            await problem_response(error)(scope, receive, send)
+            await problem_response(error)(scope, receive, watched_send)
 
-    def _admit(self, scope: Scope) -> None:
-        """Put who sends the request into the scope. Raises PermissionRefused, Unauthenticated."""
+    async def _admit(self, scope: Scope) -> None:
+        """Put who sends the request into the scope. Raises PermissionRefused, VersionMismatch, Unauthenticated."""
         headers = Headers(scope=scope)
-        host = urlsplit(f"//{headers.get('host', '')}").hostname
-        if host not in LOOPBACK:
-            # A page of a foreign site whose name was made to point here must not speak to us (DNS rebinding).
-            raise PermissionRefused(f"The Host {host!r} is not this machine.", hint="Use the address 127.0.0.1.")
-        if scope["path"] not in _OPEN:
-            scope["umbel.principal"] = identify(headers.get("authorization", ""), *self._tokens)
+        self._hosts.check(headers.get("host", ""))
+        if scope["path"] in _OPEN:
+            return
+        if HEADER in headers:  # a browser or a script has none
+            require_fitting(headers[HEADER])
+        scope["umbel.principal"], scope["umbel.body_digest"] = await self._guard.identify(scope)
 
     def _activity(self, path: str) -> AbstractContextManager[None]:
         return nullcontext() if path.endswith(_LONG_POLLS) else self._link.idle.busy()

@@ -13,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from umbel.errors import RequestInvalid, TooLarge
-from umbel.superlink.api.requests import principal, superlink
+from umbel.superlink.api.requests import principal, require_signed, superlink
 from umbel.superlink.auth.tokens import require
 from umbel.superlink.core import SuperLink
 from umbel.superlink.objects.directory import Incoming
@@ -27,6 +27,7 @@ async def put(request: Request) -> Response:
     """Store an object; 200 if it is known."""
     link, digest = superlink(request), request.path_params["digest"]
     link.objects.path(digest)
+    require_signed(request, digest)
     await _authorize(link, request, digest, writes=True)
     if link.objects.has(digest):
         async for _ in request.stream():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar, cast
@@ -11,7 +12,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from umbel.errors import RequestInvalid, TooLarge
+from umbel.errors import RequestInvalid, TooLarge, Unauthenticated
 from umbel.superlink.auth.tokens import Principal, require
 from umbel.superlink.core import SuperLink
 
@@ -35,13 +36,21 @@ def require_user(request: Request) -> None:
     require(principal(request), "user")
 
 
+def require_signed(request: Request, digest: str) -> None:
+    """Raises Unauthenticated when the request is signed for a body with another digest (SHA-256 in hex)."""
+    if request.scope["umbel.body_digest"] not in (None, digest):
+        raise Unauthenticated("The request's body is not the one that was signed.")
+
+
 async def body(request: Request, type: type[T]) -> T:
-    """The request's JSON body. Raises TooLarge, msgspec.ValidationError."""
+    """The request's JSON body. Raises TooLarge, Unauthenticated, msgspec.ValidationError."""
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAX_BODY:
             raise TooLarge(f"A body may have {MAX_BODY >> 20} MiB, and this one has more.")
+    if request.scope["umbel.body_digest"] is not None:
+        require_signed(request, hashlib.sha256(data).hexdigest())
     return msgspec.json.decode(data, type=type)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from umbel.errors import PermissionRefused, Unauthenticated
 
-Role = Literal["user", "executor", "task"]
+Role = Literal["user", "executor", "task", "node"]
 _HINT = "Local tools read the token from UMBEL_HOME/local/token: is UMBEL_HOME that of the SuperLink?"
 
 
@@ -24,6 +24,8 @@ class Principal(msgspec.Struct, frozen=True):
     task_id: int = 0
     attempt: int = 0
     token_hash: str = ""
+    node_id: int = 0  # 0: a node that is not known yet and registers itself
+    public_key: str = ""  # of a node, as `wire.credentials.node_keyid` names it
 
 
 def local_token(path: Path) -> str:
