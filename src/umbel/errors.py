@@ -120,7 +120,7 @@ class DatabaseUnavailable(UmbelError):
 class VersionMismatch(UmbelError):
     """Two programs of Umbel have versions that do not fit together."""
 
-    code, exit_code, http_status = "version-mismatch", 16, 426
+    code, exit_code, http_status = "version-mismatch", 18, 426
 
 
 class TlsFailed(UmbelError):

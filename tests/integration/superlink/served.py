@@ -135,13 +135,14 @@ async def serve_in(
     max_object: int = 10_000_000,
     now: Callable[[], float] = time.time,
     registered_only: bool = False,
+    secret: bytes = SECRET,
 ) -> AsyncIterator[Served]:
     """A SuperLink that keeps its files in `root`."""
     db = Database(f"sqlite:///{root / 'umbel.db'}")
     prepare(db.writer)
     link = SuperLink(db, ObjectDirectory(root / "objects", max_object), leases=Leases(lease_seconds), now=now)
     await link.recover(executor_is_gone=True)
-    server = make_server(create_app(link, Secrets(USER, EXECUTOR, SECRET), registered_only=registered_only))
+    server = make_server(create_app(link, Secrets(USER, EXECUTOR, secret), registered_only=registered_only))
     listener = listen("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"
     serving = asyncio.create_task(server.serve([listener]))

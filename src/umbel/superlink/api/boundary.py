@@ -37,7 +37,7 @@ class Boundary:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], _VERSION]
+                message["headers"] = [*message.get("headers", ()), _VERSION]
             await send(message)
 
         try:
