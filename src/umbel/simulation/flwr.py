@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from umbel.runtime.leading import ServerFn
 from umbel.simulation import run
-from umbel.simulation.session import ClientFn, ServerFn
+from umbel.simulation.session import ClientFn
 from umbel.simulation.settings import SimulationSettings
 
 __all__ = ["run_simulation"]

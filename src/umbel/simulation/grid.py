@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from umbel.app.error import Error, ErrorCode
 from umbel.app.message import Message
 from umbel.app.metadata import SUPERLINK_NODE_ID
-from umbel.app.safetensors import Part
 from umbel.engine.exchange import Exchange
-from umbel.serverapp.checkpoint import CheckpointStore
-from umbel.serverapp.grid import Grid, RoundPolicy, Run
+from umbel.runtime.checkpoints import Checkpoints
+from umbel.runtime.recording import Recorder, RecordingGrid
+from umbel.serverapp.grid import RoundPolicy, Run
 from umbel.serverapp.reduction import Reduced, Reduction
-from umbel.simulation.checkpoints import Checkpoints, Position
 
 FIRST_NODE_ID = SUPERLINK_NODE_ID + 1
 
@@ -30,43 +29,17 @@ class Engine(Protocol):
         """End everything it started."""
 
 
-class Recorder(Protocol):
-    """Keeps what a run tells of itself."""
-
-    def event(self, kind: str, data: Mapping[str, object]) -> None:
-        """Something happened: see `umbel.wire.api.Event`."""
-
-    def metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None) -> None:
-        """Numbers of a round."""
-
-    def artifact(self, name: str, parts: Sequence[Part], server_round: int | None) -> None:
-        """A named result."""
-
-    def traffic(self, sent: int, received: int, clientapp_seconds: float) -> None:
-        """Bytes to and from clients and seconds of client work so far, in all."""
-
-
-class SimulationGrid(Grid):
+class SimulationGrid(RecordingGrid):
     """Sends messages to an engine. `exchange` and `reduce` wait for it; pushed messages are served while the ServerApp goes on."""
 
     def __init__(
         self, engine: Engine, run: Run, num_nodes: int, recorder: Recorder, checkpoints: Checkpoints | None
     ) -> None:
         """The nodes are FIRST_NODE_ID … FIRST_NODE_ID + num_nodes - 1, and always online."""
+        super().__init__(run, recorder, checkpoints)
         self._engine = engine
-        self._run = run
         self._nodes = range(FIRST_NODE_ID, FIRST_NODE_ID + num_nodes)
-        self._recorder = recorder
-        self._checkpoints = checkpoints
-        self._position = checkpoints.position if checkpoints else Position()
         self._pushed: dict[str, tuple[Exchange, int]] = {}
-        self._sent = 0
-        self._received = 0
-
-    @property
-    def run(self) -> Run:
-        """See `Grid`."""
-        return self._run
 
     def get_node_ids(self) -> Sequence[int]:
         """See `Grid`."""
@@ -140,25 +113,6 @@ class SimulationGrid(Grid):
 
     def _tell_traffic(self) -> None:
         self._recorder.traffic(self._sent, self._received, self._engine.clientapp_seconds)
-
-    @property
-    def checkpoints(self) -> CheckpointStore | None:
-        """See `Grid`."""
-        return self._checkpoints
-
-    def report(self, kind: str, data: Mapping[str, object]) -> None:
-        """See `Grid`."""
-        self._recorder.event(kind, data)
-
-    def report_metrics(
-        self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
-    ) -> None:
-        """See `Grid`."""
-        self._recorder.metrics(server_round, phase, metrics, node_id)
-
-    def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
-        """See `Grid`."""
-        self._recorder.artifact(name, parts, server_round)
 
 
 def _nobody_there(message: Message) -> Message:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from umbel.app.context import Context, UserConfig
 from umbel.app.message import Message
-from umbel.app.metadata import SUPERLINK_NODE_ID
 from umbel.engine import frames
 from umbel.engine.client import ClientServer, Population
 from umbel.engine.inline import InlineEngine
 from umbel.engine.loader import load_component
 from umbel.engine.local import LocalEngine, OnLog, OnProgress
 from umbel.engine.resources import ClientResources, plan, this_machine
-from umbel.engine.seeding import derive, seed_everything
 from umbel.engine.state import StateStore
-from umbel.serverapp.grid import Grid, Run
-from umbel.simulation.checkpoints import Checkpoints
-from umbel.simulation.grid import FIRST_NODE_ID, Engine, Recorder, SimulationGrid
+from umbel.runtime.checkpoints import Checkpoints
+from umbel.runtime.leading import ServerFn, lead
+from umbel.runtime.recording import Recorder
+from umbel.serverapp.grid import Run
+from umbel.simulation.grid import FIRST_NODE_ID, Engine, SimulationGrid
 from umbel.simulation.settings import SimulationSettings
 
-ServerFn = Callable[[Grid, Context], None]
 ClientFn = Callable[[Message, Context], Message]
 
 
@@ -68,6 +66,4 @@ class Session:
     def lead(self, server_app: ServerFn, engine: Engine, recorder: Recorder, checkpoints: Checkpoints | None) -> None:
         """Run the ServerApp to its end. Raises what it raises."""
         grid = SimulationGrid(engine, self.run, self.settings.num_supernodes, recorder, checkpoints)
-        seed_everything(derive(self.run.seed, SUPERLINK_NODE_ID, 0))
-        gc.freeze()  # see the worker: what is loaded by now is no garbage
-        server_app(grid, Context(self.run.run_id, SUPERLINK_NODE_ID, run_config=dict(self.run_config)))
+        lead(server_app, grid, self.run_config)

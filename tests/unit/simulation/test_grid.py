@@ -7,13 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.unit.simulation.fakes import FakeEngine, FakeRecorder, answer_all
+from tests.unit.runtime.fakes import FakeRecorder
+from tests.unit.simulation.fakes import FakeEngine, answer_all
 from umbel.app import ArrayRecord, Error, Message, MetricRecord, RecordDict
 from umbel.app.error import ErrorCode
 from umbel.errors import AppLoadError
+from umbel.runtime.checkpoints import Checkpoints
 from umbel.serverapp.grid import RoundPolicy, Run
 from umbel.serverapp.reduction import WeightedMean
-from umbel.simulation.checkpoints import Checkpoints
 from umbel.simulation.grid import SimulationGrid
 
 FLOATS = 10

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.simulation.fakes import FakeClient
+from tests.unit.runtime.fakes import FakeClient
 from umbel.bundle import build_fab
 from umbel.simulation.settings import SimulationSettings
-from umbel.simulation.task import Task
+from umbel.simulation.task import SimulationTask
 from umbel.wire.api import Artifact, BundleInfo, FinishTask, RunView, TaskInput
 
 PYPROJECT = """
@@ -62,7 +62,7 @@ def execute(folder: Path, code: str, checkpoint: Artifact | None = None) -> tupl
     bundle = BundleInfo(fab_id="me/app", fab_version="1", fab_hash="bundle")
     run = RunView(run_id=1, bundle=bundle, federation="@local/default", status="running")
     given = TaskInput(run=run, attempt=1, checkpoint=checkpoint)
-    with Task(client, 1, given, SimulationSettings(2, backend="inline")) as task:
+    with SimulationTask(client, 1, given, SimulationSettings(2, backend="inline")) as task:
         return task.execute(), client
 
 

@@ -1,7 +1,7 @@
-"""Checkpoints of a simulation: the strategy's own, plus at which exchange and with which random numbers they were taken.
+"""Checkpoints of a run: the strategy's own, plus at which exchange and call and with which random numbers they were taken.
 
-The number of the exchange says which version of each client's state belongs to a checkpoint. The states of the generators let the
-ServerApp go on with the numbers it would have drawn.
+The number of the exchange says which version of each client's state belongs to a checkpoint, that of the call which entries of the
+run's journal. The states of the generators let the ServerApp go on with the numbers it would have drawn.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from umbel.app.safetensors import Part
 from umbel.engine import seeding
 from umbel.errors import CheckpointInvalid
 
-_TRAILER = struct.Struct("<8sQQ")  # at the end: the mark, the exchange, the size of the generators' states before it
-_MARK = b"UMBELCKP"
+_TRAILER = struct.Struct("<8sQQQ")  # at the end: the mark, exchange, call, the size of the generators' states before it
+_MARK = b"UMBELCK2"
 _ANEW = "Start the app as a new run, from its beginning."
 
 Save = Callable[[int, Sequence[Part], Callable[[], None]], None]
 
 
 class Position:
-    """Counts the exchanges of a run, and knows from which one on a later attempt may have to go on."""
+    """Counts the exchanges and journalled calls of a run, and knows from which exchange on a later attempt may have to go on."""
 
     def __init__(self) -> None:
         """At the beginning."""
         self.exchange = 0
+        self.call = 0
         self._first_saved: int | None = None
         self._durable = 0
 
@@ -53,20 +54,21 @@ class Position:
 
         return durable
 
-    def restore(self, exchange: int) -> None:
-        """Go on from a checkpoint that was taken after this exchange."""
+    def restore(self, exchange: int, call: int) -> None:
+        """Go on from a checkpoint that was taken after this exchange and this call."""
         self.exchange = self._first_saved = self._durable = exchange
+        self.call = call
 
 
 class Checkpoints:
-    """Where `Strategy.start` keeps its checkpoints in a simulation."""
+    """Where `Strategy.start` keeps its checkpoints."""
 
     def __init__(self, save: Save, earlier: bytes | None) -> None:
         """`save(server_round, parts, durable)` stores a checkpoint and then calls `durable`; `earlier` is what an earlier attempt stored."""
         self.position = Position()
         self._save = save
         self._earlier = earlier
-        self._loaded = (0, b"")  # exchange and generators of the loaded checkpoint
+        self._loaded = (0, 0, b"")  # exchange, call and generators of the loaded checkpoint
 
     def load(self) -> memoryview | None:
         """The newest checkpoint of an earlier attempt, None when there is none. Raises CheckpointInvalid when it is damaged."""
@@ -74,23 +76,25 @@ class Checkpoints:
             return None
         view = memoryview(self._earlier)
         end = len(view) - _TRAILER.size
-        mark, exchange, size = _TRAILER.unpack(view[end:]) if end >= 0 else (b"", 0, 0)
+        mark, exchange, call, size = _TRAILER.unpack(view[end:]) if end >= 0 else (b"", 0, 0, 0)
         if mark != _MARK or size > end:
-            raise CheckpointInvalid("The checkpoint of the earlier attempt is cut off.", hint=_ANEW)
-        self._loaded = (exchange, bytes(view[end - size : end]))
+            raise CheckpointInvalid(
+                "The checkpoint of the earlier attempt is cut off, or of another version of Umbel.", hint=_ANEW
+            )
+        self._loaded = (exchange, call, bytes(view[end - size : end]))
         return view[: end - size]
 
     def resumed(self) -> None:
         """See `CheckpointStore`. Raises CheckpointInvalid."""
-        exchange, generators = self._loaded
+        exchange, call, generators = self._loaded
         try:
             seeding.restore(generators)
         except (LookupError, TypeError, ValueError) as error:
             raise CheckpointInvalid(f"The checkpoint's random numbers are damaged: {error}.", hint=_ANEW) from error
-        self.position.restore(exchange)
+        self.position.restore(exchange, call)
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
         """Keep this checkpoint instead of the one before; returns at once."""
         generators = seeding.capture()
-        trailer = _TRAILER.pack(_MARK, self.position.exchange, len(generators))
+        trailer = _TRAILER.pack(_MARK, self.position.exchange, self.position.call, len(generators))
         self._save(server_round, [*parts, generators, trailer], self.position.saving())

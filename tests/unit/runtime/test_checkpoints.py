@@ -10,7 +10,7 @@ import pytest
 
 from umbel.app.safetensors import Part
 from umbel.errors import CheckpointInvalid
-from umbel.simulation.checkpoints import Checkpoints, Position
+from umbel.runtime.checkpoints import Checkpoints, Position
 
 
 class Shelf:
@@ -61,9 +61,9 @@ def test_what_is_needed_from_the_first_checkpoint_on() -> None:
 def test_what_is_needed_after_going_on() -> None:
     """The checkpoint that the attempt went on from, until a newer one is durable."""
     position = Position()
-    position.restore(7)
+    position.restore(7, 4)
     assert position.advance() == 8
-    assert position.needed_from == 7
+    assert (position.needed_from, position.call) == (7, 4)
     durable = position.saving()
     assert position.needed_from == 7
     durable()
@@ -73,6 +73,7 @@ def test_what_is_needed_after_going_on() -> None:
 def test_a_checkpoint_comes_back() -> None:
     """The strategy gets its own bytes; the exchanges go on from where it was taken, once the strategy has taken it."""
     shelf, checkpoints = after(5)
+    checkpoints.position.call = 2
     checkpoints.save(3, [b"model", memoryview(b"state")])
     ((server_round, stored, _),) = shelf.saved
     assert server_round == 3
@@ -82,7 +83,7 @@ def test_a_checkpoint_comes_back() -> None:
     assert bytes(loaded) == b"modelstate"
     assert again.position.exchange == 0
     again.resumed()
-    assert again.position.advance() == 6
+    assert (again.position.advance(), again.position.call) == (6, 2)
 
 
 def test_the_random_numbers_go_on() -> None:

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.unit.simulation.fakes import LIMIT, FakeClient
+from tests.unit.runtime.fakes import LIMIT, FakeClient
 from umbel.engine.patience import Patience
 from umbel.errors import ObjectInvalid, StorageFull, UmbelError
-from umbel.simulation import reporter as module
-from umbel.simulation.reporter import Reporter
+from umbel.runtime import reporter as module
+from umbel.runtime.reporter import Reporter
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import msgspec
 from umbel.app.safetensors import Part
 from umbel.engine.patience import Patience
 from umbel.errors import StorageFull, UmbelError
-from umbel.simulation.sender import Batch, Item, Sender, Traffic, Upload
+from umbel.runtime.sender import Batch, Item, Sender, Traffic, Upload
 from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Phase, Source
 from umbel.wire.runtime import RuntimeClient
 
@@ -35,8 +35,11 @@ class Reporter:
     sending has failed for good, the next event raises what it failed with, so that no run goes on for nothing.
     """
 
-    def __init__(self, client: RuntimeClient, task_id: int, patience: Patience | None = None) -> None:
-        """Start the thread. `patience` is for a SuperLink whose disk is full."""
+    def __init__(
+        self, client: RuntimeClient, task_id: int, patience: Patience | None = None, source: Source = "simulation"
+    ) -> None:
+        """Start the thread. `patience` is for a SuperLink whose disk is full, `source` for what the reporter says itself."""
+        self._source = source
         self._patience = patience or Patience()
         self._sender = Sender(client, task_id, self._patience)
         self._condition = threading.Condition()
@@ -262,7 +265,7 @@ class Reporter:
                 self._checkpoint = self._checkpoint or checkpoint
             self._checkpoint_after = began + _CHECKPOINT_AGAIN
             text = f"The checkpoint of round {checkpoint.server_round} is put off: {error}"
-            batch.add(LogLine(text=text, level="WARNING", source="simulation", round=self.server_round, at=time.time()))
+            batch.add(LogLine(text=text, level="WARNING", source=self._source, round=self.server_round, at=time.time()))
             return None
         now = time.monotonic()
         self._checkpoint_after = now + (now - began) / _CHECKPOINT_SHARE
