@@ -29,8 +29,10 @@ class Site:
 
     async def register(self, node_id: int) -> None:
         """Write the node into the database."""
-        values = {"node_id": node_id, "public_key": self.public_key, "name": "", "at": 1.0}
-        await self.served.link.db.awrite(lambda transaction: nodes.insert(transaction, **values))
+        key = self.public_key
+        await self.served.link.db.awrite(
+            lambda transaction: nodes.insert(transaction, node_id=node_id, public_key=key, name="", at=1.0)
+        )
 
     async def knocks(self) -> Problem:
         """What the SuperLink says to a request that no node may send: "permission-refused" to a node that it knows."""

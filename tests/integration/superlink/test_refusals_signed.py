@@ -11,6 +11,7 @@ import pytest
 from tests.integration.superlink.served import EXECUTOR, SECRET, Served, problem, serve_in
 from tests.integration.superlink.signing import CLAIM, SUPEREXEC, WANTED, Site, headers, send
 from umbel.superlink.store import nodes
+from umbel.superlink.store.database import Transaction
 from umbel.superlink.wakeups import NODE_KEYS
 from umbel.wire.credentials import executor_credentials, node_credentials
 from umbel.wire.signatures import digest_header
@@ -142,7 +143,7 @@ async def test_a_key_that_is_gone_is_refused_at_once(served: Served) -> None:
     await site.register(5)
     assert (await site.knocks()).code == "permission-refused"
 
-    def revoke(transaction: nodes.Transaction) -> None:
+    def revoke(transaction: Transaction) -> None:
         nodes.change(transaction, 5, {"public_key": None})
         transaction.topics.add(NODE_KEYS)
 
