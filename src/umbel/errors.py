@@ -206,6 +206,18 @@ class SecureAggregationRefused(AppError):
     code, exit_code, http_status = "secure-aggregation-refused", 31, 422
 
 
+class DependenciesMissing(UmbelError):
+    """The app declares dependencies that this machine does not have."""
+
+    code, exit_code, http_status = "dependencies-missing", 40, 422
+
+
+class EnvironmentFailed(UmbelError):
+    """The app's dependencies could not be installed."""
+
+    code, exit_code, http_status = "environment-failed", 41, 422
+
+
 def all_errors() -> Iterator[type[UmbelError]]:
     """Every error class, parents first: the source of the documentation and of the code → class table.
 

@@ -30,6 +30,11 @@ def runs_dir(base: Path | None = None) -> Path:
     return _private(base or home(), "runs")
 
 
+def environments_dir(base: Path | None = None) -> Path:
+    """Where the environments of apps lie that need more than Umbel's own. Raises ConfigError."""
+    return _private(base or home(), "environments")
+
+
 def _private(base: Path, name: str) -> Path:
     """`base/name`, created if it is not there; both readable by their owner alone."""
     path = base / name
