@@ -16,7 +16,7 @@ from umbel.superlink.domain import task as task_domain
 from umbel.superlink.domain.task import Claim, Exit, Finish, LeaseLost, Report, Restarted, Stop, TaskEvent
 from umbel.superlink.service import claiming, starting
 from umbel.superlink.service.transitions import apply
-from umbel.superlink.store import artifacts, items, runs, tasks
+from umbel.superlink.store import artifacts, items, references, runs, tasks
 from umbel.superlink.store.database import Database, Transaction
 from umbel.wire.api import Artifact, ClaimTask, Event, LogLine, MetricPoint
 
@@ -145,12 +145,12 @@ def test_an_object_stays_while_anything_refers_to_it(db: Database) -> None:
     def checkpoint(run_id: int, digest: str) -> None:
         db.write(lambda t: artifacts.add(t, run_id, Artifact(name="checkpoint", digest=digest, size=1)))
 
-    db.write(lambda t: artifacts.hold(t, 2, "a"))
-    db.write(lambda t: artifacts.hold(t, 2, "a"))
+    db.write(lambda t: references.hold(t, 2, ["a"]))
+    db.write(lambda t: references.hold(t, 2, ["a"]))
     checkpoint(1, "a")
     checkpoint(1, "b")
     assert dropped == []
-    db.write(lambda t: artifacts.release_all(t, 2))
+    db.write(lambda t: references.release_all(t, 2))
     assert dropped == ["a"]
     checkpoint(1, "f" * 64)
     checkpoint(1, "f" * 64)
@@ -170,7 +170,7 @@ def test_the_newest_artifact_of_each_name(db: Database) -> None:
         Artifact(name="model", digest="3", size=2, media_type="x/y", round=4, at=5.0),
         Artifact(name="plot", digest="2", size=2, media_type="x/y", round=4, at=5.0),
     ]
-    assert db.read(lambda c: artifacts.is_referenced(c, "1"))
+    assert db.read(lambda c: references.referenced(c, ["1"]))
 
 
 EVENTS: list[TaskEvent] = [

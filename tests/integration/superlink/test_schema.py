@@ -9,11 +9,17 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 
 from umbel.errors import ConfigError
 from umbel.superlink.store import schema
-from umbel.superlink.store.tables import metadata
+from umbel.superlink.store.tables import hold, metadata
+
+RUN = """
+INSERT INTO run (run_id, fab_id, fab_version, fab_hash, fab_size, federation, run_config, federation_config, seed, status,
+                 round, num_rounds, pending_at, bytes_sent, bytes_recv, serverapp_seconds, clientapp_seconds, last_seq)
+VALUES (7, 'a/b', '1', 'f', 1, 'x', '{}', '{}', 0, 'running', 0, 0, 1.0, 0, 0, 0.0, 0.0, 0)
+"""
 
 
 @pytest.fixture
@@ -63,14 +69,16 @@ def test_a_database_that_is_up_to_date_is_left_alone(engine: Engine, monkeypatch
     schema.prepare(engine)
 
 
-def test_an_older_database_is_migrated(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A database of an earlier version is brought to the newest."""
+def test_an_older_database_is_migrated(engine: Engine) -> None:
+    """A database of an earlier version is brought to the newest, with all that it holds."""
     with engine.begin() as connection:
         command.upgrade(schema.alembic_config(connection), "0001")
-    monkeypatch.setattr(schema, "HEAD", "to come")  # as if there were a newer one
+        connection.execute(text(RUN))
+        connection.execute(text("INSERT INTO hold (digest, run_id) VALUES ('d', 7)"))
     schema.prepare(engine)
     with engine.begin() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == "0001"
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == schema.HEAD
+        assert connection.execute(select(hold.c.digest, hold.c.run_id, hold.c.message_id)).all() == [("d", 7, "")]
 
 
 def test_a_newer_database_is_refused(engine: Engine) -> None:

@@ -13,7 +13,7 @@ from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.service import reporting, views
 from umbel.superlink.service.ownership import own_task
 from umbel.superlink.service.transitions import apply
-from umbel.superlink.store import artifacts, runs, tasks
+from umbel.superlink.store import artifacts, references, runs, tasks
 from umbel.superlink.store.database import Transaction
 from umbel.wire.api import Directive, Event, FinishTask, Report, TaskExited, TaskInput
 
@@ -72,4 +72,4 @@ def hold(transaction: Transaction, who: Principal, digest: str) -> None:
     row = own_task(transaction.connection, who)
     if row.state == "finished":
         raise Conflict("The run has finished: it takes no more objects.")
-    artifacts.hold(transaction, row.run_id, digest)
+    references.hold(transaction, row.run_id, [digest])

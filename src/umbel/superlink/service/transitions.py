@@ -8,7 +8,7 @@ from sqlalchemy import Row
 
 from umbel.superlink.domain import run as run_domain
 from umbel.superlink.domain import task as task_domain
-from umbel.superlink.store import artifacts, items, runs, tasks
+from umbel.superlink.store import items, references, runs, tasks
 from umbel.superlink.store.database import Transaction
 from umbel.superlink.wakeups import TASKS, task_topic
 from umbel.wire.api import Event
@@ -86,7 +86,7 @@ def _after_change(transaction: Transaction, row: Row[Any], task: task_domain.Tas
         runs.change(transaction, row.run_id, {"waiting": None})
     if task.state == "finished":
         transaction.finished.add(row.run_id)
-        artifacts.release_all(transaction, row.run_id)
+        references.release_all(transaction, row.run_id)
 
 
 def new_run_events(run: run_domain.Run, task_id: int, task: task_domain.Task, now: float) -> list[Event]:

@@ -1,12 +1,12 @@
 """The tables. Times are seconds since the epoch; JSON is kept as text.
 
 The items of a run (events, logs, metrics) are append-only and numbered by one counter per run: `seq` is the
-order in which they were stored, across all kinds, and the cursor of every reader.
+order in which they were stored, across all kinds, and the cursor of every reader. Replies have a counter of their own, `number`.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData(
     naming_convention={
@@ -54,6 +54,7 @@ run = Table(
     Column("serverapp_seconds", Float, nullable=False, default=0.0),
     Column("clientapp_seconds", Float, nullable=False, default=0.0),
     Column("last_seq", BigInteger, nullable=False, default=0),  # of the run's items
+    Column("last_number", BigInteger, nullable=False, server_default="0"),  # of the run's replies
     Index(None, "pending_at"),
     Index(None, "fab_hash"),
     Index(None, "status"),
@@ -132,10 +133,111 @@ artifact = Table(
     Index(None, "digest"),
 )
 
-# A run that put an object holds it until it has said what the object is, or has ended.
+# Whoever put an object for a run holds it until it has said what the object is, or the run has ended.
 hold = Table(
     "hold",
     metadata,
     Column("digest", String(64), primary_key=True),
     _run_id(primary_key=True),
+    Column("message_id", String(32), primary_key=True),  # which a node answers; empty for the run's task
+    Index(None, "run_id"),
+    Index(None, "message_id"),
+)
+
+node = Table(
+    "node",
+    metadata,
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("public_key", String(128), unique=True),  # as wire.credentials.node_keyid names it; NULL: unregistered
+    Column("name", String(200), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("state_at", Float, nullable=False),  # since when
+    Column("session", BigInteger, nullable=False, default=0),  # the newest one
+    Column("version", String(100), nullable=False, default=""),
+    Column("slots", Integer, nullable=False, default=1),
+    Column("registered_at", Float, nullable=False),
+    Column("seen_at", Float),
+    Column("last_event", BigInteger, nullable=False, default=0),
+    Column("last_report", BigInteger, nullable=False, default=0),  # of the session
+    Index(None, "state"),
+)
+
+node_event = Table(
+    "node_event",
+    metadata,
+    Column("node_id", BigInteger, ForeignKey("node.node_id"), primary_key=True),
+    _seq(),
+    Column("state", String(20), nullable=False),
+    Column("session", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+# The nodes that were ever asked something in a run.
+participant = Table(
+    "participant",
+    metadata,
+    _run_id(primary_key=True),
+    Column("node_id", BigInteger, primary_key=True, autoincrement=False),
+)
+
+content = Table(
+    "content",
+    metadata,
+    _run_id(primary_key=True),
+    Column("content_id", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("data", LargeBinary),  # NULL: in chunks
+)
+
+chunk = Table(
+    "chunk",
+    metadata,
+    _run_id(primary_key=True),
+    Column("content_id", String(64), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("digest", String(64), nullable=False),
+    Index(None, "digest"),
+)
+
+# A message to a node and its reply, which is a content or an error. A node that does not exist can have messages too.
+message = Table(
+    "message",
+    metadata,
+    Column("message_id", String(32), primary_key=True),
+    _run_id(),
+    Column("node_id", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    Column("place", Integer, nullable=False),  # its index in the exchange
+    Column("content_id", String(64), nullable=False),
+    Column("message_type", String(200), nullable=False),
+    Column("group_id", String(200), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("ttl", Float, nullable=False),
+    Column("until", Float),  # when the round goes on without a reply
+    Column("keep_from", BigInteger, nullable=False),
+    Column("attempt", Integer, nullable=False),  # of the task, when it last pushed the message
+    Column("state", String(20), nullable=False),
+    Column("session", BigInteger),  # that holds the lease, or held the last one
+    Column("leases", Integer, nullable=False, default=0),  # how often it was handed out
+    Column("queued_at", Float, nullable=False),
+    Column("leased_at", Float),
+    Column("finished_at", Float),
+    Column("number", BigInteger),  # of the reply
+    Column("reply_id", String(64)),  # content of the reply
+    Column("error_code", Integer),
+    Column("error_reason", Text),
+    Column("seconds", Float, nullable=False, default=0.0),  # of client work
+    Index(None, "node_id", "state"),
+    Index(None, "run_id", "sequence"),
+    Index(None, "run_id", "number"),
+    Index(None, "run_id", "state"),
+)
+
+journal = Table(
+    "journal",
+    metadata,
+    _run_id(primary_key=True),
+    Column("call", BigInteger, primary_key=True, autoincrement=False),
+    Column("value", Text, nullable=False),
 )

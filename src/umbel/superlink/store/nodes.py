@@ -1,0 +1,94 @@
+"""Queries on nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, update
+
+from umbel.errors import NotFound
+from umbel.superlink.domain.node import Node
+from umbel.superlink.store import tables
+from umbel.superlink.store.database import Transaction
+
+_node = tables.node
+_event = tables.node_event
+
+
+def insert(transaction: Transaction, *, node_id: int, public_key: str, name: str, at: float) -> None:
+    """Register a node, which is offline until its SuperNode activates it."""
+    values = {"node_id": node_id, "public_key": public_key, "name": name, "registered_at": at}
+    transaction.execute(_node.insert().values(state="offline", state_at=at, **values))
+
+
+def find(connection: Connection, node_id: int, *, for_update: bool = False) -> Row[Any] | None:
+    """The row of a node, if there is one; a node that was unregistered has one without a key."""
+    query = select(_node).where(_node.c.node_id == node_id)
+    return connection.execute(query.with_for_update() if for_update else query).one_or_none()
+
+
+def get(connection: Connection, node_id: int, *, for_update: bool = False) -> Row[Any]:
+    """The row of a registered node. Raises NotFound."""
+    row = find(connection, node_id, for_update=for_update)
+    if row is None or row.public_key is None:
+        raise NotFound(f"There is no node {node_id}.")
+    return row
+
+
+def by_key(connection: Connection, public_key: str) -> Row[Any] | None:
+    """The row of the node with this key, as `wire.credentials.node_keyid` names it."""
+    return connection.execute(select(_node).where(_node.c.public_key == public_key)).one_or_none()
+
+
+def registered(connection: Connection) -> list[Row[Any]]:
+    """All registered nodes, oldest first."""
+    query = select(_node).where(_node.c.public_key.is_not(None)).order_by(_node.c.registered_at, _node.c.node_id)
+    return list(connection.execute(query))
+
+
+def online(connection: Connection) -> list[int]:
+    """The ids of the nodes that are online, ascending."""
+    query = select(_node.c.node_id).where(_node.c.state == "online").order_by(_node.c.node_id)
+    return list(connection.execute(query).scalars())
+
+
+def present(connection: Connection) -> list[Row[Any]]:
+    """The rows of the nodes that are online or silent."""
+    return list(connection.execute(select(_node).where(_node.c.state.in_(("online", "silent")))))
+
+
+def among(connection: Connection, node_ids: Collection[int]) -> dict[int, Row[Any]]:
+    """The rows of those of these nodes that are registered, by id."""
+    query = select(_node).where(_node.c.node_id.in_(list(node_ids)), _node.c.public_key.is_not(None))
+    return {row.node_id: row for row in connection.execute(query)}
+
+
+def names(connection: Connection, node_ids: Collection[int]) -> dict[int, str]:
+    """The names of nodes, those that were unregistered too; a node without one is left out."""
+    query = select(_node.c.node_id, _node.c.name).where(_node.c.node_id.in_(list(node_ids)), _node.c.name != "")
+    return {row.node_id: row.name for row in connection.execute(query)}
+
+
+def change(transaction: Transaction, node_id: int, values: dict[str, Any]) -> None:
+    """Set columns of a node."""
+    transaction.execute(update(_node).where(_node.c.node_id == node_id).values(**values))
+
+
+def move(transaction: Transaction, node_id: int, node: Node, reason: str, at: float) -> None:
+    """Set the state of a node, with its event."""
+    state = {"state": node.state, "session": node.session, "state_at": at}
+    counted = update(_node).where(_node.c.node_id == node_id).values(last_event=_node.c.last_event + 1, **state)
+    seq: int = transaction.execute(counted.returning(_node.c.last_event)).scalar_one()
+    values = {"node_id": node_id, "seq": seq, "state": node.state, "session": node.session, "reason": reason, "at": at}
+    transaction.execute(_event.insert().values(**values))
+
+
+def events(connection: Connection, node_id: int) -> list[Row[Any]]:
+    """What happened to a node, oldest first."""
+    return list(connection.execute(select(_event).where(_event.c.node_id == node_id).order_by(_event.c.seq)))
+
+
+def to_domain(row: Row[Any]) -> Node:
+    """The state of a node from its row."""
+    return Node(state=row.state, session=row.session)
