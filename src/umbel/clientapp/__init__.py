@@ -1,5 +1,6 @@
 """What an author needs for the side where the data is."""
 
 from umbel.clientapp.clientapp import ClientApp, ClientFn, Mod
+from umbel.clientapp.feedback import progress
 
-__all__ = ["ClientApp", "ClientFn", "Mod"]
+__all__ = ["ClientApp", "ClientFn", "Mod", "progress"]

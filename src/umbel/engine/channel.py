@@ -34,6 +34,10 @@ class Channel:
         """The socket's descriptor."""
         return self._socket.fileno()
 
+    def setblocking(self, blocking: bool) -> None:
+        """Whether to wait where there is nothing to receive, or no room to send."""
+        self._socket.setblocking(blocking)
+
     def send(self, payload: bytes, fds: Sequence[int] = ()) -> None:
         """Send a frame, or queue what the socket does not take now. The descriptors may be closed once `pending` is False."""
         if len(fds) > _MAX_FDS:

@@ -18,18 +18,24 @@ from umbel.engine.state import StateStore, unpack_state
 
 @dataclass(frozen=True)
 class Population:
-    """The clients of a simulated run: nodes first_node_id … first_node_id + num_partitions - 1, partitions 0 … num_partitions - 1."""
+    """The clients of a run: a real site with its `node_config`, or simulated ones.
+
+    Simulated are nodes first_node_id … first_node_id + num_partitions - 1, with partitions 0 … num_partitions - 1.
+    """
 
     run_id: int
     seed: int
     run_config: UserConfig
     first_node_id: int
     num_partitions: int
+    node_config: UserConfig | None = None
 
     def context(self, node_id: int, state: bytes) -> Context:
         """What this client's functions get beside the message."""
-        partition = {"partition-id": node_id - self.first_node_id, "num-partitions": self.num_partitions}
-        return Context(self.run_id, node_id, dict(partition), unpack_state(state), dict(self.run_config))
+        own = self.node_config
+        if own is None:
+            own = {"partition-id": node_id - self.first_node_id, "num-partitions": self.num_partitions}
+        return Context(self.run_id, node_id, dict(own), unpack_state(state), dict(self.run_config))
 
 
 class ClientServer:

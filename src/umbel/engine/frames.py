@@ -30,6 +30,7 @@ class Setup(Frame):
     first_node_id: int
     num_partitions: int
     state_dir: str
+    node_config: UserConfig | None = None  # of a real site, whose clients have no partitions
 
 
 class Content(Frame):
@@ -61,6 +62,7 @@ class Unit(Frame):
     created_at: float
     group_id: str
     reduction: tuple[str, dict[str, Any]] | None = None
+    reply_file: str = ""  # where to write a large reply, if not to memory that is lent; for a unit of one client
 
 
 ToWorker = Setup | Content | Forget | Unit
@@ -86,7 +88,7 @@ class PlainReply(Frame):
     schema: int | None = None
     packed: bytes | None = None  # whole content, small
     segment: int = 0  # whole content, in the worker's memory of this id, lent until it is given back
-    size: int = 0  # bytes of it
+    size: int = 0  # bytes of it, or of the unit's reply file
     is_new: bool = False  # the segment's descriptor comes with this frame
 
 
@@ -126,6 +128,14 @@ class Log(Frame):
     node_id: int | None = None
 
 
+class Progress(Frame):
+    """How far the app says it is with the message it serves."""
+
+    done: float
+    total: float
+    unit: str
+
+
 class Failed(Frame):
     """The worker cannot go on, and no other could: an error of `umbel.errors`."""
 
@@ -134,7 +144,7 @@ class Failed(Frame):
     hint: str | None = None
 
 
-FromWorker = Ready | Served | Log | Failed
+FromWorker = Ready | Served | Log | Progress | Failed
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_worker = msgspec.msgpack.Decoder(ToWorker).decode

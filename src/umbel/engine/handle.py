@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 import weakref
 from collections import deque
@@ -17,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from umbel.app.recorddict import RecordDict
-from umbel.engine import frames, segment, whereabouts
-from umbel.engine.channel import Channel
+from umbel.engine import frames, segment
 from umbel.engine.exchange import Exchange
+from umbel.engine.process import WorkerProcess
 from umbel.serverapp.reduction import Partial, Subtree
 from umbel.serverapp.weightedsum import Buffer, WeightedSum
 from umbel.wire.records import unpack
@@ -34,36 +29,21 @@ class Assignment:
     stop: int
 
 
-class WorkerHandle:
+class WorkerHandle(WorkerProcess):
     """Starts a worker, sends it units, and keeps account of what it has: units, contents, lent memory."""
 
     def __init__(self, slot: int, environment: Mapping[str, str], setup: frames.Setup) -> None:
         """Start the process; it says `Ready` when the app is loaded."""
+        super().__init__(environment)
         self.slot = slot
         self.is_ready = False
-        self.is_unwanted = False  # killed by us: its end is nobody's fault
         self.units: dict[int, Assignment] = {}
         self.busy_since = 0.0  # on the monotonic clock: when it began its first unit
         self._unit_ids = 0
         self._contents: set[int] = set()
         self._segments: dict[int, mmap.mmap] = {}
         self._returned: deque[int] = deque()
-        ours, theirs = socket.socketpair()
-        lifeline, self._lifeline = os.pipe()
-        words = whereabouts.create()
-        self._whereabouts = whereabouts.Whereabouts(words)
-        inherited = [theirs.fileno(), lifeline, words]
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "umbel.engine.worker", *map(str, inherited)],
-            env={**os.environ, **environment},
-            stdin=subprocess.DEVNULL,
-            pass_fds=inherited,
-        )
-        theirs.close()
-        segment.close(lifeline)
-        segment.close(words)
-        ours.setblocking(False)
-        self.channel = Channel(ours)
+        self.channel.setblocking(False)
         self.send(setup)
 
     def send(self, frame: frames.ToWorker, fds: tuple[int, ...] = ()) -> None:
@@ -134,7 +114,7 @@ class WorkerHandle:
 
     def current(self) -> tuple[Assignment, int] | None:
         """The unit and the dispatch index the worker is, or was, serving; None when it serves nobody."""
-        unit_id, index = self._whereabouts.current
+        unit_id, index = self.whereabouts.current
         assignment = self.units.get(unit_id)
         return None if assignment is None or index >= assignment.stop else (assignment, index)
 
@@ -161,28 +141,13 @@ class WorkerHandle:
         assignment = self.units[unit_id]
         limit, stop = assignment.start, assignment.stop
         while True:
-            current, index = self._whereabouts.current
+            current, index = self.whereabouts.current
             if current > unit_id:
                 return stop, stop  # it is done, and its answer is on the way
             if current == unit_id:
                 limit = index + 1
-            self._whereabouts.cut(unit_id, limit)
-            if self._whereabouts.current[0] != unit_id or self._whereabouts.current[1] < limit:
+            self.whereabouts.cut(unit_id, limit)
+            if self.whereabouts.current[0] != unit_id or self.whereabouts.current[1] < limit:
                 break
         assignment.stop = min(limit, stop)
         return assignment.stop, stop
-
-    def kill(self) -> None:
-        """End it at once; its end is nobody's fault."""
-        self.is_unwanted = True
-        self.process.kill()
-
-    def end(self) -> str:
-        """Wait for the process, which is ending, and let go of everything. Says how it ended."""
-        code = self.process.wait()
-        self.channel.close()
-        segment.close(self._lifeline)
-        if code >= 0:
-            return f"with exit code {code}"
-        name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
-        return f"by {name}" + (" (out of memory, perhaps)" if name == "SIGKILL" else "")

@@ -29,11 +29,16 @@ def write(parts: Sequence[Part]) -> tuple[int, int]:
     """A file descriptor of memory that holds `parts` one after another, and its size."""
     size = sum(len(part) for part in parts)
     fd = create(size)
+    append(fd, parts)
+    return fd, size
+
+
+def append(fd: int, parts: Sequence[Part]) -> None:
+    """Write `parts` one after another to a descriptor."""
     pending = [memoryview(part).cast("B") for part in parts if len(part)]
     while pending:
         written = os.writev(fd, pending[:_MAX_PARTS])
         pending = _after(pending, written)
-    return fd, size
 
 
 def fill(memory: memoryview, parts: Sequence[Part]) -> None:
@@ -60,6 +65,11 @@ def close(fd: int) -> None:
 def shared(fd: int, size: int) -> mmap.mmap:
     """A mapping whose changes all processes see."""
     return mmap.mmap(fd, size, flags=mmap.MAP_SHARED)
+
+
+def readable(fd: int, size: int) -> mmap.mmap:
+    """A mapping that shows what others write and cannot be written to."""
+    return mmap.mmap(fd, size, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
 
 
 def private(fd: int, size: int) -> mmap.mmap:

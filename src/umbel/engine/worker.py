@@ -7,6 +7,7 @@ served, so that it knows whose fault it was when this process dies.
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import signal
@@ -21,6 +22,8 @@ from umbel.app.error import ErrorCode
 from umbel.app.message import Message
 from umbel.app.metadata import Metadata
 from umbel.app.recorddict import RecordDict
+from umbel.app.safetensors import Part
+from umbel.clientapp import feedback
 from umbel.engine import frames, segment
 from umbel.engine.accounting import Stopwatch, peak_bytes
 from umbel.engine.capture import LineCapture
@@ -84,7 +87,11 @@ class Worker:
         except AppLoadError as error:
             self._send(frames.Ready(error.message, error.hint, error.traceback))
             return
-        population = Population(setup.run_id, setup.seed, setup.run_config, setup.first_node_id, setup.num_partitions)
+        population = Population(
+            setup.run_id, setup.seed, setup.run_config, setup.first_node_id, setup.num_partitions, setup.node_config
+        )
+        if setup.node_config is not None:
+            feedback.listen(self._progress)
         self._server = ClientServer(app, population, StateStore(setup.state_dir))
         gc.freeze()  # what is loaded stays: looking through it again and again for garbage would cost more than a quick client
         self._send(frames.Ready())
@@ -93,7 +100,8 @@ class Worker:
         watch = Stopwatch()
         fds: list[int] = []
         if unit.reduction is None:
-            served = frames.Served(unit.unit_id, [self._packed(*indexed, fds) for indexed in self._replies(unit)])
+            replies = [self._packed(*indexed, fds, unit.reply_file) for indexed in self._replies(unit)]
+            served = frames.Served(unit.unit_id, replies)
         else:
             served = self._folded(unit, from_spec(*unit.reduction), fds)
         served.seconds, served.blocked_seconds = watch.read()
@@ -138,7 +146,7 @@ class Worker:
     def _content(self, unit: frames.Unit, offset: int) -> ReceivedContent:
         return self._contents[unit.content_ids[offset if len(unit.content_ids) > 1 else 0]]
 
-    def _packed(self, index: int, reply: Message, fds: list[int]) -> frames.PlainReply:
+    def _packed(self, index: int, reply: Message, fds: list[int], file: str) -> frames.PlainReply:
         node_id = reply.metadata.src_node_id
         if reply.has_error():
             return frames.PlainReply(index, node_id, error=(reply.error.code, reply.error.reason))
@@ -149,6 +157,9 @@ class Worker:
         size = sum(len(part) for part in parts)
         if size < _INLINE_BELOW:
             return frames.PlainReply(index, node_id, packed=b"".join(parts))
+        if file:
+            _write(file, parts)
+            return frames.PlainReply(index, node_id, size=size)
         buffer = self._pool.allocate(size)
         segment.fill(buffer.data, parts)
         lent = self._pool.lend(buffer, fds)
@@ -167,6 +178,9 @@ class Worker:
     def _log(self, text: str, level: str) -> None:
         self._send(frames.Log(text[:_LONGEST_LINE], level, self._node_id))
 
+    def _progress(self, done: float, total: float, unit: str) -> None:
+        self._send(frames.Progress(done, total, unit))
+
     def _send(self, frame: frames.FromWorker, fds: list[int] | None = None) -> None:
         payload = frames.encode(frame)
         with self._sending:  # the app's own threads may print
@@ -176,7 +190,7 @@ class Worker:
 def _content(frame: frames.Content, fds: list[int]) -> ReceivedContent:
     if frame.data is not None:
         return ReceivedContent(frame.data)
-    return ReceivedContent(segment.shared(fds[0], frame.size), fds[0])
+    return ReceivedContent(segment.readable(fds[0], frame.size), fds[0])
 
 
 def _message(unit: frames.Unit, index: int, node_id: int, content: RecordDict, run_id: int) -> Message:
@@ -190,6 +204,19 @@ def _message(unit: frames.Unit, index: int, node_id: int, content: RecordDict, r
         group_id=unit.group_id,
     )
     return Message.from_parts(metadata, content)
+
+
+def _write(file: str, parts: list[Part]) -> None:
+    """Write a reply to a new file. Raises StorageFull."""
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        segment.append(fd, parts)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise StorageFull(f"There is no room for the reply {file}.", hint="Free some space.") from error
+    finally:
+        segment.close(fd)
 
 
 def _unsendable(index: int, node_id: int, error: Exception) -> frames.PlainReply:
