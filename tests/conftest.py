@@ -9,10 +9,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import psutil
 import pytest
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresServer
 
 SHARED_MEMORY = Path("/dev/shm")
 GRACE_SECONDS = 5.0
@@ -22,6 +26,27 @@ hypothesis.settings.register_profile(
     "umbel", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("umbel")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(
+    testrun_uid: str, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[PostgresServer]:
+    """A PostgreSQL server, the same for all workers; started when the first test needs it."""
+    from tests.postgres import running_server
+
+    # Not under `tmp_path`: pytest shuts its directories against others, and a server started by root runs as another user.
+    files = Path(tempfile.gettempdir()) / f"umbel-postgres-{testrun_uid[:12]}"
+    own = tmp_path_factory.getbasetemp()
+    with running_server(files, (own if worker_id == "master" else own.parent) / "postgres") as server:
+        yield server
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of an empty database on that server."""
+    with postgres_server.database() as name:
+        yield name
 
 
 @pytest.fixture(autouse=True)

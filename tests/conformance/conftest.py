@@ -1,4 +1,4 @@
-"""The stores that the conformance suite runs on: one line for each dialect."""
+"""The stores that the conformance suite runs on: one for each dialect."""
 
 from __future__ import annotations
 
@@ -7,16 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres import PostgresServer
 from umbel.superlink.store.database import Database
 from umbel.superlink.store.schema import prepare
 
-DIALECTS = ["sqlite:///{directory}/umbel.db"]
+DIALECTS = ["sqlite", "postgresql"]
 
 
 @pytest.fixture(params=DIALECTS)
-def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """An empty database of each dialect."""
-    database = Database(request.param.format(directory=tmp_path))
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each dialect."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'umbel.db'}"
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    return server.url(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def db(url: str) -> Iterator[Database]:
+    """An empty store of each dialect."""
+    database = Database(url)
     prepare(database.writer)
     yield database
     database.close()

@@ -1,22 +1,23 @@
-"""The database: one writer at a time, readers beside it, and what is to happen once a write is durable."""
+"""The database: writers and readers side by side, and what is to happen once a write is durable."""
 
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from umbel.errors import StorageFull
+from umbel.superlink.store import engines, faults
 
 T = TypeVar("T")
-_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE}
-_POSTGRES_FULL = "53100"
+_TRIES = 3  # of a transaction that met another one, or whose connection was lost
+_OBJECTS = 0x756D62656C  # the advisory lock of PostgreSQL that stands for all references to objects
 
 
 class Transaction:
@@ -25,50 +26,76 @@ class Transaction:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.topics: set[str] = set()  # to wake
-        self.dropped: set[str] = set()  # digests of objects to remove
+        self.dropped: set[str] = set()  # digests of objects that may have lost their last reference
         self.released: set[int] = set()  # tasks that no process works on any more
         self.finished: set[int] = set()  # runs
+        self.complete = False  # whether all was written: only the commit is left
         self.execute = connection.execute
+
+    def guard_objects(self, *, removes: bool = False) -> None:
+        """Until the end of this transaction no other one removes objects, or (`removes`) none refers to objects anew.
+
+        SQLite has one writer anyway, of one process.
+        """
+        if self.connection.dialect.name == "postgresql":
+            lock = "pg_advisory_xact_lock" if removes else "pg_advisory_xact_lock_shared"
+            self.execute(text(f"SELECT {lock}({_OBJECTS})"))
 
 
 class Database:
     """Access to the database at an SQLAlchemy `url`, e.g. "sqlite:////home/me/umbel.db".
 
     `write` and `read` block; `awrite` and `aread` run them beside the event loop. A full disk raises StorageFull, and
-    `full_since` says since when, in seconds since the epoch; None while there is room.
+    `full_since` says since when, in seconds since the epoch; None while there is room. A server that is gone, or too
+    busy, raises DatabaseUnavailable. Raises ConfigError for a URL that cannot be used.
     """
 
     def __init__(self, url: str) -> None:
-        self.writer = _engine(url, writes=True)
-        self.reader = _engine(url, writes=False)
-        self._write_thread = ThreadPoolExecutor(1, thread_name_prefix="db-write")
-        self._read_threads = ThreadPoolExecutor(2, thread_name_prefix="db-read")
+        self.url = engines.parse(url)
+        self.writer = engines.engine(self.url, writes=True)
+        self.reader = engines.engine(self.url, writes=False)
+        self._write_threads = _threads("db-write", engines.threads(self.url, writes=True))
+        self._read_threads = _threads("db-read", engines.threads(self.url, writes=False))
         self.full_since: float | None = None
+        self.before_commit: Callable[[Transaction], None] = lambda transaction: None
         self.after_commit: Callable[[Transaction], None] = lambda transaction: None
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether other SuperLinks may work on the same database."""
+        return not engines.is_sqlite(self.url)
+
     def write(self, change: Callable[[Transaction], T]) -> T:
-        """Run `change` in a transaction that is durable when this returns, then call `after_commit`."""
+        """Run `change` in a transaction that is durable when this returns, then call `after_commit`.
+
+        `change` is called again where the transaction met another one or lost its connection before the commit.
+        """
         try:
-            with self.writer.begin() as connection:
-                transaction = Transaction(connection)
-                result = change(transaction)
-        except DBAPIError as error:
-            if full := _full(error):
+            transaction, result = self._commit(change)
+        except (DBAPIError, PoolTimeout) as error:
+            known = faults.typed(error)
+            if known is None:
+                raise
+            if isinstance(known, StorageFull):
                 self.full_since = self.full_since or time.time()
-                raise full from error
-            raise
+            raise known from error
         self.full_since = None
         self.after_commit(transaction)
         return result
 
     def read(self, query: Callable[[Connection], T]) -> T:
         """Run `query` on one consistent view."""
-        with self.reader.begin() as connection:
-            return query(connection)
+        try:
+            return self._look(query)
+        except (DBAPIError, PoolTimeout) as error:
+            known = faults.typed(error)
+            if known is None:
+                raise
+            raise known from error
 
     async def awrite(self, change: Callable[[Transaction], T]) -> T:
-        """`write`, in the writer thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._write_thread, self.write, change)
+        """`write`, in a writer thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._write_threads, self.write, change)
 
     async def aread(self, query: Callable[[Connection], T]) -> T:
         """`read`, in a reader thread."""
@@ -76,31 +103,36 @@ class Database:
 
     def close(self) -> None:
         """Wait for what is under way and close."""
-        self._write_thread.shutdown()
+        self._write_threads.shutdown()
         self._read_threads.shutdown()
         self.reader.dispose()
         self.writer.dispose()
 
+    def _commit(self, change: Callable[[Transaction], T], tries: int = _TRIES) -> tuple[Transaction, T]:
+        transaction = None
+        try:
+            with self.writer.begin() as connection:
+                transaction = Transaction(connection)
+                result = change(transaction)
+                self.before_commit(transaction)
+                transaction.complete = True
+            return transaction, result
+        except DBAPIError as error:
+            # A connection that was lost within the commit leaves open whether it happened: the client has to ask again.
+            in_doubt = error.connection_invalidated and transaction is not None and transaction.complete
+            if tries <= 1 or in_doubt or not faults.repeatable(error):
+                raise
+        return self._commit(change, tries - 1)
 
-def _engine(url: str, *, writes: bool) -> Engine:
-    sqlite = make_url(url).get_backend_name() == "sqlite"
-    isolation: dict[str, Any] = {} if sqlite or writes else {"isolation_level": "REPEATABLE READ"}
-    engine = create_engine(url, pool_size=1 if writes else 2, max_overflow=0, **isolation)
-    if sqlite:
-        event.listen(engine, "connect", _sqlite_pragmas)
-        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-    return engine
+    def _look(self, query: Callable[[Connection], T], tries: int = _TRIES) -> T:
+        try:
+            with self.reader.begin() as connection:
+                return query(connection)
+        except DBAPIError as error:
+            if tries <= 1 or not faults.repeatable(error):
+                raise
+        return self._look(query, tries - 1)
 
 
-def _sqlite_pragmas(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver's own BEGIN comes too late: ours is sent by the "begin" event
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _full(error: DBAPIError) -> StorageFull | None:
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code in _FULL or getattr(error.orig, "sqlstate", None) == _POSTGRES_FULL:
-        return StorageFull(hint="Free some space on the disk of the SuperLink; the run goes on then.")
-    return None
+def _threads(name: str, count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix=name)

@@ -1,0 +1,78 @@
+"""How to speak to each kind of database: SQLite in a file, PostgreSQL on a server."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from umbel.errors import ConfigError
+
+_POSTGRES_THREADS = 4  # that write, and as many that read
+_NAMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+_HINT = "Give it as sqlite:////PATH/umbel.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME."
+_SQLITE = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON")
+# A statement or a lock that takes longer than a client waits is given up; a server that vanishes is noticed within 30 s.
+_POSTGRES = "SET statement_timeout = '25s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+KEEP_ALIVE = {
+    "connect_timeout": 5,  # seconds
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # milliseconds
+    "application_name": "umbel-superlink",
+}
+
+
+def parse(text: str) -> URL:
+    """The URL of a database. Raises ConfigError for a kind that is not known, or whose driver is not installed."""
+    try:
+        url = make_url(text)
+    except ArgumentError:  # its message may hold the password
+        raise ConfigError("The address of the database is not a URL.", hint=_HINT) from None
+    kind, _, driver = url.drivername.partition("+")
+    if kind not in _NAMES or (driver and url.drivername != _NAMES[kind]):
+        raise ConfigError(f"There is no support for databases of the kind {url.drivername!r}.", hint=_HINT)
+    if kind != "sqlite" and importlib.util.find_spec("psycopg") is None:
+        raise ConfigError(
+            "The driver for PostgreSQL is not installed.", hint='pip install "umbel[postgres]" brings it.'
+        )
+    return url.set(drivername=_NAMES[kind])
+
+
+def is_sqlite(url: URL) -> bool:
+    """Whether the database is a file of this machine, with one writer at a time."""
+    return url.get_backend_name() == "sqlite"
+
+
+def threads(url: URL, *, writes: bool) -> int:
+    """How many threads may write, or read, at a time."""
+    return _POSTGRES_THREADS if not is_sqlite(url) else 1 if writes else 2
+
+
+def engine(url: URL, *, writes: bool) -> Engine:
+    """The connections for writing, or for reading: a reader sees one moment for as long as it reads."""
+    sized: dict[str, Any] = {"pool_size": threads(url, writes=writes), "max_overflow": 0}
+    if is_sqlite(url):
+        made = create_engine(url, **sized)
+        event.listen(made, "connect", _sqlite_settings)
+        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        event.listen(made, "begin", lambda connection: connection.exec_driver_sql(begin))
+        return made
+    isolation = "READ COMMITTED" if writes else "REPEATABLE READ"
+    made = create_engine(url, isolation_level=isolation, connect_args=KEEP_ALIVE, **sized)
+    event.listen(made, "connect", _postgres_settings)
+    return made
+
+
+def _sqlite_settings(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver's own BEGIN comes too late: ours is sent by the "begin" event
+    for pragma in _SQLITE:
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _postgres_settings(connection: Any, _record: object) -> None:
+    connection.execute(_POSTGRES)
+    connection.commit()
