@@ -1,0 +1,98 @@
+"""ClientManager: which clients there are, and who takes part."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+from abc import ABC, abstractmethod
+
+from umbel.compat.flwr.legacy.clientproxy import ClientProxy
+from umbel.compat.flwr.legacy.criterion import Criterion
+
+__all__ = ["ClientManager", "SimpleClientManager"]
+
+log = logging.getLogger(__name__)
+
+_PATIENCE = 86_400  # seconds
+
+
+class ClientManager(ABC):
+    """Keeps the clients and samples among them."""
+
+    @abstractmethod
+    def num_available(self) -> int:
+        """How many clients there are."""
+
+    @abstractmethod
+    def register(self, client: ClientProxy) -> bool:
+        """Add a client; False when its cid is known already."""
+
+    @abstractmethod
+    def unregister(self, client: ClientProxy) -> None:
+        """Remove a client; one that is not there is no error."""
+
+    @abstractmethod
+    def all(self) -> dict[str, ClientProxy]:
+        """The clients by their cid."""
+
+    @abstractmethod
+    def wait_for(self, num_clients: int, timeout: int) -> bool:
+        """Wait until there are so many clients; False when they are not after `timeout` seconds."""
+
+    @abstractmethod
+    def sample(
+        self, num_clients: int, min_num_clients: int | None = None, criterion: Criterion | None = None
+    ) -> list[ClientProxy]:
+        """`num_clients` of the clients that fit `criterion`, once there are `min_num_clients` in all."""
+
+
+class SimpleClientManager(ClientManager):
+    """Samples uniformly, with the generator of `random`, which the run's seed has seeded."""
+
+    def __init__(self) -> None:
+        """No clients yet."""
+        self.clients: dict[str, ClientProxy] = {}
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self.clients)
+
+    def num_available(self) -> int:
+        """See ClientManager."""
+        return len(self)
+
+    def wait_for(self, num_clients: int, timeout: int = _PATIENCE) -> bool:
+        """See ClientManager."""
+        with self._changed:
+            return self._changed.wait_for(lambda: len(self.clients) >= num_clients, timeout)
+
+    def register(self, client: ClientProxy) -> bool:
+        """See ClientManager."""
+        with self._changed:
+            if client.cid in self.clients:
+                return False
+            self.clients[client.cid] = client
+            self._changed.notify_all()
+            return True
+
+    def unregister(self, client: ClientProxy) -> None:
+        """See ClientManager."""
+        with self._changed:
+            self.clients.pop(client.cid, None)
+            self._changed.notify_all()
+
+    def all(self) -> dict[str, ClientProxy]:
+        """See ClientManager."""
+        return self.clients
+
+    def sample(
+        self, num_clients: int, min_num_clients: int | None = None, criterion: Criterion | None = None
+    ) -> list[ClientProxy]:
+        """See ClientManager; nobody when fewer clients than `num_clients` fit."""
+        self.wait_for(num_clients if min_num_clients is None else min_num_clients)
+        fitting = [client for client in self.clients.values() if criterion is None or criterion.select(client)]
+        if num_clients > len(fitting):
+            log.info("No clients sampled: %d asked for, but there are %d.", num_clients, len(fitting))
+            return []
+        return random.sample(fitting, num_clients)

@@ -1,0 +1,13 @@
+"""`flwr.client`: the clients of the older API."""
+
+from umbel.compat.flwr.clientapp import ClientApp
+from umbel.compat.flwr.legacy.client import Client
+from umbel.compat.flwr.legacy.clientapp import ClientFn, ClientFnExt
+from umbel.compat.flwr.legacy.numpyclient import NumPyClient
+
+__all__ = ["Client", "ClientApp", "ClientFn", "ClientFnExt", "NumPyClient"]
+
+MISSING = dict.fromkeys(
+    ("start_client", "start_numpy_client"),
+    "no client connects to a server of its own. Make a ClientApp(client_fn=…), and run it with `umbel run`.",
+)

@@ -1,0 +1,22 @@
+"""What a `server_fn` returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from umbel.compat.flwr.legacy.clientmanager import ClientManager
+from umbel.compat.flwr.legacy.server import Server
+from umbel.compat.flwr.legacy.serverconfig import ServerConfig
+from umbel.compat.flwr.legacy.strategy.strategy import Strategy
+
+__all__ = ["ServerAppComponents"]
+
+
+@dataclass
+class ServerAppComponents:
+    """The parts that lead the rounds; None is the default: Server, one round, FedAvg, SimpleClientManager."""
+
+    server: Server | None = None
+    config: ServerConfig | None = None
+    strategy: Strategy | None = None
+    client_manager: ClientManager | None = None

@@ -1,0 +1,169 @@
+"""Clients that are reached through Umbel's Grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from umbel.app.error import Error
+from umbel.app.message import Message
+from umbel.app.recorddict import RecordDict
+from umbel.compat.flwr.legacy import wire
+from umbel.compat.flwr.legacy.clientmanager import ClientManager
+from umbel.compat.flwr.legacy.clientproxy import ClientProxy
+from umbel.compat.flwr.legacy.typing import (
+    DisconnectRes,
+    EvaluateIns,
+    EvaluateRes,
+    FitIns,
+    FitRes,
+    GetParametersIns,
+    GetParametersRes,
+    GetPropertiesIns,
+    GetPropertiesRes,
+    ReconnectIns,
+)
+from umbel.errors import NotEnoughNodes
+from umbel.serverapp.grid import Grid, RoundPolicy
+
+__all__ = ["GridClientProxy"]
+
+
+class ClientFailed(ValueError):
+    """A client has no answer: it raised, or was too late."""
+
+    def __init__(self, error: Error) -> None:
+        """The message is the client's own reason, `code` one of ErrorCode."""
+        super().__init__(error.reason or f"The client failed with code {error.code}.")
+        self.code = error.code
+
+
+class GridClientProxy(ClientProxy):
+    """One node of a Grid. A call raises ClientFailed, a ValueError, when the client has no answer."""
+
+    def __init__(self, node_id: int, grid: Grid) -> None:
+        """The cid is the node's id."""
+        super().__init__(str(node_id))
+        self.node_id = node_id
+        self.grid = grid
+
+    def get_properties(self, ins: GetPropertiesIns, timeout: float | None, group_id: int | None) -> GetPropertiesRes:
+        """See ClientProxy."""
+        asked = wire.of_get_properties_ins(ins)
+        return wire.get_properties_res(self._ask("get_properties", asked, timeout, group_id))
+
+    def get_parameters(self, ins: GetParametersIns, timeout: float | None, group_id: int | None) -> GetParametersRes:
+        """See ClientProxy."""
+        asked = wire.of_get_parameters_ins(ins)
+        return wire.get_parameters_res(self._ask("get_parameters", asked, timeout, group_id))
+
+    def fit(self, ins: FitIns, timeout: float | None, group_id: int | None) -> FitRes:
+        """See ClientProxy."""
+        return wire.fit_res(self._ask("train", wire.of_fit_ins(ins), timeout, group_id))
+
+    def evaluate(self, ins: EvaluateIns, timeout: float | None, group_id: int | None) -> EvaluateRes:
+        """See ClientProxy."""
+        return wire.evaluate_res(self._ask("evaluate", wire.of_evaluate_ins(ins), timeout, group_id))
+
+    def reconnect(self, ins: ReconnectIns, timeout: float | None, group_id: int | None) -> DisconnectRes:
+        """Nothing to do: a node's connection does not belong to a run."""
+        return DisconnectRes("")
+
+    def message(self, message_type: str, content: RecordDict, group_id: int | None) -> Message:
+        """A message for this client."""
+        return Message(content, self.node_id, message_type, group_id=None if group_id is None else str(group_id))
+
+    def _ask(self, message_type: str, content: RecordDict, timeout: float | None, group_id: int | None) -> RecordDict:
+        message = self.message(message_type, content, group_id)
+        (reply,) = self.grid.exchange([message], RoundPolicy(timeout))
+        return content_of(reply)
+
+
+def content_of(reply: Message) -> RecordDict:
+    """The content of a reply. Raises ClientFailed when there is none."""
+    if reply.has_error():
+        raise ClientFailed(reply.error)
+    return reply.content
+
+
+@contextmanager
+def connected(grid: Grid, manager: ClientManager) -> Iterator[None]:
+    """Within the `with`, the manager's clients are the grid's online nodes, looked up whenever it is asked about them.
+
+    `sample` and `wait_for` wait for nodes as the grid does: it raises NotEnoughNodes where more can never come.
+    """
+    registry = _Registry(grid, manager)
+    wrapped = {name: registry.wrap(getattr(manager, name)) for name in ("num_available", "all")}
+    wrapped["sample"] = registry.waiting(manager.sample)
+    wrapped["wait_for"] = registry.waiting_for(manager.wait_for)
+    vars(manager).update(wrapped)
+    try:
+        registry.refresh()
+        yield
+    finally:
+        for name in wrapped:
+            delattr(manager, name)
+        registry.clear()
+
+
+class _Registry:
+    """Registers the grid's nodes with a manager, each as a GridClientProxy."""
+
+    def __init__(self, grid: Grid, manager: ClientManager) -> None:
+        self._grid = grid
+        self._manager = manager
+        self._proxies: dict[int, GridClientProxy] = {}
+        self._seen: object = None
+
+    def refresh(self) -> None:
+        """Register the nodes that have come, unregister those that have gone."""
+        online = self._grid.get_node_ids()
+        if online == self._seen:
+            return  # a simulation's nodes are a range, which compares at once
+        self._seen = online
+        for node in sorted(self._proxies.keys() - set(online)):
+            self._manager.unregister(self._proxies.pop(node))
+        for node in online:
+            if node not in self._proxies:
+                self._proxies[node] = GridClientProxy(node, self._grid)
+                self._manager.register(self._proxies[node])
+
+    def clear(self) -> None:
+        """Unregister all."""
+        for proxy in self._proxies.values():
+            self._manager.unregister(proxy)
+
+    def wrap(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        """`method` after a refresh."""
+
+        def refreshed(*args: Any, **kwargs: Any) -> Any:
+            self.refresh()
+            return method(*args, **kwargs)
+
+        return refreshed
+
+    def waiting(self, sample: Callable[..., Any]) -> Callable[..., Any]:
+        """`sample` once there are enough nodes."""
+
+        def sample_of_enough(*args: Any, **kwargs: Any) -> Any:
+            given = dict(zip(("num_clients", "min_num_clients"), args, strict=False)) | kwargs
+            least = given.get("min_num_clients")
+            self._grid.wait_for_nodes(given["num_clients"] if least is None else least)
+            self.refresh()
+            return sample(*args, **kwargs)
+
+        return sample_of_enough
+
+    def waiting_for(self, wait_for: Callable[..., bool]) -> Callable[..., bool]:
+        """`wait_for`, where the grid waits."""
+
+        def wait(num_clients: int, timeout: float | None = None) -> bool:
+            try:
+                self._grid.wait_for_nodes(num_clients, timeout)
+            except NotEnoughNodes:
+                return False
+            self.refresh()
+            return True
+
+        return wait

@@ -1,0 +1,139 @@
+"""Server: the loop of rounds of the older API."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from umbel.compat.flwr.legacy.asking import (
+    EvaluateResultsAndFailures,
+    FitResultsAndFailures,
+    evaluate_clients,
+    fit_clients,
+)
+from umbel.compat.flwr.legacy.clientmanager import ClientManager
+from umbel.compat.flwr.legacy.history import History
+from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
+from umbel.compat.flwr.legacy.strategy.strategy import Strategy
+from umbel.compat.flwr.legacy.telling import Telling
+from umbel.compat.flwr.legacy.typing import Code, GetParametersIns, Metrics, Parameters
+
+__all__ = ["Server"]
+
+log = logging.getLogger(__name__)
+
+
+class Server:
+    """Leads the rounds: fit, the strategy's own evaluation, evaluation by clients."""
+
+    telling = Telling()  # whom the run's rounds are told
+
+    def __init__(self, *, client_manager: ClientManager, strategy: Strategy | None = None) -> None:
+        """Without a strategy it is FedAvg."""
+        self._client_manager = client_manager
+        self.parameters = Parameters([], "numpy.ndarray")
+        self.strategy: Strategy = FedAvg() if strategy is None else strategy
+        self.max_workers: int | None = None
+
+    def set_max_workers(self, max_workers: int | None) -> None:
+        """Of no consequence here: the run's settings say how many clients train at once."""
+        self.max_workers = max_workers
+
+    def set_strategy(self, strategy: Strategy) -> None:
+        """Use this strategy from now on."""
+        self.strategy = strategy
+
+    def client_manager(self) -> ClientManager:
+        """Who the clients are."""
+        return self._client_manager
+
+    def fit(self, num_rounds: int, timeout: float | None) -> tuple[History, float]:
+        """Run the rounds: what was measured in them, and the seconds they took. A phase waits `timeout` seconds at most."""
+        history = History()
+        self.parameters = self._get_initial_parameters(server_round=0, timeout=timeout)
+        self._evaluate(0, history)
+        began = time.perf_counter()
+        for server_round in range(1, num_rounds + 1):
+            self._round(server_round, timeout, history)
+            self.telling.finished(server_round)
+        return history, time.perf_counter() - began
+
+    def _round(self, server_round: int, timeout: float | None, history: History) -> None:
+        fitted = self.fit_round(server_round=server_round, timeout=timeout)
+        if fitted is not None:
+            parameters, metrics, _ = fitted
+            if parameters:
+                self.parameters = parameters
+            history.add_metrics_distributed_fit(server_round, metrics)
+        self._evaluate(server_round, history)
+        evaluated = self.evaluate_round(server_round=server_round, timeout=timeout)
+        if evaluated is not None and evaluated[0] is not None:
+            history.add_loss_distributed(server_round, evaluated[0])
+            history.add_metrics_distributed(server_round, evaluated[1])
+
+    def _evaluate(self, server_round: int, history: History) -> None:
+        evaluated = evaluate_centrally(self.strategy, server_round, self.parameters, self.telling)
+        if evaluated is not None:
+            history.add_loss_centralized(server_round, evaluated[0])
+            history.add_metrics_centralized(server_round, evaluated[1])
+
+    def fit_round(
+        self, server_round: int, timeout: float | None
+    ) -> tuple[Parameters | None, Metrics, FitResultsAndFailures] | None:
+        """Train: the new model, if there is one, the metrics, and the results and failures. None when nobody was asked."""
+        instructions = self.strategy.configure_fit(
+            server_round=server_round, parameters=self.parameters, client_manager=self._client_manager
+        )
+        if not instructions:
+            log.info("Round %d: no clients to train.", server_round)
+            return None
+        answers = fit_clients(instructions, self.max_workers, timeout, server_round, telling=self.telling)
+        parameters, metrics = self.strategy.aggregate_fit(server_round, *answers)
+        self.telling.aggregate(server_round, "train", metrics)
+        return parameters, metrics, answers
+
+    def evaluate_round(
+        self, server_round: int, timeout: float | None
+    ) -> tuple[float | None, Metrics, EvaluateResultsAndFailures] | None:
+        """Have clients evaluate: the loss, if there is one, the metrics, and the results and failures. None when nobody was asked."""
+        instructions = self.strategy.configure_evaluate(
+            server_round=server_round, parameters=self.parameters, client_manager=self._client_manager
+        )
+        if not instructions:
+            return None
+        answers = evaluate_clients(instructions, self.max_workers, timeout, server_round, telling=self.telling)
+        loss, metrics = self.strategy.aggregate_evaluate(server_round, *answers)
+        self.telling.aggregate(server_round, "evaluate", metrics, loss)
+        return loss, metrics, answers
+
+    def disconnect_all_clients(self, timeout: float | None) -> None:
+        """Nothing to do: nodes stay for the next run."""
+
+    def _get_initial_parameters(self, server_round: int, timeout: float | None) -> Parameters:
+        return initial_parameters(self.strategy, self._client_manager, timeout)
+
+
+def initial_parameters(strategy: Strategy, client_manager: ClientManager, timeout: float | None) -> Parameters:
+    """The strategy's initial model, or that of a client drawn by lot.
+
+    A client that gives none leaves the model empty. Raises ClientFailed when the one that was drawn failed.
+    """
+    parameters = strategy.initialize_parameters(client_manager=client_manager)
+    if parameters is not None:
+        return parameters
+    (client,) = client_manager.sample(1)
+    log.info("The initial model is that of client %s.", client.cid)
+    answer = client.get_parameters(ins=GetParametersIns({}), timeout=timeout, group_id=0)
+    if answer.status.code is not Code.OK:
+        log.warning("Client %s gave no initial model: %s. It is empty.", client.cid, answer.status.message)
+    return answer.parameters
+
+
+def evaluate_centrally(
+    strategy: Strategy, server_round: int, parameters: Parameters, telling: Telling
+) -> tuple[float, Metrics] | None:
+    """The strategy's own evaluation of the model, if it has one; round 0 is that of the initial model."""
+    evaluated = strategy.evaluate(server_round, parameters=parameters)
+    if evaluated is not None:
+        telling.aggregate(server_round, "server", evaluated[1], evaluated[0])
+    return evaluated

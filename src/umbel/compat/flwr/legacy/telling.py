@@ -1,0 +1,82 @@
+"""Tells whoever follows the run about the rounds of the older API, as Umbel's own strategies do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from umbel.app.metricrecord import MetricRecord
+from umbel.app.recorddict import RecordDict
+from umbel.errors import AggregationFailed
+from umbel.serverapp.grid import Grid
+from umbel.serverapp.reduction import Reply
+from umbel.serverapp.strategy.report import RoundReport
+
+_FRUITLESS_ROUNDS = 3  # first rounds in which every client may fail before the run does
+
+
+class Telling:
+    """The reports of one run's rounds. Without a grid there is nobody to tell."""
+
+    def __init__(self, grid: Grid | None = None, num_rounds: int = 0) -> None:
+        """Before the first round."""
+        self._grid = grid
+        self._num_rounds = num_rounds
+        self._report: RoundReport | None = None
+        self._reasons: set[str] = set()
+        self._has_trained = False
+
+    def round(self, server_round: int) -> RoundReport | None:
+        """The report of this round, which begins at the first call; None without a grid."""
+        if self._grid is not None and (self._report is None or self._report.server_round != server_round):
+            rounds = max(self._num_rounds, server_round)
+            self._report = RoundReport(self._grid, server_round, rounds, self._reasons)
+        return self._report
+
+    def started(self, server_round: int, phase: str, clients: int) -> None:
+        """So many clients were asked to train or evaluate."""
+        report = self.round(server_round)
+        if report is not None:
+            report.started(phase, clients)
+
+    def replies(self, server_round: int, phase: str, replies: Sequence[Reply]) -> None:
+        """What they answered."""
+        report = self.round(server_round)
+        if report is not None:
+            report.replies(phase, replies)
+
+    def aggregate(
+        self, server_round: int, phase: str, metrics: Mapping[str, object], loss: float | None = None
+    ) -> None:
+        """The metrics of a phase as a whole."""
+        report = self.round(server_round)
+        if report is not None:
+            report.aggregate(phase, numbers(metrics, loss))
+
+    def finished(self, server_round: int) -> None:
+        """The round is over. Raises AggregationFailed when every client has failed in each of the first rounds."""
+        report = self.round(server_round)
+        if report is None:
+            return
+        report.finished()
+        because = report.nobody_trained_because
+        if because is None:
+            self._has_trained = True
+        elif not self._has_trained and server_round >= min(_FRUITLESS_ROUNDS, self._num_rounds):
+            raise AggregationFailed(
+                f"Every client failed in {server_round} rounds, so no model was trained. The last said: {because}",
+                hint="Mend the client; `umbel log` has each client's error.",
+            )
+
+
+def numbers(metrics: Mapping[str, object], loss: float | None = None) -> MetricRecord:
+    """Those of the metrics that are numbers, after the loss, if there is one."""
+    kept = {} if loss is None else {"loss": float(loss)}
+    for key, value in metrics.items():
+        if isinstance(value, (int, float)):
+            kept[key] = float(value) if isinstance(value, float) else int(value)
+    return MetricRecord(kept)
+
+
+def told(metrics: Mapping[str, object], loss: float | None = None) -> RecordDict:
+    """The content of a Reply with these metrics."""
+    return RecordDict({"metrics": numbers(metrics, loss)})

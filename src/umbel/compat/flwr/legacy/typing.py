@@ -1,0 +1,181 @@
+"""The typed messages of the older API, and its names for types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from umbel.app.context import UserConfig, UserConfigValue
+
+__all__ = [
+    "ClientMessage",
+    "Code",
+    "Config",
+    "DisconnectRes",
+    "EvaluateIns",
+    "EvaluateRes",
+    "FitIns",
+    "FitRes",
+    "GetParametersIns",
+    "GetParametersRes",
+    "GetPropertiesIns",
+    "GetPropertiesRes",
+    "Metrics",
+    "MetricsAggregationFn",
+    "NDArray",
+    "NDArrayFloat",
+    "NDArrayInt",
+    "NDArrays",
+    "Parameters",
+    "Properties",
+    "ReconnectIns",
+    "Scalar",
+    "ServerMessage",
+    "Status",
+    "UserConfig",
+    "UserConfigValue",
+    "Value",
+]
+
+NDArray = npt.NDArray[Any]
+NDArrayInt = npt.NDArray[np.int_]
+NDArrayFloat = npt.NDArray[np.float64]
+NDArrays = list[NDArray]
+Scalar = bool | bytes | float | int | str
+Value = Scalar | list[bool] | list[bytes] | list[float] | list[int] | list[str]
+Config = dict[str, Scalar]
+Metrics = dict[str, Scalar]
+Properties = dict[str, Scalar]
+MetricsAggregationFn = Callable[[list[tuple[int, Metrics]]], Metrics]
+"""From each client's number of examples and metrics to the metrics of all."""
+
+
+class Code(Enum):
+    """Whether a client did what it was asked for."""
+
+    OK = 0
+    GET_PROPERTIES_NOT_IMPLEMENTED = 1
+    GET_PARAMETERS_NOT_IMPLEMENTED = 2
+    FIT_NOT_IMPLEMENTED = 3
+    EVALUATE_NOT_IMPLEMENTED = 4
+
+
+@dataclass
+class Status:
+    """How a request ended, and a word about it."""
+
+    code: Code
+    message: str
+
+
+@dataclass
+class Parameters:
+    """A model: one `bytes` for each tensor; `tensor_type` says in which form ("numpy.ndarray": that of a `.npy` file)."""
+
+    tensors: list[bytes]
+    tensor_type: str
+
+
+@dataclass
+class GetParametersIns:
+    """Asks a client for its model."""
+
+    config: Config
+
+
+@dataclass
+class GetParametersRes:
+    """A client's model."""
+
+    status: Status
+    parameters: Parameters
+
+
+@dataclass
+class FitIns:
+    """Asks a client to train this model."""
+
+    parameters: Parameters
+    config: Config
+
+
+@dataclass
+class FitRes:
+    """What a client trained, on how many examples."""
+
+    status: Status
+    parameters: Parameters
+    num_examples: int
+    metrics: Metrics
+
+
+@dataclass
+class EvaluateIns:
+    """Asks a client to evaluate this model."""
+
+    parameters: Parameters
+    config: Config
+
+
+@dataclass
+class EvaluateRes:
+    """A client's loss, on how many examples."""
+
+    status: Status
+    loss: float
+    num_examples: int
+    metrics: Metrics
+
+
+@dataclass
+class GetPropertiesIns:
+    """Asks a client for its properties."""
+
+    config: Config
+
+
+@dataclass
+class GetPropertiesRes:
+    """A client's properties."""
+
+    status: Status
+    properties: Properties
+
+
+@dataclass
+class ReconnectIns:
+    """Asks a client to come back after so many seconds; None: not at all."""
+
+    seconds: int | None
+
+
+@dataclass
+class DisconnectRes:
+    """Why a client left."""
+
+    reason: str
+
+
+@dataclass
+class ServerMessage:
+    """One of the requests."""
+
+    get_properties_ins: GetPropertiesIns | None = None
+    get_parameters_ins: GetParametersIns | None = None
+    fit_ins: FitIns | None = None
+    evaluate_ins: EvaluateIns | None = None
+
+
+@dataclass
+class ClientMessage:
+    """One of the answers."""
+
+    get_properties_res: GetPropertiesRes | None = None
+    get_parameters_res: GetParametersRes | None = None
+    fit_res: FitRes | None = None
+    evaluate_res: EvaluateRes | None = None
