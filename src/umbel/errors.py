@@ -126,7 +126,7 @@ class VersionMismatch(UmbelError):
 class TlsFailed(UmbelError):
     """There is no secure connection to the SuperLink: its certificate, or the protocol, is not what is expected."""
 
-    code, exit_code, http_status = "tls-failed", 17, 502
+    code, exit_code, http_status = "tls-failed", 17, 503
 
 
 class RunFailed(UmbelError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
+from umbel import __version__
 from umbel.wire import objects
 from umbel.wire.api import (
     Artifact,
@@ -36,11 +37,19 @@ PAGE = 1000  # lines or points in one answer
 class ControlClient:
     """Runs, their streams and their results, at one SuperLink. Every method may raise any error of the API.
 
-    `locate` names the SuperLink's new address if it moves.
+    `locate`, `root_certificates` and `version` are those of `HttpClient`.
     """
 
-    def __init__(self, address: str, token: str, *, locate: Callable[[], str | None] | None = None) -> None:
-        self.http = HttpClient(address, token, locate=locate)
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        *,
+        locate: Callable[[], str | None] | None = None,
+        root_certificates: str | None = None,
+        version: str = __version__,
+    ) -> None:
+        self.http = HttpClient(address, token, locate=locate, root_certificates=root_certificates, version=version)
 
     @property
     def address(self) -> str:

@@ -13,20 +13,27 @@ from __future__ import annotations
 import hashlib
 import select
 import socket
+import ssl
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
-from typing import TypeVar
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, RemoteDisconnected
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
+from umbel import __version__
 from umbel.errors import ConfigError, SuperLinkUnreachable, TooLarge, UmbelError, all_errors, from_code
 from umbel.wire.api import UNDECODABLE, Problem
 from umbel.wire.backoff import Backoff
 from umbel.wire.credentials import Bearer, Credentials
+from umbel.wire.tls import Trust, refused
+from umbel.wire.version import HEADER
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 T = TypeVar("T")
 Blocks = Callable[[], Iterable[bytes | memoryview]]  # called once for each attempt
@@ -36,8 +43,7 @@ ANSWER_TIMEOUT = 30.0  # seconds without a byte, on top of what a long-poll may 
 PATIENCE = 10.0  # seconds
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of a JSON answer
 BLOCK = 1024 * 1024  # bytes sent or received in one piece
-CUT = (ConnectionError, TimeoutError, socket.gaierror, IncompleteRead)  # what a retry may heal
-CONNECTIONS: dict[str, type[HTTPConnection]] = {"http": HTTPConnection}
+CUT = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError, IncompleteRead)  # what a retry may heal
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +63,9 @@ class Request:
 class HttpClient:
     """Requests to one SuperLink; safe to share between threads.
 
-    `address` is `http://host:port`. An answer may be silent for `silence` seconds. `locate`, asked before each retry,
-    may name the address to which the SuperLink has moved. Raises ConfigError for an address that is not a SuperLink's.
+    `address` is `https://host:port`, or with http. An answer may be silent for `silence` seconds. `locate`, asked before each
+    retry, may name the address to which the SuperLink has moved. `root_certificates` is a PEM file that replaces the system's
+    trust. `version` is that as which the client introduces itself. Raises ConfigError for an address that is not a SuperLink's.
     """
 
     def __init__(
@@ -69,6 +76,8 @@ class HttpClient:
         patience: float = PATIENCE,
         silence: float = ANSWER_TIMEOUT,
         locate: Callable[[], str | None] | None = None,
+        root_certificates: str | Path | None = None,
+        version: str = __version__,
     ) -> None:
         self.address = address
         self.patience = patience
@@ -77,7 +86,9 @@ class HttpClient:
         self._credentials = Bearer(credentials) if isinstance(credentials, str) else credentials
         self._local = threading.local()
         self._closed = threading.Event()
-        open_connection(address)
+        self._trust = Trust(root_certificates)
+        self._fixed = {HEADER: version}
+        open_connection(address, self._trust)
 
     def close(self) -> None:
         """Close this thread's connection and end every wait for a retry."""
@@ -114,9 +125,9 @@ class HttpClient:
 
     def open(self, request: Request) -> tuple[HTTPConnection, HTTPResponse]:
         """Send a request on a connection of its own, which the caller closes; one attempt."""
-        connection = open_connection(self.address)
+        connection = open_connection(self.address, self._trust)
         try:
-            _connect(connection)
+            _connect(connection, self.address)
             response = self._send_on(connection, request)
             check(response)
         except BaseException:
@@ -143,8 +154,8 @@ class HttpClient:
         held: _Held | None = getattr(self._local, "held", None)
         if held is None or _is_stale(held.connection):
             self._drop()
-            held = self._local.held = _Held(open_connection(self.address))
-            _connect(held.connection)
+            held = self._local.held = _Held(open_connection(self.address, self._trust))
+            _connect(held.connection, self.address)
         return held.connection
 
     def _send_on(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
@@ -152,7 +163,7 @@ class HttpClient:
         authority = authority_of(connection)
         proof = self._credentials.headers(request.method, authority, request.path, request.digest)
         connection.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
-        for name, value in {"Host": authority, **proof, **request.headers}.items():
+        for name, value in {"Host": authority, **self._fixed, **proof, **request.headers}.items():
             connection.putheader(name, value)
         if request.length is not None:
             connection.putheader("Content-Length", str(request.length))
@@ -181,16 +192,18 @@ class _Held:
         weakref.finalize(self, connection.close).atexit = False
 
 
-def open_connection(address: str) -> HTTPConnection:
-    """A connection, not yet connected, to `http://host[:port]`. Raises ConfigError for any other form."""
+def open_connection(address: str, trust: Trust) -> HTTPConnection:
+    """A connection, not yet connected, to `http[s]://host[:port]`. Raises ConfigError for any other form."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or parts.scheme not in CONNECTIONS or parts.path not in ("", "/"):
-        raise ConfigError(f"'{address}' is not the address of a SuperLink.", hint="Give it as http://HOST:PORT.")
-    return CONNECTIONS[parts.scheme](host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
+    if not host or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
+        raise ConfigError(f"'{address}' is not the address of a SuperLink.", hint="Give it as https://HOST:PORT.")
+    if parts.scheme == "http":
+        return HTTPConnection(host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
+    return HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK, context=trust.context)
 
 
 def authority_of(connection: HTTPConnection) -> str:
@@ -199,9 +212,13 @@ def authority_of(connection: HTTPConnection) -> str:
     return host if connection.port == connection.default_port else f"{host}:{connection.port}"
 
 
-def _connect(connection: HTTPConnection) -> None:
+def _connect(connection: HTTPConnection, address: str) -> None:
     try:
         connection.connect()
+    except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as failure:
+        raise ConnectionError("it ended the connection before there was a secure one") from failure
+    except ssl.SSLError as failure:
+        raise refused(connection, address, failure) from failure
     except OSError as failure:
         raise ConnectionError(str(failure)) from failure
 
@@ -217,10 +234,10 @@ def _is_stale(connection: HTTPConnection) -> bool:
 def unreachable(address: str, failure: BaseException) -> SuperLinkUnreachable:
     """The error for a SuperLink that did not answer at `address`."""
     reason = str(failure) or type(failure).__name__
-    return SuperLinkUnreachable(
-        f"The SuperLink at {address} does not answer ({reason}).",
-        hint="Check that it runs and that the address is right.",
-    )
+    hint = "Check that it runs and that the address is right."
+    if isinstance(failure, RemoteDisconnected) and address.startswith("http://"):
+        hint = f"Check the address: if the SuperLink uses TLS, it is {address.replace('http', 'https', 1)}."
+    return SuperLinkUnreachable(f"The SuperLink at {address} does not answer ({reason}).", hint=hint)
 
 
 def check(response: HTTPResponse) -> None:

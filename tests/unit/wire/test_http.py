@@ -216,7 +216,7 @@ def _with_length(request: Request, length: int, server: Peer) -> Request:
     return Request(request.method, request.path, request.blocks, length, headers={"X-Read": "0"})
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "https://host", "http://", "http://host/path", "http://h:port", ""])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ftp://host", "http://", "http://host/path", "http://h:port", ""])
 def test_an_address_is_checked(address: str) -> None:
     """An address of another form is refused when the client is made."""
     with pytest.raises(ConfigError, match="is not the address of a SuperLink"):
