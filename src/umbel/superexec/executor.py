@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 from functools import partial
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Semaphore, Thread
 from typing import TYPE_CHECKING
 
 from umbel.errors import Conflict, NotFound, PermissionRefused, UmbelError, Unauthenticated
@@ -18,12 +18,11 @@ from umbel.wire.api import TaskExited
 from umbel.wire.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from umbel.wire.api import ClaimedTask
     from umbel.wire.runtime import RuntimeClient
 
-KINDS = ("simulation",)
 LEAVE = 10.0  # seconds in which a process that has said how it ended must be gone
 WAIT = 30.0  # seconds that a long-poll may take
 CANNOT_START = 127  # the return code of a process that never was, as in a shell
@@ -35,28 +34,32 @@ log = logging.getLogger(__name__)
 
 
 class Executor:
-    """Runs up to `max_concurrent` tasks at a time, each as `program`, until `end` is called.
+    """Runs tasks until `end` is called: of each kind up to `slots` at a time, each as the program of its kind.
 
     `on_failure` is called from another thread when it cannot go on; `failure` then says why.
     """
 
     def __init__(
-        self, client: RuntimeClient, max_concurrent: int, program: Sequence[str], on_failure: Callable[[], object]
+        self,
+        client: RuntimeClient,
+        slots: Mapping[str, int],
+        programs: Mapping[str, Sequence[str]],
+        on_failure: Callable[[], object],
     ) -> None:
         self.failure: UmbelError | None = None
         self._client = client
-        self._program = program
+        self._slots = slots
+        self._programs = programs
         self._on_failure = on_failure
         self._name = f"{socket.gethostname()}-{os.getpid()}"
         self._ending = Event()
         self._processes: set[Process] = set()
         self._lock = Lock()
-        self._slots = [Thread(target=self._slot, name=f"slot {i}", daemon=True) for i in range(max_concurrent)]
 
     def start(self) -> None:
         """Begin to claim tasks."""
-        for slot in self._slots:
-            slot.start()
+        for kind in self._slots:
+            self._begin(partial(self._serve, kind), f"claim {kind}")
 
     def end(self) -> None:
         """Claim nothing more, end every process that runs; returns when all are gone.
@@ -72,32 +75,49 @@ class Executor:
         for process in processes:
             process.gone.wait()
 
-    def _slot(self) -> None:
+    def _begin(self, work: Callable[[], None], name: str) -> None:
+        Thread(target=self._guarded, args=(work,), name=name, daemon=True).start()
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        """Do this work; without it the executor cannot go on."""
+        done = False
         try:
-            self._serve()
+            work()
+            done = True
         except REFUSED as failure:
             self.failure = failure
         finally:
-            if not self._ending.is_set():
+            if not (done or self._ending.is_set()):
                 self.failure = self.failure or UmbelError("The SuperExec met a fault of its own.")
                 self._on_failure()
 
-    def _serve(self) -> None:
-        backoff = Backoff(FOREVER)
+    def _serve(self, kind: str) -> None:
+        """Claim tasks of a kind, one whenever there is a slot for it."""
+        free, backoff = Semaphore(self._slots[kind]), Backoff(FOREVER)
         while not self._ending.is_set():
+            free.acquire()
             try:
-                task = self._client.claim(self._name, KINDS, WAIT, len(self._slots))
+                task = self._client.claim(self._name, [kind], WAIT, self._slots[kind])
             except REFUSED:
                 raise
             except UmbelError as failure:
                 log.warning("No task can be claimed: %s", failure)
                 backoff.wait(self._ending)
-                continue
-            backoff.reset()
-            if task is not None:
-                self._run(task)
+                task = None
+            else:
+                backoff.reset()
+            if task is None:
+                free.release()
+            else:
+                self._begin(partial(self._run, task, free), f"task {task.task_id}")
 
-    def _run(self, task: ClaimedTask) -> None:
+    def _run(self, task: ClaimedTask, slot: Semaphore) -> None:
+        try:
+            self._run_to_end(task)
+        finally:
+            slot.release()
+
+    def _run_to_end(self, task: ClaimedTask) -> None:
         exited = self._execute(task)
         if self._ending.is_set():
             return
@@ -121,7 +141,7 @@ class Executor:
         return TaskExited(returncode=returncode, attempt=task.attempt, log_tail=process.tail())
 
     def _launch(self, task: ClaimedTask) -> Process:
-        command = plan.command(self._program, self._client.address, task.task_id)
+        command = plan.command(self._programs[task.kind], self._client.address, task.task_id)
         environ = plan.environment(os.environ, task.token)
         with lock_scratch(task.run_id) as scratch, self._lock:
             if self._ending.is_set():

@@ -18,33 +18,40 @@ from umbel.errors import UmbelError
 from umbel.superexec import plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 STDIN = 0
+_MAX_CONCURRENT = (
+    f"tasks of a kind at a time; default: {plan.MAX_CONCURRENT}, "
+    f"or {plan.CONCURRENT['simulation']} simulation and {plan.CONCURRENT['serverapp']} ServerApps"
+)
 
 
-def main(arguments: Sequence[str] | None = None, program: Sequence[str] = plan.SIMULATION) -> int:
-    """Run a SuperExec until its parent is gone or SIGTERM; `program` is what a task's process runs. Returns the exit code."""
+def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None = None) -> int:
+    """Run a SuperExec until its parent is gone or SIGTERM; returns the exit code.
+
+    `program` is what the process of every task runs, in place of `plan.PROGRAMS`.
+    """
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="[superexec] %(message)s", stream=sys.stderr)
     try:
         token = plan.executor_token(os.environ)
         slots = plan.max_concurrent(options.max_concurrent, os.environ)
-        _serve(options.superlink, token, slots, program)
+        _serve(options.superlink, token, slots, dict.fromkeys(slots, program) if program else plan.PROGRAMS)
     except UmbelError as error:
         print(f"umbel-superexec: {error}", file=sys.stderr)  # noqa: T201 - what a person sees of a refusal
         return error.exit_code
     return 0
 
 
-def _serve(address: str, token: str, slots: int, program: Sequence[str]) -> None:
+def _serve(address: str, token: str, slots: Mapping[str, int], programs: Mapping[str, Sequence[str]]) -> None:
     from umbel.superexec.executor import Executor
     from umbel.wire.local import running_address
     from umbel.wire.runtime import RuntimeClient
 
     woken, wake = os.pipe()
     client = RuntimeClient(address, token, patience=float("inf"), locate=running_address)
-    executor = Executor(client, slots, program, lambda: os.write(wake, b"!"))
+    executor = Executor(client, slots, programs, lambda: os.write(wake, b"!"))
     _wake_on_signal(wake)
     executor.start()
     _wait_for_end(woken)
@@ -72,7 +79,7 @@ def _wait_for_end(woken: int) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="umbel-superexec", description="Run the tasks of a SuperLink.")
     parser.add_argument("--superlink", required=True, metavar="ADDRESS", help="http://HOST:PORT")
-    parser.add_argument("--max-concurrent", type=int, metavar="N", help=f"default: {plan.MAX_CONCURRENT}, or 1")
+    parser.add_argument("--max-concurrent", type=int, metavar="N", help=_MAX_CONCURRENT)
     return parser
 
 

@@ -11,7 +11,11 @@ from umbel.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SIMULATION = (sys.executable, "-m", "umbel.simulation.main")
+PROGRAMS = {  # by the kind of a task
+    "simulation": (sys.executable, "-m", "umbel.simulation.main"),
+    "serverapp": (sys.executable, "-m", "umbel.deployment.main"),
+}
+CONCURRENT = {"simulation": 1, "serverapp": 8}  # by default: the process of a ServerApp mostly waits for its nodes
 EXECUTOR_TOKEN = "UMBEL_EXECUTOR_TOKEN"  # noqa: S105 - a name, not a token
 TASK_TOKEN = "UMBEL_TASK_TOKEN"  # noqa: S105 - a name, not a token
 MAX_CONCURRENT = "UMBEL_MAX_CONCURRENT_RUNS"
@@ -41,17 +45,19 @@ def executor_token(environ: Mapping[str, str]) -> str:
     return token
 
 
-def max_concurrent(option: int | None, environ: Mapping[str, str]) -> int:
-    """How many tasks may run at a time: the option, else the environment, else 1. Raises UsageError below 1."""
-    text = environ.get(MAX_CONCURRENT) or "1"
+def max_concurrent(option: int | None, environ: Mapping[str, str]) -> dict[str, int]:
+    """How many tasks of each kind may run at a time: the option, else the environment, else `CONCURRENT`. Raises UsageError below 1."""
+    text = environ.get(MAX_CONCURRENT)
+    if option is None and not text:
+        return dict(CONCURRENT)
     try:
-        number = int(text) if option is None else option
+        number = int(text or "") if option is None else option
     except ValueError:
         number = 0
     if number < 1:
         what = f"{MAX_CONCURRENT}={text}" if option is None else f"--max-concurrent {option}"
         raise UsageError(f"{what} is not a number of runs.", hint="Give a whole number of at least 1.")
-    return number
+    return dict.fromkeys(CONCURRENT, number)
 
 
 class Tail:

@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 
 from tests.unit.wire.peer import Answer, Call, Peer, json_answer, ok, problem
+from umbel.superexec import plan
 
 NOTHING = ok(status="204 No Content")
 LAUNCH = (
@@ -32,16 +33,16 @@ class FakeSuperLink:
         self.exits: queue.Queue[tuple[int, int, list[str]]] = queue.Queue()
         self.over = True  # whether a task whose process is gone is over
         self.stopped = threading.Event()
-        self._tasks: queue.Queue[dict[str, object]] = queue.Queue()
+        self._tasks: dict[str, queue.Queue[dict[str, object]]] = {kind: queue.Queue() for kind in plan.PROGRAMS}
         self._exited: set[int] = set()
         self._peer = Peer(self._answer)
         self.address, self.close = self._peer.address, self._peer.close
 
-    def give(self, task_id: int, run_id: int = 1, attempt: int = 1) -> None:
+    def give(self, task_id: int, run_id: int = 1, attempt: int = 1, kind: str = "simulation") -> None:
         """Hand out a task."""
         token = f"token of {task_id}"
-        task = dict(task_id=task_id, run_id=run_id, kind="simulation", attempt=attempt, token=token)
-        self._tasks.put(task)
+        task = dict(task_id=task_id, run_id=run_id, kind=kind, attempt=attempt, token=token)
+        self._tasks[kind].put(task)
 
     def exit(self) -> tuple[int, int, list[str]]:
         """Wait for the next end of a process: (task id, return code, tail)."""
@@ -58,7 +59,8 @@ class FakeSuperLink:
         wait = float(parse_qs(url.query).get("wait", ["0"])[0])
         task, _, what = url.path.removeprefix("/api/runtime/tasks/").partition("/")
         if task == "claim":
-            return self._claim(wait)
+            (kind,) = json.loads(call.body)["kinds"]
+            return self._claim(kind, wait)
         if what == "exited":
             said = json.loads(call.body)
             self._exited.add(int(task))
@@ -67,9 +69,9 @@ class FakeSuperLink:
         over = int(task) in self._exited and self.over
         return json_answer({"stop": self.stopped.wait(0 if over else wait), "over": over})
 
-    def _claim(self, wait: float) -> Answer:
+    def _claim(self, kind: str, wait: float) -> Answer:
         try:
-            return json_answer(self._tasks.get(timeout=wait))
+            return json_answer(self._tasks[kind].get(timeout=wait))
         except queue.Empty:
             return NOTHING
 

@@ -121,6 +121,18 @@ def test_tasks_run_side_by_side(program: Path) -> None:
         assert first.is_running()
 
 
+def test_a_kind_of_tasks_does_not_wait_for_another(program: Path) -> None:
+    """ServerApps run beside a simulation that has the only slot of its kind, and beside each other."""
+    program.write_text("import os, sys\nprint('family', os.getpid())\nsys.stdin.read()\n")
+    with superlink() as server, superexec(server.address, program) as executor:
+        server.give(1)
+        (simulation,) = family(executor)
+        for number in (2, 3):
+            server.give(number, run_id=number, kind="serverapp")
+            executor.line(f"[run {number}] family")
+        assert simulation.is_running()
+
+
 @pytest.mark.parametrize("over", [True, False])
 def test_the_scratch_directory_goes_with_the_run(program: Path, umbel_home: Path, over: bool) -> None:
     """It is removed when the run is over, and kept when the task will be handed out again."""

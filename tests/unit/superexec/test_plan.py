@@ -28,10 +28,10 @@ def test_the_token_is_required() -> None:
 
 
 def test_the_number_of_concurrent_runs() -> None:
-    """The option wins over the environment, which wins over 1; anything below 1, or no number, is refused by its name."""
-    assert plan.max_concurrent(3, {"UMBEL_MAX_CONCURRENT_RUNS": "2"}) == 3
-    assert plan.max_concurrent(None, {"UMBEL_MAX_CONCURRENT_RUNS": "2"}) == 2
-    assert plan.max_concurrent(None, {}) == 1
+    """The option wins over the environment, which wins over the defaults; anything below 1, or no number, is refused by its name."""
+    assert plan.max_concurrent(3, {"UMBEL_MAX_CONCURRENT_RUNS": "2"}) == {"simulation": 3, "serverapp": 3}
+    assert plan.max_concurrent(None, {"UMBEL_MAX_CONCURRENT_RUNS": "2"}) == {"simulation": 2, "serverapp": 2}
+    assert plan.max_concurrent(None, {}) == {"simulation": 1, "serverapp": 8}
     with pytest.raises(UsageError, match="UMBEL_MAX_CONCURRENT_RUNS=many"):
         plan.max_concurrent(None, {"UMBEL_MAX_CONCURRENT_RUNS": "many"})
     with pytest.raises(UsageError, match="--max-concurrent 0"):
