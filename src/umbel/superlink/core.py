@@ -101,11 +101,16 @@ class SuperLink:
         self._timer.arm()
 
     def _after_commit(self, transaction: Transaction) -> None:
-        # In the writer thread: an object that is put again meanwhile is held by a later write, and so stays.
-        for digest in transaction.dropped:
-            self.objects.remove(digest)
+        if transaction.dropped:
+            self._remove(transaction.dropped)
         if transaction.topics:
             self._loop.call_soon_threadsafe(self._announce, transaction)
+
+    def _remove(self, digests: set[str]) -> None:
+        try:
+            self.db.write(lambda transaction: collecting.remove(transaction, digests, self.objects))
+        except (UmbelError, DBAPIError) as error:
+            _log.warning("%d objects without a reference stay until the next start: %s", len(digests), error)
 
     def _announce(self, transaction: Transaction) -> None:
         for task_id in transaction.released:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Table, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -31,13 +32,20 @@ class Transaction:
         self.finished: set[int] = set()  # runs
         self.complete = False  # whether all was written: only the commit is left
         self.execute = connection.execute
+        self._is_postgres = connection.dialect.name == "postgresql"
+
+    def insert_new(self, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
+        """Insert those of some rows that are not there yet."""
+        if rows:
+            insert = postgresql.insert if self._is_postgres else sqlite.insert
+            self.execute(insert(table).on_conflict_do_nothing(), rows)
 
     def guard_objects(self, *, removes: bool = False) -> None:
         """Until the end of this transaction no other one removes objects, or (`removes`) none refers to objects anew.
 
         SQLite has one writer anyway, of one process.
         """
-        if self.connection.dialect.name == "postgresql":
+        if self._is_postgres:
             lock = "pg_advisory_xact_lock" if removes else "pg_advisory_xact_lock_shared"
             self.execute(text(f"SELECT {lock}({_OBJECTS})"))
 

@@ -26,12 +26,11 @@ def parts(values: Iterable[T]) -> Iterator[tuple[T, ...]]:
 
 def hold(transaction: Transaction, run_id: int, digests: Collection[str], message_id: str = "") -> None:
     """Keep objects for a run that will say later what they are: its task, or the node that answers a message."""
+    transaction.guard_objects()
     transaction.dropped.difference_update(digests)
     for part in parts(sorted(set(digests))):
-        new = set(part) - held(transaction.connection, run_id, part, message_id)
-        rows = [{"digest": digest, "run_id": run_id, "message_id": message_id} for digest in part if digest in new]
-        if rows:
-            transaction.execute(_hold.insert(), rows)
+        rows = [{"digest": digest, "run_id": run_id, "message_id": message_id} for digest in part]
+        transaction.insert_new(_hold, rows)
 
 
 def held(connection: Connection, run_id: int, digests: Collection[str], message_id: str = "") -> set[str]:
@@ -59,7 +58,7 @@ def release_all(transaction: Transaction, run_id: int) -> None:
 
 
 def drop_unreferenced(transaction: Transaction, digests: Iterable[str]) -> None:
-    """Of these objects, mark those that nothing refers to: their files are removed after the commit."""
+    """Of these objects, mark those that nothing refers to: their files are removed after the commit, if nothing does then."""
     for part in parts(digests):
         transaction.dropped |= set(part) - referenced(transaction.connection, part)
 
