@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 _RECENT = 40.0  # seconds; a SuperExec asks again at once when its long-poll of 30 s has ended
@@ -13,7 +13,7 @@ class Executors:
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._slots: dict[str, int] = {}
+        self._slots: dict[tuple[str, str], int] = {}  # by executor and kind of tasks
         self._asked: dict[str, float] = {}
         self._parked: dict[str, int] = {}
 
@@ -23,9 +23,9 @@ class Executors:
         return max(self._asked.values(), default=None)
 
     @contextmanager
-    def asking(self, executor: str, slots: int) -> Iterator[None]:
-        """A SuperExec asks for work, for as long as the context is open."""
-        self._slots[executor] = slots
+    def asking(self, executor: str, kinds: Sequence[str], slots: int) -> Iterator[None]:
+        """A SuperExec asks for work of these kinds, for as long as the context is open."""
+        self._slots.update(((executor, kind), slots) for kind in kinds)
         self._asked[executor] = self._now()
         self._parked[executor] = self._parked.get(executor, 0) + 1
         try:
@@ -34,8 +34,9 @@ class Executors:
             self._parked[executor] -= 1
             self._asked[executor] = self._now()
 
-    def slots(self, busy: set[str], now: float) -> int:
-        """How many tasks the SuperExecs that are there, or that hold a task (`busy`), can run at a time."""
+    def slots(self, kind: str, busy: set[str], now: float) -> int:
+        """How many tasks of a kind the SuperExecs that are there, or that hold such a task (`busy`), can run at a time."""
         there = {name for name, count in self._parked.items() if count}
         there |= {name for name, at in self._asked.items() if now - at < _RECENT}
-        return sum(self._slots.get(name, 1) for name in there | busy)
+        known = sum(self._slots.get((name, kind), 0) for name in there | busy)
+        return known + sum((name, kind) not in self._slots for name in busy)

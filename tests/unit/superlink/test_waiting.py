@@ -65,15 +65,16 @@ def test_a_finished_run_waits_for_nothing() -> None:
 
 
 def test_a_superexec_is_there_while_it_asks_and_a_little_longer() -> None:
-    """Slots count for a SuperExec that asks, that asked a moment ago, or that holds a task."""
+    """Slots count for a SuperExec that asks, that asked a moment ago, or that holds a task; for each kind its own."""
     now = [100.0]
     executors = Executors(lambda: now[0])
-    assert (executors.slots(set(), 100.0), executors.last_asked) == (0, None)
-    with executors.asking("a", 2):
-        assert executors.slots(set(), 1000.0) == 2
+    assert (executors.slots("simulation", set(), 100.0), executors.last_asked) == (0, None)
+    with executors.asking("a", ["simulation"], 2), executors.asking("a", ["serverapp"], 8):
+        assert executors.slots("simulation", set(), 1000.0) == 2
     now[0] = 120.0
-    assert executors.slots(set(), 120.0) == 2
-    assert executors.slots(set(), 200.0) == 0
-    assert executors.slots({"a"}, 200.0) == 2
-    assert executors.slots({"unknown"}, 200.0) == 1
+    assert executors.slots("simulation", set(), 120.0) == 2
+    assert executors.slots("serverapp", set(), 120.0) == 8
+    assert executors.slots("simulation", set(), 200.0) == 0
+    assert executors.slots("simulation", {"a"}, 200.0) == 2
+    assert executors.slots("simulation", {"unknown"}, 200.0) == 1
     assert executors.last_asked == 100.0

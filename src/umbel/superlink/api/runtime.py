@@ -32,7 +32,7 @@ async def claim(request: Request) -> Response:
     link, wait = superlink(request), query_wait(request)
     wanted = await body(request, ClaimTask)
     deadline = asyncio.get_running_loop().time() + wait
-    with link.executors.asking(wanted.executor, wanted.slots), link.wakeups.listen(TASKS) as bell:
+    with link.executors.asking(wanted.executor, wanted.kinds, wanted.slots), link.wakeups.listen(TASKS) as bell:
         async with watched(request) as gone:
             while True:
                 bell.clear()

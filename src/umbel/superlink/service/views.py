@@ -66,12 +66,13 @@ _PLAIN = (
 
 
 def _queue(task: Row[Any], unfinished: list[Row[Any]], executors: Executors, now: float) -> Queue:
-    running = [row for row in unfinished if row.state != "created"]
-    created = [row.task_id for row in unfinished if row.state == "created"]
+    like = [row for row in unfinished if row.kind == task.kind]
+    running = [row for row in like if row.state != "created"]
+    created = [row.task_id for row in like if row.state == "created"]
     return Queue(
         running=tuple(row.run_id for row in running),
         ahead=created.index(task.task_id) if task.task_id in created else 0,
-        slots=executors.slots({row.executor for row in running}, now),
+        slots=executors.slots(task.kind, {row.executor for row in running}, now),
         last_asked=executors.last_asked,
     )
 
