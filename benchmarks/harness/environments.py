@@ -15,19 +15,19 @@ APP = ROOT / "benchmarks" / "app"
 CACHE = ROOT / ".cache"
 UMBEL, FLOWER = CACHE / "bench-umbel", CACHE / "bench-flower"
 _FLOWER_PACKAGE = "flwr[simulation]==1.42.0"
-_FLOWER_OVERRIDES = "certifi>=2024\n"  # Flower asks for one that not every index has
+FLOWER_OVERRIDES = "certifi>=2024\n"  # Flower asks for one that not every index has
 
 
 def prepare(environment: Path) -> None:
     """Create and fill one of the environments where it is missing; Umbel's dependencies may have changed."""
     if not (environment / "bin" / "python").exists():
-        _uv("venv", "--python", sys.executable, str(environment))
+        create(environment)
     if environment == UMBEL:
-        _install(environment, "--editable", str(ROOT))
+        install(environment, "--editable", str(ROOT))
     elif not (environment / "bin" / "flwr").exists():
         overrides = environment / "overrides.txt"
-        overrides.write_text(_FLOWER_OVERRIDES, encoding="utf-8")
-        _install(environment, "--override", str(overrides), _FLOWER_PACKAGE)
+        overrides.write_text(FLOWER_OVERRIDES, encoding="utf-8")
+        install(environment, "--override", str(overrides), _FLOWER_PACKAGE)
 
 
 def variables(environment: Path, home: Path, own: dict[str, str]) -> dict[str, str]:
@@ -67,7 +67,12 @@ def as_toml(config: Mapping[str, str | int | float]) -> str:
     return " ".join(f"{key}={value!r}" for key, value in config.items())
 
 
-def _install(environment: Path, *arguments: str) -> None:
+def create(environment: Path) -> None:
+    """Create an empty environment."""
+    _uv("venv", "--python", sys.executable, str(environment))
+
+
+def install(environment: Path, *arguments: str) -> None:
     """Install into an environment, compiled, so that no run pays for it."""
     python = str(environment / "bin" / "python")
     _uv("pip", "install", "--python", python, "--compile-bytecode", *arguments)

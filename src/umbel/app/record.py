@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Self, TypeVar
 
+import numpy as np
+
 V = TypeVar("V")
 
 
@@ -66,9 +68,11 @@ def fits(value: object) -> bool:
 
 
 def check_list(key: str, value: list[Any], allowed: tuple[type, ...], owner: str) -> list[Any]:
-    """`value`, a list whose elements are all of one of the `allowed` types. Raises TypeError otherwise."""
+    """`value`, a list whose elements are all of one of the `allowed` types; NumPy's become plain ones. Raises TypeError otherwise."""
     if not value:
         return value
+    if any(isinstance(item, np.generic) for item in value):
+        value = [item.item() if isinstance(item, np.generic) else item for item in value]
     kind = type(value[0])
     if kind not in allowed or any(type(item) is not kind for item in value):
         names = ", ".join(t.__name__ for t in allowed)

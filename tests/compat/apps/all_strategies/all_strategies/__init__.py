@@ -1,0 +1,1 @@
+"""all_strategies: Every strategy for a few rounds."""

@@ -1,0 +1,1 @@
+"""custom_start: A strategy with rounds of its own that keeps the best model."""

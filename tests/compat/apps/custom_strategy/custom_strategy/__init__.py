@@ -1,0 +1,1 @@
+"""custom_strategy: A strategy that lowers the learning rate and counts."""

@@ -1,0 +1,1 @@
+"""grid_loop: Rounds without a strategy: push, then pull until all have replied."""

@@ -1,0 +1,1 @@
+"""legacy_mods: Mods and a workflow in the older API."""

@@ -1,0 +1,1 @@
+"""legacy_numpy: A NumPyClient and a server_fn."""

@@ -1,0 +1,1 @@
+"""legacy_strategies: Every strategy of the older API."""

@@ -1,0 +1,1 @@
+"""legacy_strategy: A strategy of the app's own in the older API."""

@@ -1,0 +1,1 @@
+"""lifespan: What runs around an app."""

@@ -1,0 +1,1 @@
+"""mods_order: Mods of the app and of one function."""

@@ -1,0 +1,1 @@
+"""numpy_quickstart: A linear regression with NumPy alone."""

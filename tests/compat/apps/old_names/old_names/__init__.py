@@ -1,0 +1,1 @@
+"""old_names: The names that records, messages and grid had before."""

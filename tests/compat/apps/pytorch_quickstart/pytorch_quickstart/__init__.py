@@ -1,0 +1,1 @@
+"""pytorch_quickstart: A small network with PyTorch."""

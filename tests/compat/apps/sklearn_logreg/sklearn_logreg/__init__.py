@@ -1,0 +1,1 @@
+"""sklearn_logreg: Digits with scikit-learn's logistic regression."""

@@ -1,0 +1,1 @@
+"""stateful_client: Clients that keep a part of the model to themselves."""

@@ -1,0 +1,1 @@
+"""xgboost_bagging: A forest that all clients grow at once."""

@@ -1,0 +1,1 @@
+"""xgboost_cyclic: A forest that goes from client to client."""

@@ -1,0 +1,60 @@
+"""The ways to run an app of this folder under Umbel: each gives what its ServerApp wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.compat.catalogue import App
+from umbel.simulation import run_simulation
+from umbel.simulation.settings import SimulationSettings
+
+Way = Callable[[App, Path], Any]
+
+
+def in_process(app: App, folder: Path) -> Any:
+    """In this process, one client after another."""
+    result = folder / "result.json"
+    settings = SimulationSettings(num_supernodes=app.nodes, backend="inline")
+    paths = list(sys.path)
+    try:
+        run_simulation(app.path, run_config={"result-file": str(result)}, settings=settings)
+    finally:
+        sys.path[:] = paths
+        for name in [name for name in sys.modules if name.partition(".")[0] == app.name]:
+            del sys.modules[name]
+    return json.loads(result.read_text())
+
+
+def command_line(app: App, folder: Path) -> Any:
+    """By `umbel run`, with a SuperLink and a home of its own, which end with it."""
+    from tests.conftest import end_superlink
+
+    result = folder / "result.json"
+    home = Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))
+    try:
+        run_command(app.path, app.nodes, result, home)
+    finally:
+        end_superlink(home)
+        shutil.rmtree(home, ignore_errors=True)
+    return json.loads(result.read_text())
+
+
+def run_command(app: Path, nodes: int, result: Path, home: Path) -> None:
+    """`umbel run` of a folder or of a bundle. Raises RuntimeError, with its output, when the run fails."""
+    command = [str(Path(sys.executable).with_name("umbel")), "run", str(app), "-c", f'result-file="{result}"']
+    command += ["--federation-config", f"num-supernodes={nodes}"]
+    variables = os.environ | {"UMBEL_HOME": str(home)}
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
+    if done.returncode:
+        raise RuntimeError(f"umbel run ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+
+
+WAYS: dict[str, Way] = {"in_process": in_process, "command_line": command_line}
