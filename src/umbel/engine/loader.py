@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from umbel.compat import flwr
-from umbel.errors import AppLoadError
+from umbel.errors import AppInvalid, AppLoadError, DependenciesMissing
 
 
 def load_component(app_dir: Path | str, reference: str) -> Any:
@@ -27,7 +27,7 @@ def load_component(app_dir: Path | str, reference: str) -> Any:
     except (Exception, SystemExit) as error:
         raise AppLoadError(
             f"The module {module_name!r} could not be imported: {type(error).__name__}: {error}.",
-            hint="Mend the import, or install what it needs beside Umbel.",
+            hint=_lacking(Path(app_dir)) or "Mend the import, or install what it needs beside Umbel.",
             traceback=app_traceback(error),
         ) from error
     try:
@@ -37,6 +37,20 @@ def load_component(app_dir: Path | str, reference: str) -> Any:
             f"The module {module_name!r} has no attribute {attribute!r}.",
             hint="Correct the component in pyproject.toml, or define it in the module.",
         ) from None
+
+
+def _lacking(app_dir: Path) -> str | None:
+    """What the app declares and this machine does not have, in a sentence, with what to do; None when nothing is known to be missing."""
+    from umbel.bundle import load_app
+    from umbel.environments.satisfied import check
+
+    try:
+        check(load_app(app_dir).dependencies)
+    except DependenciesMissing as missing:
+        return str(missing)
+    except AppInvalid:
+        pass
+    return None
 
 
 def app_traceback(error: BaseException) -> str:

@@ -1,11 +1,6 @@
 """Environments for apps: whether this interpreter has what an app declares, and if not, one that has it.
 
 An environment lies under `UMBEL_HOME/environments` and is shared by all runs with the same requirements. It sees everything that the
-interpreter it was made by sees, Umbel included; what the app declares comes first. uv makes it.
+interpreter it was made by sees, Umbel included; what the app declares comes first. uv makes it. The way in is
+`umbel.environments.prepare.prepare`.
 """
-
-from umbel.environments.lifeline import Lifeline
-from umbel.environments.prepare import Environment, prepare
-from umbel.environments.satisfied import check, missing
-
-__all__ = ["Environment", "Lifeline", "check", "missing", "prepare"]

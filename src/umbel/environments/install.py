@@ -81,7 +81,7 @@ def _run(command: Sequence[str], folder: Path, bounds: Bounds) -> None:
         return
     if bounds.lifeline.is_cut:
         late = time.monotonic() - began >= bounds.seconds
-        why = f"it took longer than {bounds.seconds:.0f} s" if late else "it was called off"
+        why = f"it took longer than {bounds.seconds:g} s" if late else "it was called off"
         raise EnvironmentFailed(f"The app's dependencies are not installed: {why}.")
     reason = "\n".join(output.strip().splitlines()[-_REASON_LINES:]) or f"uv ended with code {code}"
     raise EnvironmentFailed(

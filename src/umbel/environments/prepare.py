@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from umbel.environments import base, cache
 from umbel.environments.install import Bounds, install
@@ -43,6 +44,13 @@ class Environment:
         programs = Path(self.interpreter).parent
         path = os.pathsep.join([str(programs), *filter(None, [environ.get("PATH")])])
         return {**environ, "PATH": path, "VIRTUAL_ENV": str(programs.parent)}
+
+    def become(self, secrets: Mapping[str, str]) -> NoReturn:
+        """Run the present program anew in this environment, in place of this process, with these environment variables beside our own."""
+        if self.lock is not None:
+            os.set_inheritable(self.lock, True)
+        command = [self.interpreter, *sys.orig_argv[1:]]
+        os.execve(self.interpreter, command, {**self.variables(os.environ), **secrets})  # noqa: S606 - no shell on purpose
 
     def close(self) -> None:
         """It may be removed from now on, when room is needed."""

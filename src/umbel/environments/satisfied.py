@@ -10,10 +10,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from umbel.environments.permission import OPTION
 from umbel.environments.requirements import needed, of_extras
 from umbel.errors import DependenciesMissing
-
-OPTION = "--allow-runtime-dependency-installation"
 
 _Seen = frozenset[tuple[str, frozenset[str]]]
 

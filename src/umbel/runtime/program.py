@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from umbel.engine.patience import Patience
+from umbel.runtime.surroundings import Elsewhere
 from umbel.wire.local import running_address
 from umbel.wire.runtime import RuntimeClient
 
@@ -51,6 +52,8 @@ def run_program(name: str, description: str, prepare: Prepare, arguments: Sequen
     except Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # to be seen as what it is: not the app's end
+    except Elsewhere as found:
+        found.environment.become({TOKEN: token})
     return 0
 
 

@@ -36,12 +36,20 @@ class Reporter:
     """
 
     def __init__(
-        self, client: RuntimeClient, task_id: int, patience: Patience | None = None, source: Source = "simulation"
+        self,
+        client: RuntimeClient,
+        task_id: int,
+        patience: Patience | None = None,
+        source: Source = "simulation",
+        last_seq: int = 0,
     ) -> None:
-        """Start the thread. `patience` is for a SuperLink whose disk is full, `source` for what the reporter says itself."""
+        """Start the thread. `patience` is for a SuperLink whose disk is full, `source` for what the reporter says itself.
+
+        `last_seq` is that of the reports that this attempt sent before.
+        """
         self._source = source
         self._patience = patience or Patience()
-        self._sender = Sender(client, task_id, self._patience)
+        self._sender = Sender(client, task_id, self._patience, last_seq)
         self._condition = threading.Condition()
         self._items: deque[tuple[Item, int]] = deque()  # each with its number of characters
         self._uploads: deque[Upload] = deque()

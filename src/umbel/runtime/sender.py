@@ -47,12 +47,12 @@ class Batch:
 class Sender:
     """Numbers the reports of one attempt. Not for more than one thread at a time."""
 
-    def __init__(self, client: RuntimeClient, task_id: int, patience: Patience) -> None:
-        """`patience` is for a SuperLink whose database has no room."""
+    def __init__(self, client: RuntimeClient, task_id: int, patience: Patience, last_seq: int = 0) -> None:
+        """`patience` is for a SuperLink whose database has no room, `last_seq` of the reports that this attempt sent before."""
         self._client = client
         self._task_id = task_id
         self._patience = patience
-        self._seq = 0
+        self._seq = last_seq
 
     def store(self, upload: Upload) -> Artifact:
         """Store an upload's bytes. Raises StorageFull."""

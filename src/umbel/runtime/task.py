@@ -19,6 +19,7 @@ from umbel.errors import AppError, AppLoadError, UmbelError
 from umbel.home import apps_dir, runs_dir
 from umbel.runtime.checkpoints import Checkpoints
 from umbel.runtime.reporter import Reporter
+from umbel.runtime.surroundings import settle
 from umbel.serverapp.grid import Run
 from umbel.wire.api import Cause, FinishTask, Source, TaskInput
 from umbel.wire.runtime import RuntimeClient
@@ -38,7 +39,7 @@ class Task(ABC):
         self.given = given
         self.run = Run(given.run.run_id, given.run.seed)
         self.scratch = runs_dir() / str(self.run.run_id)  # removed when the run is over
-        self.reporter = Reporter(client, task_id, source=self.program)
+        self.reporter = Reporter(client, task_id, source=self.program, last_seq=given.last_seq)
         self._output = LineCapture(self._print, "INFO"), LineCapture(self._print, "WARNING")
         sys.stdout, sys.stderr = self._output
         logging.basicConfig(level=logging.INFO, handlers=[_LogHandler(self.reporter)], force=True)
@@ -79,9 +80,11 @@ class Task(ABC):
 
     def _run(self) -> None:
         app_dir = install_fab(self.client.get_object(self.given.run.bundle.fab_hash), apps_dir())
+        app = load_app(app_dir)
+        settle(app.dependencies, self.reporter)
         checkpoint = self.given.checkpoint
         earlier = self.client.get_object(checkpoint.digest) if checkpoint else None
-        self.lead(app_dir, load_app(app_dir), Checkpoints(self.reporter.checkpoint, earlier))
+        self.lead(app_dir, app, Checkpoints(self.reporter.checkpoint, earlier))
 
     def _print(self, text: str, level: str) -> None:
         self.reporter.log(text, level, "serverapp")

@@ -207,6 +207,7 @@ class TaskInput(Body):
     run: RunView
     attempt: int
     checkpoint: Artifact | None = None  # of an earlier attempt
+    last_seq: int = 0  # of the reports of this attempt: its process may have begun anew
 
 
 class Directive(Body):

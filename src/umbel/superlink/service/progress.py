@@ -32,7 +32,7 @@ def begin(transaction: Transaction, who: Principal, executors: Executors, now: f
     apply(transaction, row, Activate(), now)
     view = views.get(transaction.connection, row.run_id, executors, now)
     checkpoint = artifacts.checkpoint(transaction.connection, row.run_id)
-    return TaskInput(run=view, attempt=row.attempt, checkpoint=checkpoint)
+    return TaskInput(run=view, attempt=row.attempt, checkpoint=checkpoint, last_seq=row.last_seq)
 
 
 def report(transaction: Transaction, who: Principal, said: Report, objects: ObjectDirectory, now: float) -> Taken:
