@@ -8,6 +8,7 @@ import typer
 
 from umbel import __version__
 from umbel.cli.commands.build import build
+from umbel.cli.commands.certificate import certificate_create
 from umbel.cli.commands.config import config_list
 from umbel.cli.commands.install import install
 from umbel.cli.commands.list import list_runs
@@ -34,6 +35,7 @@ def build_app() -> typer.Typer:
     app.command("build")(build)
     app.command("install")(install)
     app.add_typer(_config(), name="config")
+    app.add_typer(_certificate(), name="certificate")
     return app
 
 
@@ -51,3 +53,10 @@ def _config() -> typer.Typer:
     config.command("list")(config_list)
     config.command("ls", hidden=True)(config_list)
     return config
+
+
+def _certificate() -> typer.Typer:
+    certificate = typer.Typer(help="TLS certificates for a SuperLink.", no_args_is_help=True)
+    certificate.callback()(lambda: None)  # so that `create` is a command of its own, not the whole group
+    certificate.command("create")(certificate_create)
+    return certificate

@@ -49,11 +49,12 @@ class Connection:
 
     @property
     def url(self) -> str:
-        """The address with its scheme: https, unless `insecure` is set or the host is this machine."""
+        """The address with its scheme: https, unless `insecure` is set, or the host is this machine and no roots are named."""
         if "://" in self.address:
             return self.address
         host = urlsplit(f"//{self.address}").hostname
-        plain = self.insecure or host in ("localhost", "127.0.0.1", "::1")
+        here = host in ("localhost", "127.0.0.1", "::1") and not self.root_certificates
+        plain = self.insecure or here
         return f"{'http' if plain else 'https'}://{self.address}"
 
 

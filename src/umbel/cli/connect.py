@@ -32,7 +32,7 @@ def open_client(connection: Connection) -> ControlClient:
         return connect_local()
     from umbel.wire.control import ControlClient
 
-    client = ControlClient(connection.url, _token(connection))
+    client = ControlClient(connection.url, _token(connection), root_certificates=connection.root_certificates)
     client.http.patience = PATIENCE
     return client
 

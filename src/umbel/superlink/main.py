@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sys
 import time
 from pathlib import Path
@@ -16,13 +15,14 @@ from umbel import __version__
 from umbel.errors import Conflict, UmbelError
 from umbel.superlink import settings as options
 from umbel.superlink.auth.tokens import local_token
+from umbel.superlink.doors import open_doors
 from umbel.superlink.home import Home
-from umbel.superlink.listener import listen
 from umbel.superlink.superexec_child import SuperExecChild, command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from umbel.superlink.doors import Doors
     from umbel.superlink.settings import Settings
 
 
@@ -42,26 +42,27 @@ def run(settings: Settings) -> int:
     lock = home.take_lock()
     if lock is None:
         return _other(settings, home)
-    with lock, listen(settings.host, settings.port) as listener:
-        return _serve(settings, home, listener)
+    with lock, open_doors(settings.host, settings.port, settings.access) as doors:
+        return _serve(settings, home, doors)
 
 
-def _serve(settings: Settings, home: Home, listener: socket.socket) -> int:
-    host, port = listener.getsockname()[:2]
-    address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _serve(settings: Settings, home: Home, doors: Doors) -> int:
+    address = doors.local_address
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the event loop takes it over
     token = os.environ.pop("UMBEL_EXECUTOR_TOKEN", "") or secrets.token_urlsafe(32)
     if settings.log_file is not None:
         _log_to(settings.log_file)
     superexec = SuperExecChild(command(address), token, home.root) if settings.isolation == "subprocess" else None
-    info = {"address": address, "pid": os.getpid(), "version": __version__, "started_at": time.time()}
+    info = {"address": address, "public_address": doors.public_address, "pid": os.getpid()}
+    info |= {"version": __version__, "started_at": time.time()}
     local_token(home.token)  # whoever reads the info reads the token next
     home.write_info(info)
     _tell(settings, info)
+    sys.stderr.write(f"Umbel SuperLink {__version__} at {doors.public_address}. Its token is in {home.token}.\n")
     try:
         from umbel.superlink.serve import serve
 
-        return serve(settings, home, listener, token, superexec)
+        return serve(settings, home, doors, token, superexec)
     finally:
         home.info.unlink(missing_ok=True)
         if superexec is not None:

@@ -16,8 +16,10 @@ from starlette.types import ASGIApp
 
 from umbel.superlink.api.app import create_app
 from umbel.superlink.auth.guard import Secrets
+from umbel.superlink.auth.hosts import Hosts
 from umbel.superlink.auth.tokens import local_token
 from umbel.superlink.core import SuperLink
+from umbel.superlink.doors import Doors
 from umbel.superlink.home import Home
 from umbel.superlink.leases import Leases
 from umbel.superlink.objects.directory import ObjectDirectory
@@ -25,13 +27,37 @@ from umbel.superlink.settings import Settings
 from umbel.superlink.store.database import Database
 from umbel.superlink.store.schema import prepare
 from umbel.superlink.superexec_child import SuperExecChild
+from umbel.wire.credentials import read_secret
 
 _SHUTDOWN = 5  # seconds for the requests under way; waits end at once
+_HANDSHAKE = 15.0  # seconds to agree on TLS
 _KEEP_ALIVE = 75  # seconds; longer than a client pauses between two requests
 
 
 class Server(uvicorn.server.Server):
-    """uvicorn's server, with its signals left to the program."""
+    """uvicorn's server, with its signals left to the program, and a second socket that speaks TLS."""
+
+    def __init__(self, config: uvicorn.config.Config, doors: Doors | None = None) -> None:
+        super().__init__(config)
+        self._doors = doors
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen on `sockets`, and on the secure one of the doors."""
+        await super().startup(sockets)
+        if self._doors is not None and self._doors.secure is not None:
+            secure = await asyncio.get_running_loop().create_server(
+                self._protocol,
+                sock=self._doors.secure,
+                ssl=self._doors.context,
+                ssl_handshake_timeout=_HANDSHAKE,
+            )
+            self.servers.append(secure)
+
+    def _protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -42,16 +68,16 @@ class Server(uvicorn.server.Server):
 def serve(
     settings: Settings,
     home: Home,
-    listener: socket.socket,
+    doors: Doors,
     executor_token: str,
     superexec: SuperExecChild | None,
 ) -> int:
-    """Serve on `listener` until SIGTERM, SIGINT or the idle exit; returns the exit code."""
+    """Serve at the doors until SIGTERM, SIGINT or the idle exit; returns the exit code."""
     _configure_logging()
     db = Database(f"sqlite:///{home.database}")
     try:
         prepare(db.writer)
-        asyncio.run(_run(settings, home, listener, executor_token, superexec, db))
+        asyncio.run(_run(settings, home, doors, executor_token, superexec, db))
     finally:
         db.close()
     return 0
@@ -60,15 +86,22 @@ def serve(
 async def _run(
     settings: Settings,
     home: Home,
-    listener: socket.socket,
+    doors: Doors,
     executor_token: str,
     superexec: SuperExecChild | None,
     db: Database,
 ) -> None:
+    secret_file = settings.access.superexec_auth_secret_file
+    executor_secret = read_secret(secret_file) if secret_file else b""
     objects = ObjectDirectory(home.objects, settings.max_object)
     link = SuperLink(db, objects, leases=Leases(settings.lease_seconds), idle_exit=settings.idle_exit)
-    app = create_app(link, Secrets(local_token(home.token), executor_token))
-    server = make_server(app)
+    app = create_app(
+        link,
+        Secrets(local_token(home.token), executor_token, executor_secret),
+        hosts=Hosts(doors.names),
+        registered_only=settings.access.enable_supernode_auth,
+    )
+    server = make_server(app, doors)
     link.idle.on_idle = end = _ender(link, server)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
@@ -76,14 +109,14 @@ async def _run(
     if superexec is not None:
         superexec.watch(link.executor_died)
     try:
-        await server.serve([listener])
+        await server.serve([doors.plain])
     finally:
         link.close()
         if superexec is not None:
             await superexec.end()
 
 
-def make_server(app: ASGIApp) -> Server:
+def make_server(app: ASGIApp, doors: Doors | None = None) -> Server:
     """A server for `app` that adds nothing of its own to the log of requests."""
     config = uvicorn.config.Config(
         app,
@@ -97,7 +130,7 @@ def make_server(app: ASGIApp) -> Server:
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_SHUTDOWN,
     )
-    return Server(config)
+    return Server(config, doors)
 
 
 def _ender(link: SuperLink, server: Server) -> Callable[[], None]:

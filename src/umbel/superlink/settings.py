@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from umbel.errors import ConfigError, UsageError
+from umbel.errors import UsageError
+from umbel.superlink.access import Access, add_options, take_options
 
-LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _GIB = 1024**3
 
 
@@ -27,25 +27,22 @@ class Settings:
     ready_fd: int | None = None  # descriptor that gets one line of JSON, the address and more, once the port is bound
     max_object: int = 64 * _GIB
     lease_seconds: float = 30.0
+    access: Access = field(default_factory=Access)
 
 
 def parse(argv: list[str] | None) -> Settings:
     """The settings of a command line. Raises ConfigError, UsageError."""
     parser = _Parser(prog="umbel-superlink", description="The coordinator: keeps runs and hands out their tasks.")
     parser.add_argument("--home", type=Path, default=default_home(), help="directory of its files (UMBEL_HOME)")
-    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; off loopback with TLS")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes any free one")
     parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
     parser.add_argument("--idle-exit", type=float, default=0.0, metavar="SECONDS", help=_IDLE)
     parser.add_argument("--log-file", type=Path, help="write the log there instead of to stderr")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    add_options(parser)
     options = vars(parser.parse_args(argv))
-    if options["host"] not in LOOPBACK:
-        raise ConfigError(
-            f"A SuperLink of this version listens on this machine only, not on {options['host']}.",
-            hint="Leave --host away.",
-        )
-    return Settings(**options)
+    return Settings(access=take_options(options, options["host"]), **options)
 
 
 def default_home() -> Path:

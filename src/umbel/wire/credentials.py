@@ -8,13 +8,16 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from umbel.errors import ConfigError
 from umbel.wire.signatures import EMPTY_DIGEST, Parameters, base, digest_header, signature_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+SHORTEST_SECRET = 32  # bytes
 NODE_TAG, EXECUTOR_TAG = "umbel-node", "umbel-superexec"
 
 
@@ -67,3 +70,17 @@ def executor_credentials(secret: bytes) -> Signing:
     return Signing(
         lambda text: hmac.digest(secret, text, "sha256"), keyid="superexec", algorithm="hmac-sha256", tag=EXECUTOR_TAG
     )
+
+
+def read_secret(path: Path) -> bytes:
+    """The secret that SuperExecs share with their SuperLink, without the spaces around it. Raises ConfigError."""
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as failure:
+        raise ConfigError(f"The secret in {path} cannot be read: {failure}.") from failure
+    if len(secret) < SHORTEST_SECRET:
+        raise ConfigError(
+            f"The secret in {path} has {len(secret)} bytes, fewer than {SHORTEST_SECRET}.",
+            hint="Make one with: openssl rand -hex 32",
+        )
+    return secret

@@ -18,7 +18,8 @@ EXECUTOR = "executor-token-of-the-test"
 SCRIPT = """
 import sys
 from umbel.superlink import main
-main.command = lambda address: [sys.executable, "-c", sys.argv[1], address]
+if sys.argv[1] != "own":
+    main.command = lambda address: [sys.executable, "-c", sys.argv[1], address]
 sys.exit(main.main(sys.argv[2:]))
 """
 
@@ -26,7 +27,7 @@ sys.exit(main.main(sys.argv[2:]))
 class Program:
     """A SuperLink process on a home, and clients that speak to it.
 
-    `superexec` is Python code that stands for its SuperExec; without it the process has none.
+    `superexec` is Python code that stands for its SuperExec, or "own" for a real one; without it the process has none.
     """
 
     def __init__(self, home: Path, *options: str, superexec: str | None = None) -> None:

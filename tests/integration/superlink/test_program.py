@@ -183,7 +183,7 @@ def test_it_ends_itself_when_idle(umbel_home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["--host", "0.0.0.0"], 3, "this machine only"),
+        (["--host", "0.0.0.0"], 3, "TLS is needed"),
         (["--port", "many"], 2, "invalid int value"),
         (["--isolation", "none"], 2, "invalid choice"),
     ],
