@@ -14,6 +14,7 @@ import stat
 import sys
 from typing import TYPE_CHECKING
 
+from umbel.environments import permission
 from umbel.errors import UmbelError
 from umbel.superexec import plan
 
@@ -33,6 +34,8 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None =
     `program` is what the process of every task runs, in place of `plan.PROGRAMS`.
     """
     options = _parser().parse_args(arguments)
+    if options.allow_runtime_dependency_installation:
+        permission.allow()
     logging.basicConfig(level=logging.INFO, format="[superexec] %(message)s", stream=sys.stderr)
     try:
         token = plan.executor_token(os.environ)
@@ -80,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="umbel-superexec", description="Run the tasks of a SuperLink.")
     parser.add_argument("--superlink", required=True, metavar="ADDRESS", help="http://HOST:PORT")
     parser.add_argument("--max-concurrent", type=int, metavar="N", help=_MAX_CONCURRENT)
+    parser.add_argument(permission.OPTION, action="store_true", help=permission.HELP)
     return parser
 
 
