@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from umbel.bundle.build import BuiltFab as BuiltFab
     from umbel.bundle.build import build_fab as build_fab
+    from umbel.bundle.build import given_fab as given_fab
     from umbel.bundle.components import check_components as check_components
     from umbel.bundle.config import AppConfig as AppConfig
     from umbel.bundle.flat import Scalar as Scalar
@@ -37,6 +38,7 @@ _MODULE_OF = {
     "build_fab": "build",
     "check_components": "components",
     "flatten": "flat",
+    "given_fab": "build",
     "install_fab": "install",
     "load_app": "load",
     "merge_config": "overrides",

@@ -18,6 +18,7 @@ from umbel.bundle.flat import unflatten
 from umbel.bundle.load import PYPROJECT, load_app, parse_toml
 from umbel.bundle.manifest import write_manifest
 from umbel.bundle.names import same_on_some_system, unsafe_path
+from umbel.bundle.read import read_fab
 from umbel.bundle.rules import MANIFEST, MAX_FAB_BYTES, MAX_FILE_BYTES, MAX_FILES
 from umbel.errors import BundleInvalid
 
@@ -52,6 +53,12 @@ def build_fab(path: Path) -> BuiltFab:
         raise _too_large(files)
     digest = hashlib.sha256(data).hexdigest()
     return BuiltFab(data, digest, fab_filename(config, digest), config)
+
+
+def given_fab(data: bytes) -> BuiltFab:
+    """The bundle in `data`, built before, by `umbel build` or by Flower, and verified now. Raises BundleInvalid."""
+    fab = read_fab(data)
+    return BuiltFab(data, fab.hash, fab_filename(fab.config, fab.hash), fab.config)
 
 
 def fab_filename(config: AppConfig, digest: str) -> str:

@@ -62,15 +62,18 @@ def _follow(client: ControlClient, connection: Connection, request: StartRun, fa
 
 
 def _bundle(wish: Launch) -> tuple[BuiltFab, dict[str, Any]]:
-    from umbel.bundle import build_fab, check_components, load_app, merge_config, parse_run_config
+    from umbel.bundle import build_fab, check_components, given_fab, load_app, merge_config, parse_run_config
+    from umbel.cli.files import read_file
 
-    config = load_app(wish.app)
+    fab = given_fab(read_file(wish.app)) if wish.app.suffix == ".fab" else None
+    config = load_app(wish.app) if fab is None else fab.config
     for warning in config.warnings:
         print_warning(warning)
-    check_components(wish.app, config)
+    if fab is None:
+        check_components(wish.app, config)
     overrides = parse_run_config(wish.run_config)
     merge_config(config.config, overrides)
-    return build_fab(wish.app), overrides
+    return fab or build_fab(wish.app), overrides
 
 
 def _request(wish: Launch, connection: Connection, fab: BuiltFab, overrides: dict[str, Any]) -> StartRun:

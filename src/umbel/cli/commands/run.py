@@ -13,7 +13,9 @@ from umbel.cli.parameters import FormatOption, SuperLinkArgument
 
 
 def run(
-    app: Annotated[Path, typer.Argument(metavar="APP", help="The app's folder.", show_default="this folder")] = Path(),
+    app: Annotated[
+        Path, typer.Argument(metavar="APP", help="The app's folder, or its bundle (.fab).", show_default="this folder")
+    ] = Path(),
     superlink: SuperLinkArgument = None,
     run_config: Annotated[
         list[str] | None,

@@ -6,6 +6,7 @@ Umbel's own, being a subclass without fields of its own.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -46,6 +47,18 @@ class ArrayRecord(arrayrecord.ArrayRecord):
 
     __slots__ = ()
     array_type: ClassVar[type[array.Array]] = Array
+
+    def count_bytes(self) -> int:
+        """Size of the arrays as `.npy` files plus the length of the keys in UTF-8."""
+        return super().count_bytes() + sum(_npy_header(each) for each in self.values())
+
+
+def _npy_header(each: array.Array) -> int:
+    """The bytes of a `.npy` file before its elements."""
+    form = {"descr": each.storage.dtype.str, "fortran_order": False, "shape": each.shape}
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, form)
+    return buffer.tell()
 
 
 class RecordDict(recorddict.RecordDict):

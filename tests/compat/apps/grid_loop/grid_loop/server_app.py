@@ -14,12 +14,14 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Main entry point for the ServerApp."""
+    while len(node_ids := list(grid.get_node_ids())) < 2:
+        time.sleep(0.1)
     model = np.zeros(3)
     failures = []
     pulled_twice = 0
     for server_round in range(1, 4):
         messages = []
-        for node_id in grid.get_node_ids():
+        for node_id in node_ids:
             content = RecordDict()
             content["model"] = ArrayRecord([model])
             content["config"] = ConfigRecord({"round": server_round})

@@ -1,6 +1,7 @@
 """lifespan: a Flower app with code that runs around it."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,10 @@ def lifespan(context: Context) -> Iterator[None]:
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Main entry point for the ServerApp."""
+    while len(node_ids := list(grid.get_node_ids())) < 2:
+        time.sleep(0.1)
     for _ in range(3):
-        messages = [Message(RecordDict(), node_id, MessageType.QUERY) for node_id in grid.get_node_ids()]
+        messages = [Message(RecordDict(), node_id, MessageType.QUERY) for node_id in node_ids]
         replies = grid.send_and_receive(messages)
         steps.append(sorted(list(reply.content["steps"].items()) for reply in replies))
 

@@ -1,6 +1,7 @@
 """old_names: a Flower app from before records and grid were renamed."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,8 @@ app = ServerApp()
 @app.main()
 def main(driver: Driver, context: Context) -> None:
     """Main entry point for the ServerApp."""
+    while len(node_ids := list(driver.get_node_ids())) < 2:
+        time.sleep(0.1)
     sums = []
     for server_round in range(2):
         recordset = RecordSet(
@@ -23,7 +26,7 @@ def main(driver: Driver, context: Context) -> None:
             driver.create_message(
                 content=recordset, message_type=MessageType.TRAIN, dst_node_id=node_id, group_id=str(server_round)
             )
-            for node_id in driver.get_node_ids()
+            for node_id in node_ids
         ]
         replies = list(driver.send_and_receive(messages, timeout=60))
         sums.append(sorted(reply.content.metrics_records["metrics"]["sum"] for reply in replies if reply.has_content()))

@@ -1,6 +1,7 @@
 """query_actions: federated analytics with a Flower app."""
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,8 @@ app = ServerApp()
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     """Main entry point for the ServerApp."""
-    node_ids = list(grid.get_node_ids())
+    while len(node_ids := list(grid.get_node_ids())) < 2:
+        time.sleep(0.1)
     histogram = sum(
         np.array(reply.content["answer"]["histogram"])
         for reply in ask(grid, node_ids, MessageType.QUERY, {"bins": 5})
