@@ -9,6 +9,7 @@ import pytest
 from umbel.cli.config import Connection, read_connections
 from umbel.cli.connect import TOKEN_VARIABLE, open_client
 from umbel.errors import ConfigError
+from umbel.wire.control import ControlClient
 
 
 def written(folder: Path, text: str) -> Path:
@@ -91,6 +92,7 @@ def test_options_become_a_federation_config(tmp_path: Path) -> None:
         ("127.0.0.1:80", False, "http://127.0.0.1:80"),
         ("[::1]:80", False, "http://[::1]:80"),
         ("http://x:1", False, "http://x:1"),
+        ("https://127.0.0.1:80", False, "https://127.0.0.1:80"),
     ],
 )
 def test_encryption_is_the_default_off_this_machine(address: str, insecure: bool, url: str) -> None:
@@ -98,17 +100,27 @@ def test_encryption_is_the_default_off_this_machine(address: str, insecure: bool
     assert Connection("a", address, insecure=insecure).url == url
 
 
+def test_roots_mean_encryption() -> None:
+    """An address of this machine with root certificates is asked over TLS: for whom would they be else?"""
+    assert Connection("a", "127.0.0.1:80", root_certificates="/ca.pem").url == "https://127.0.0.1:80"
+
+
 def test_a_token_comes_from_its_file(tmp_path: Path) -> None:
     """The file's text without the newline is the token."""
     (tmp_path / "token").write_text("secret\n")
     client = open_client(Connection("a", "127.0.0.1:1", token_file=str(tmp_path / "token")))
-    assert client.http._authorization == "Bearer secret"
+    assert authorization(client) == "Bearer secret"
 
 
 def test_a_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a token file UMBEL_TOKEN is used."""
     monkeypatch.setenv(TOKEN_VARIABLE, "secret")
-    assert open_client(Connection("a", "127.0.0.1:1")).http._authorization == "Bearer secret"
+    assert authorization(open_client(Connection("a", "127.0.0.1:1"))) == "Bearer secret"
+
+
+def authorization(client: ControlClient) -> str:
+    """The token's header in the requests of a client."""
+    return client.http._credentials.headers("GET", "", "", None)["Authorization"]
 
 
 def test_a_token_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
