@@ -6,20 +6,27 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 
 from sqlalchemy.exc import DBAPIError
 
 from umbel.errors import UmbelError
+from umbel.superlink.batching import Batch
+from umbel.superlink.domain.node import NodeEvent
 from umbel.superlink.executors import Executors
 from umbel.superlink.idle import IdleExit
 from umbel.superlink.leases import Leases, LeaseTimer
 from umbel.superlink.live import Live
+from umbel.superlink.meters import Traffic
 from umbel.superlink.objects.directory import ObjectDirectory
-from umbel.superlink.service import claiming, collecting
+from umbel.superlink.presence import Attendance
+from umbel.superlink.service import answering, claiming, collecting, handing_out, sessions
+from umbel.superlink.service.answering import Answer
+from umbel.superlink.service.handing_out import Want
 from umbel.superlink.store import runs, tasks
 from umbel.superlink.store.database import Database, Transaction
 from umbel.superlink.wakeups import Wakeups
+from umbel.wire.messages import Pulled
 
 _log = logging.getLogger(__name__)
 
@@ -47,11 +54,16 @@ class SuperLink:
         self.wakeups = Wakeups()
         self.executors = Executors(now)
         self.live = Live()
+        self.traffic = Traffic()
         self.idle = IdleExit(idle_exit, self._is_idle)
         self._leases = leases or Leases()
         self._timer = LeaseTimer(self._leases, self._on_expired)
         self._loop = asyncio.get_running_loop()
         self._background: set[asyncio.Task[None]] = set()
+        self.nodes = Attendance(self._hear)
+        self.pulls = Batch(self._hand_out)
+        self.answers = Batch(self._take_answers)
+        self._heard = Batch(self._store_heard)
         db.after_commit = self._after_commit
 
     async def recover(self, *, executor_is_gone: bool) -> None:
@@ -61,6 +73,8 @@ class SuperLink:
         for row in await self.db.aread(tasks.unfinished):
             if row.state != "created":
                 self.beat(row.task_id)
+        alone = not self.db.is_shared
+        self.nodes.expect(await self.db.awrite(lambda transaction: sessions.restart(transaction, alone, self.now())))
         self.idle.touch()
         self._in_background(self._collect())
 
@@ -78,6 +92,7 @@ class SuperLink:
         """End every wait and every timer; the database is closed by its owner."""
         self.wakeups.close()
         self._timer.cancel()
+        self.nodes.cancel()
         self.idle.cancel()
         for task in self._background:
             task.cancel()
@@ -99,6 +114,33 @@ class SuperLink:
         """It ended."""
         self._leases.unpark(task_id, self._loop.time())
         self._timer.arm()
+
+    async def _hand_out(self, wants: Sequence[Want]) -> list[Pulled | UmbelError]:
+        """What each of some polls gets; nothing is written while there is nothing to lease."""
+        looks = await self.db.aread(lambda connection: handing_out.look(connection, wants))
+        pulled = [look if isinstance(look, UmbelError) else Pulled(cancelled=list(look.finished)) for look in looks]
+        due = [place for place, look in enumerate(looks) if not isinstance(look, UmbelError) and look.changes]
+        if due:
+            chosen, now = [wants[place] for place in due], self.now()
+            taken = await self.db.awrite(lambda transaction: handing_out.take(transaction, chosen, now))
+            for place, one in zip(due, taken, strict=True):
+                pulled[place] = one
+        return pulled
+
+    async def _take_answers(self, answers: Sequence[Answer]) -> list[bool | UmbelError]:
+        now = self.now()
+        return await self.db.awrite(lambda transaction: answering.take(transaction, answers, self.objects, now))
+
+    def _hear(self, node_id: int, event: NodeEvent) -> None:
+        self._in_background(self._heard.ask((node_id, event)))
+
+    async def _store_heard(self, heard: Sequence[tuple[int, NodeEvent]]) -> list[None]:
+        now = self.now()
+        try:
+            await self.db.awrite(lambda transaction: sessions.hear(transaction, heard, now))
+        except (UmbelError, DBAPIError) as error:  # told again with the next poll, or by the next silence
+            _log.error("What became known of %d nodes could not be stored: %s", len(heard), error)
+        return [None] * len(heard)
 
     def _after_commit(self, transaction: Transaction) -> None:
         if transaction.dropped:

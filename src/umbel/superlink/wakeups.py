@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 TASKS = "tasks"  # a task can be claimed
+NODES = "nodes"  # a node has come or gone
 NODE_KEYS = "node-keys"  # a key of a node was replaced, or is not good any more
 
 
@@ -18,6 +20,16 @@ def run_topic(run_id: int) -> str:
 def task_topic(task_id: int) -> str:
     """A task changed its state."""
     return f"task:{task_id}"
+
+
+def node_topic(node_id: int) -> str:
+    """A node has something new to fetch, or to give up."""
+    return f"node:{node_id}"
+
+
+def replies_topic(run_id: int) -> str:
+    """A message of a run got its reply."""
+    return f"replies:{run_id}"
 
 
 class Wakeups:
@@ -40,6 +52,13 @@ class Wakeups:
             bells.discard(bell)
             if not bells and self._bells.get(topic) is bells:
                 del self._bells[topic]
+
+    def parked(self) -> list[tuple[str, int]]:
+        """(kind of topic, number) of the waits."""
+        kinds: Counter[str] = Counter()
+        for topic, bells in self._bells.items():
+            kinds[topic.partition(":")[0]] += len(bells)
+        return list(kinds.items())
 
     def wake(self, topics: Iterable[str]) -> None:
         """Set the events of some topics."""

@@ -82,13 +82,16 @@ class PushMessages(Body):
     """POST /api/runtime/tasks/{id}/messages → 204. Chunks were put as objects before. Known ids are skipped.
 
     Unfinished messages of the same `sequence` with other ids, left by an earlier attempt that went another way, are cancelled.
-    A message to a node that does not exist is answered with NODE_UNAVAILABLE at once.
+    A message to a node that does not exist is answered with NODE_UNAVAILABLE at once. An exchange whose contents are too
+    many for one body takes several pushes, all but the last with `more`.
     """
 
     sequence: int  # counts the run's exchanges from 1
     contents: list[ContentRef]
     messages: list[Outgoing]
     keep_from: int = 0  # nodes may drop what they keep for earlier exchanges
+    until: float = 0.0  # when the round goes on without those that are missing, to be shown; 0: never
+    more: bool = False
 
 
 class ReplyView(Body):
@@ -133,10 +136,15 @@ class Journal(Body):
 
 
 class Forget(Body):
-    """POST /api/runtime/tasks/{id}/forget → 204: a durable checkpoint covers all exchanges to `sequence` and calls to `call`."""
+    """POST /api/runtime/tasks/{id}/forget → 204: a durable checkpoint covers the exchanges to `sequence` and the calls to `call`.
+
+    What came before them, to `after_sequence` and `after_call`, it does not cover: a later attempt repeats it.
+    """
 
     sequence: int
     call: int
+    after_sequence: int = 0
+    after_call: int = 0
 
 
 # Fleet: what a SuperNode says. Every request is signed with the node's key.

@@ -16,8 +16,9 @@ from starlette.types import ASGIApp
 
 from umbel import __version__
 from umbel.errors import UmbelError
-from umbel.superlink.api import control, docs, objects, operations, runtime
+from umbel.superlink.api import control, docs, fleet, grid, health, objects, operations, runtime
 from umbel.superlink.api.boundary import Boundary
+from umbel.superlink.api.metered import Metered
 from umbel.superlink.api.problems import on_error
 from umbel.superlink.auth.guard import Guard, Secrets
 from umbel.superlink.auth.hosts import Hosts
@@ -37,12 +38,12 @@ def create_app(
     app = _Api(title="Umbel SuperLink", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.superlink = link
     app.include_router(control.router)
-    app.router.routes.extend([*runtime.ROUTES, *objects.ROUTES, *_PLAIN])
+    app.router.routes.extend([*runtime.ROUTES, *grid.ROUTES, *fleet.ROUTES, *objects.ROUTES, *health.ROUTES, *_PLAIN])
     for error in (UmbelError, HTTPException, RequestValidationError, msgspec.DecodeError, Exception):
         app.add_exception_handler(error, on_error)
     keys = NodeKeys(partial(_node_of, link), link.wakeups)
     guard = Guard(secrets, keys, MemoryNonces(), link.now, registered_only=registered_only)
-    return Boundary(app, link, guard, hosts or Hosts())
+    return Metered(Boundary(app, link, guard, hosts or Hosts()), link.traffic)
 
 
 async def _node_of(link: SuperLink, public_key: str) -> int | None:
@@ -62,10 +63,6 @@ class _Api(FastAPI):
         return self.openapi_schema or {}
 
 
-async def _health(_: Request) -> Response:
-    return JSONResponse({"status": "ok"})
-
-
 async def _openapi(request: Request) -> Response:
     return JSONResponse(request.app.openapi())
 
@@ -75,8 +72,6 @@ async def _docs(request: Request) -> Response:
 
 
 _PLAIN = [
-    Route("/health", _health),
-    Route("/ready", _health),
     Route("/openapi.json", _openapi),
     Route("/docs", _docs),
 ]

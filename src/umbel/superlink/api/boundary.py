@@ -11,12 +11,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from umbel import __version__
 from umbel.superlink.api.problems import ANSWERED, problem_response
 from umbel.superlink.auth.guard import Guard
-from umbel.superlink.auth.hosts import Hosts
+from umbel.superlink.auth.hosts import LOOPBACK, Hosts
 from umbel.superlink.core import SuperLink
 from umbel.wire.version import HEADER, require_fitting
 
 _OPEN = {"/health", "/ready", "/docs", "/openapi.json"}
-_LONG_POLLS = ("/claim", "/directive")
+_METRICS = "/metrics"
+_FORWARDED = ("forwarded", "x-forwarded-for")
+_LONG_POLLS = ("/claim", "/directive", "/fleet/pull")
 _VERSION = (HEADER.lower().encode(), __version__.encode())
 
 
@@ -57,7 +59,7 @@ class Boundary:
         """Put who sends the request into the scope. Raises PermissionRefused, VersionMismatch, Unauthenticated."""
         headers = Headers(scope=scope)
         self._hosts.check(headers.get("host", ""))
-        if scope["path"] in _OPEN:
+        if scope["path"] in _OPEN or (scope["path"] == _METRICS and _is_from_here(scope, headers)):
             return
         if HEADER in headers:  # a browser or a script has none
             require_fitting(headers[HEADER])
@@ -65,3 +67,9 @@ class Boundary:
 
     def _activity(self, path: str) -> AbstractContextManager[None]:
         return nullcontext() if path.endswith(_LONG_POLLS) else self._link.idle.busy()
+
+
+def _is_from_here(scope: Scope, headers: Headers) -> bool:
+    """Whether a program of this machine asks, and not a proxy for somebody else."""
+    client = scope.get("client")
+    return client is not None and client[0] in LOOPBACK and not any(name in headers for name in _FORWARDED)

@@ -13,11 +13,12 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from umbel.errors import RequestInvalid, TooLarge
-from umbel.superlink.api.requests import principal, require_signed, superlink
+from umbel.superlink.api.requests import answer, body, principal, require_signed, superlink
 from umbel.superlink.auth.tokens import require
 from umbel.superlink.core import SuperLink
 from umbel.superlink.objects.directory import Incoming
-from umbel.superlink.service import ownership, progress
+from umbel.superlink.service import custody
+from umbel.wire.messages import Missing
 
 _BLOCK = 1024 * 1024  # bytes read, written and hashed in one go
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -29,7 +30,7 @@ async def put(request: Request) -> Response:
     link.objects.path(digest)
     require_signed(request, digest)
     await _authorize(link, request, digest, writes=True)
-    if link.objects.has(digest):
+    if link.objects.touch(digest):
         async for _ in request.stream():
             pass
         return Response(status_code=200)
@@ -58,13 +59,34 @@ async def get(request: Request) -> Response:
     return StreamingResponse(_read(link.objects.path(digest), start, stop), status, headers, media_type)
 
 
+async def missing(request: Request) -> Response:
+    """Which of some objects are not there yet; all of them are held for who asks."""
+    link, who = superlink(request), principal(request)
+    require(who, "user", "task", "node")
+    asked = await body(request, Missing)
+    for digest in asked.digests:
+        link.objects.path(digest)
+    if who.role != "user":
+        message_id = request.query_params.get("message", "")
+        await link.db.awrite(lambda transaction: custody.hold(transaction, who, asked.digests, message_id))
+    return answer(Missing(digests=await asyncio.to_thread(_missing, link, asked.digests)))
+
+
+def _missing(link: SuperLink, digests: list[str]) -> list[str]:
+    return [digest for digest in dict.fromkeys(digests) if not link.objects.touch(digest)]
+
+
 async def _authorize(link: SuperLink, request: Request, digest: str, *, writes: bool) -> None:
     who = principal(request)
-    require(who, "user", "task")
-    if who.role == "task" and writes:
-        await link.db.awrite(lambda transaction: progress.hold(transaction, who, digest))
-    elif who.role == "task":
-        await link.db.aread(lambda connection: ownership.own_task(connection, who))
+    require(who, "user", "task", "node")
+    if who.role == "user":
+        return
+    if not writes:
+        await link.db.aread(lambda connection: custody.check_read(connection, who, digest))
+        return
+    message_id = request.query_params.get("message", "")
+    if not await link.db.aread(lambda connection: custody.is_held(connection, who, digest, message_id)):
+        await link.db.awrite(lambda transaction: custody.hold(transaction, who, [digest], message_id))
 
 
 async def _receive(request: Request, incoming: Incoming) -> None:
@@ -105,6 +127,7 @@ async def _read(path: Path, start: int, stop: int) -> AsyncIterator[bytes]:
 
 
 ROUTES = [
+    Route("/api/objects/missing", missing, methods=["POST"]),
     Route("/api/objects/{digest}", put, methods=["PUT"]),
     Route("/api/objects/{digest}", get, methods=["GET"]),
 ]

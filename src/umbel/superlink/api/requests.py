@@ -74,6 +74,11 @@ def parse_cursor(text: str) -> int:
     return _whole("after", text or "0", 0, 2**62)
 
 
+def query_count(request: Request, name: str) -> int:
+    """A whole number in the query, 0 when it is not there. Raises RequestInvalid."""
+    return _whole(name, request.query_params.get(name, "0"), 0, 2**62)
+
+
 def query_wait(request: Request) -> float:
     """How long, in seconds, a long-poll may wait. Raises RequestInvalid."""
     text = request.query_params.get("wait", "0")

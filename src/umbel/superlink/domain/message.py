@@ -106,6 +106,11 @@ class Handout(msgspec.Struct, frozen=True):
     adopt: tuple[str, ...] = ()
     finished: tuple[str, ...] = ()  # held by the node, and not unfinished any more
 
+    @property
+    def changes(self) -> bool:
+        """Whether any message changes hands."""
+        return bool(self.deliver or self.adopt)
+
 
 def hand_out(pending: list[Pending], session: int, room: int, holding: frozenset[str]) -> Handout:
     """What a node's `session`, which has the messages `holding` and room for more, gets of its unfinished ones.

@@ -36,7 +36,7 @@ class Cut(msgspec.Struct, frozen=True):
 
 
 class Silence(msgspec.Struct, frozen=True):
-    """Nothing was heard of it for `seconds`: too long for its state."""
+    """Nothing was heard of it for `seconds`: it is silent, or offline from `OFFLINE_AFTER` on."""
 
     seconds: float
 
@@ -107,10 +107,9 @@ def _unheard(node: Node, event: NodeEvent) -> Step:
             return Step(_in(node, "silent"), "its connection was cut")
         case Restart() if node.state == "online":
             return Step(_in(node, "silent"), "the SuperLink was started again")
-        case Silence(seconds) if node.state == "online":
-            return Step(_in(node, "silent"), f"nothing was heard of it for {seconds:.0f} s")
-        case Silence(seconds) if node.state == "silent":
-            return Step(_in(node, "offline"), f"nothing was heard of it for {seconds:.0f} s")
+        case Silence(seconds) if node.state in ("online", "silent"):
+            state: State = "silent" if seconds < OFFLINE_AFTER else "offline"
+            return Step(_in(node, state), f"nothing was heard of it for {seconds:.0f} s")
     return Step(node)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import msgspec
 from sqlalchemy import Connection
 
-from umbel.errors import Conflict
 from umbel.superlink.auth.tokens import Principal
 from umbel.superlink.domain.task import Activate, Exit, Finish, Stop
 from umbel.superlink.executors import Executors
@@ -13,7 +12,7 @@ from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.service import reporting, views
 from umbel.superlink.service.ownership import own_task
 from umbel.superlink.service.transitions import apply
-from umbel.superlink.store import artifacts, references, runs, tasks
+from umbel.superlink.store import artifacts, runs, tasks
 from umbel.superlink.store.database import Transaction
 from umbel.wire.api import Directive, Event, FinishTask, Report, TaskExited, TaskInput
 
@@ -65,11 +64,3 @@ def directive(connection: Connection, who: Principal, task_id: int) -> Directive
     row = own_task(connection, who) if who.role == "task" else tasks.get(connection, task_id)
     over = row.state == "finished"
     return Directive(stop=row.state == "created" or (over and row.outcome == "stopped"), over=over)
-
-
-def hold(transaction: Transaction, who: Principal, digest: str) -> None:
-    """Keep an object that the process puts until it has said what it is. Raises Conflict when the run has finished."""
-    row = own_task(transaction.connection, who)
-    if row.state == "finished":
-        raise Conflict("The run has finished: it takes no more objects.")
-    references.hold(transaction, row.run_id, [digest])

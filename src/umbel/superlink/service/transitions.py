@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from umbel.superlink.domain import run as run_domain
 from umbel.superlink.domain import task as task_domain
+from umbel.superlink.service import closing
 from umbel.superlink.store import items, references, runs, tasks
 from umbel.superlink.store.database import Transaction
 from umbel.superlink.wakeups import TASKS, task_topic
@@ -86,6 +87,7 @@ def _after_change(transaction: Transaction, row: Row[Any], task: task_domain.Tas
         runs.change(transaction, row.run_id, {"waiting": None})
     if task.state == "finished":
         transaction.finished.add(row.run_id)
+        closing.close(transaction, row.run_id)
         references.release_all(transaction, row.run_id)
 
 

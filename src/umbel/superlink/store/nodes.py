@@ -11,6 +11,7 @@ from umbel.errors import NotFound
 from umbel.superlink.domain.node import Node
 from umbel.superlink.store import tables
 from umbel.superlink.store.database import Transaction
+from umbel.superlink.store.references import parts
 
 _node = tables.node
 _event = tables.node_event
@@ -53,15 +54,18 @@ def online(connection: Connection) -> list[int]:
     return list(connection.execute(query).scalars())
 
 
-def present(connection: Connection) -> list[Row[Any]]:
-    """The rows of the nodes that are online or silent."""
-    return list(connection.execute(select(_node).where(_node.c.state.in_(("online", "silent")))))
+def present(connection: Connection) -> list[int]:
+    """The ids of the nodes that are online or silent."""
+    return list(connection.execute(select(_node.c.node_id).where(_node.c.state.in_(("online", "silent")))).scalars())
 
 
 def among(connection: Connection, node_ids: Collection[int]) -> dict[int, Row[Any]]:
     """The rows of those of these nodes that are registered, by id."""
-    query = select(_node).where(_node.c.node_id.in_(list(node_ids)), _node.c.public_key.is_not(None))
-    return {row.node_id: row for row in connection.execute(query)}
+    found: dict[int, Row[Any]] = {}
+    for part in parts(node_ids):
+        query = select(_node).where(_node.c.node_id.in_(part), _node.c.public_key.is_not(None))
+        found |= {row.node_id: row for row in connection.execute(query)}
+    return found
 
 
 def names(connection: Connection, node_ids: Collection[int]) -> dict[int, str]:
@@ -77,7 +81,9 @@ def change(transaction: Transaction, node_id: int, values: dict[str, Any]) -> No
 
 def move(transaction: Transaction, node_id: int, node: Node, reason: str, at: float) -> None:
     """Set the state of a node, with its event."""
-    state = {"state": node.state, "session": node.session, "state_at": at}
+    state: dict[str, Any] = {"state": node.state, "session": node.session, "state_at": at}
+    if node.state == "online":
+        state["seen_at"] = at
     counted = update(_node).where(_node.c.node_id == node_id).values(last_event=_node.c.last_event + 1, **state)
     seq: int = transaction.execute(counted.returning(_node.c.last_event)).scalar_one()
     values = {"node_id": node_id, "seq": seq, "state": node.state, "session": node.session, "reason": reason, "at": at}

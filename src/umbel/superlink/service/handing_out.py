@@ -1,0 +1,112 @@
+"""Hand messages out to nodes: what many polls ask for at a time is looked up, and leased, at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, Row
+
+from umbel.errors import NotFound, UmbelError
+from umbel.superlink.domain.message import Adopt, Handout, Lease, Pending, hand_out
+from umbel.superlink.domain.node import check_session
+from umbel.superlink.service.moving import Move, move
+from umbel.superlink.store import contents, messages, nodes
+from umbel.superlink.store.database import Transaction
+from umbel.wire.messages import ContentRef, Delivery, Pulled
+
+
+class Want(NamedTuple):
+    """What a node's poll asks for."""
+
+    node_id: int
+    session: int
+    room: int
+    holding: frozenset[str] = frozenset()
+
+
+def look(connection: Connection, wants: Sequence[Want]) -> list[Handout | UmbelError]:
+    """What there is for each of some polls: nothing is leased yet. An error in the place of a poll that is refused."""
+    pending = messages.pending(connection, {want.node_id for want in wants})
+    return _plan(connection, wants, pending)
+
+
+def take(transaction: Transaction, wants: Sequence[Want], now: float) -> list[Pulled | UmbelError]:
+    """Lease what there is to each of some polls. An error in the place of a poll that is refused."""
+    connection = transaction.connection
+    pending = messages.pending(connection, {want.node_id for want in wants}, for_update=True)
+    rows = {row.message_id: row for of_node in pending.values() for row in of_node}
+    plans = _plan(connection, wants, pending)
+    moves = []
+    for want, plan in zip(wants, plans, strict=True):
+        if isinstance(plan, Handout):
+            moves += [Move(rows[name], Adopt(want.session)) for name in plan.adopt]
+            moves += [Move(rows[name], Lease(want.session)) for name in plan.deliver]
+    move(transaction, moves, now)
+    delivered = [rows[one] for plan in plans if isinstance(plan, Handout) for one in plan.deliver]
+    loaded = contents.load(connection, {(row.run_id, row.content_id) for row in delivered})
+    return [plan if isinstance(plan, UmbelError) else _pulled(plan, rows, loaded) for plan in plans]
+
+
+def _plan(
+    connection: Connection, wants: Sequence[Want], pending: Mapping[int, list[Row[Any]]]
+) -> list[Handout | UmbelError]:
+    registered = nodes.among(connection, {want.node_id for want in wants})
+    given: dict[int, set[str]] = defaultdict(set)  # to polls of the same node before this one
+    plans: list[Handout | UmbelError] = []
+    for want in wants:
+        try:
+            plan = _of_one(want, registered, pending, given[want.node_id])
+        except UmbelError as error:
+            plans.append(error)
+        else:
+            given[want.node_id] |= {*plan.deliver}
+            plans.append(plan)
+    return _without_answered(connection, plans)
+
+
+def _of_one(
+    want: Want, registered: Mapping[int, Row[Any]], pending: Mapping[int, list[Row[Any]]], given: set[str]
+) -> Handout:
+    row = registered.get(want.node_id)
+    if row is None:
+        raise NotFound(f"There is no node {want.node_id}.")
+    check_session(nodes.to_domain(row), want.session)
+    found = [
+        Pending(one.message_id, messages.to_domain(one))
+        for one in pending.get(want.node_id, ())
+        if one.message_id not in given
+    ]
+    return hand_out(found, want.session, want.room, want.holding)
+
+
+def _without_answered(connection: Connection, plans: Sequence[Handout | UmbelError]) -> list[Handout | UmbelError]:
+    """The plans without what a node holds because it has not heard yet that its reply arrived."""
+    asked = {name for plan in plans if isinstance(plan, Handout) for name in plan.finished}
+    known = messages.states(connection, asked)
+    answered = {name for name, state in known.items() if state == "replied"}
+    return [_without(plan, answered) if isinstance(plan, Handout) and answered else plan for plan in plans]
+
+
+def _without(plan: Handout, answered: Collection[str]) -> Handout:
+    return Handout(plan.deliver, plan.adopt, tuple(name for name in plan.finished if name not in answered))
+
+
+def _pulled(plan: Handout, rows: Mapping[str, Row[Any]], loaded: Mapping[tuple[int, str], ContentRef]) -> Pulled:
+    deliveries = [_delivery(rows[name], loaded) for name in plan.deliver]
+    return Pulled(messages=deliveries, cancelled=list(plan.finished))
+
+
+def _delivery(row: Row[Any], loaded: Mapping[tuple[int, str], ContentRef]) -> Delivery:
+    return Delivery(
+        message_id=row.message_id,
+        run_id=row.run_id,
+        sequence=row.sequence,
+        keep_from=row.keep_from,
+        message_type=row.message_type,
+        group_id=row.group_id,
+        created_at=row.created_at,
+        ttl=row.ttl,
+        content=loaded[row.run_id, row.content_id],
+    )

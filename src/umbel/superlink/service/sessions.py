@@ -1,0 +1,126 @@
+"""Nodes come, are heard of, fall silent, go, and are unregistered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from umbel.errors import Conflict, RequestInvalid
+from umbel.superlink.domain.message import Return
+from umbel.superlink.domain.node import (
+    Activate,
+    Deactivate,
+    Node,
+    NodeEvent,
+    Poll,
+    Remove,
+    Restart,
+    Silence,
+    check_session,
+    step,
+)
+from umbel.superlink.service import pushing
+from umbel.superlink.service.moving import Move, move
+from umbel.superlink.store import items, messages, nodes
+from umbel.superlink.store.database import Transaction
+from umbel.superlink.wakeups import NODE_KEYS, NODES, node_topic
+from umbel.wire.api import LogLine
+from umbel.wire.messages import Activate as Activation
+from umbel.wire.messages import NodeReport, NodeSession
+
+_MAX_SLOTS = 10_000
+_SLACK = 1.0  # seconds
+_MAX_LINE = 100_000  # characters
+
+
+def activate(transaction: Transaction, public_key: str, said: Activation, new_id: int, now: float) -> NodeSession:
+    """A SuperNode has started: a new session, which ends the older ones. An unknown key becomes the node `new_id`."""
+    if max(len(said.name), len(said.version)) > 100 or not 0 < said.slots <= _MAX_SLOTS:
+        raise RequestInvalid(f"A node has a name and a version of up to 100 characters, and 1 to {_MAX_SLOTS} slots.")
+    if (row := nodes.by_key(transaction.connection, public_key)) is None:
+        nodes.insert(transaction, node_id=new_id, public_key=public_key, name=said.name, at=now)
+        row = nodes.get(transaction.connection, new_id)
+    _apply(transaction, row.node_id, nodes.to_domain(row), Activate(), now)
+    values = {"version": said.version, "slots": said.slots, "last_report": 0, "name": said.name or row.name}
+    nodes.change(transaction, row.node_id, values)
+    return NodeSession(node_id=row.node_id, session=row.session + 1)
+
+
+def deactivate(transaction: Transaction, node_id: int, session: int, now: float) -> None:
+    """A SuperNode goes. Raises Conflict when its session is over."""
+    row = nodes.get(transaction.connection, node_id, for_update=True)
+    _apply(transaction, node_id, nodes.to_domain(row), Deactivate(session), now)
+
+
+def hear(transaction: Transaction, heard: Sequence[tuple[int, NodeEvent]], now: float) -> None:
+    """What became known of nodes, by id, in this order; what does not fit any more is left out."""
+    rows = nodes.among(transaction.connection, {node_id for node_id, _ in heard})
+    at = {node_id: nodes.to_domain(row) for node_id, row in rows.items()}
+    for node_id, event in heard:
+        if node_id in at and not _is_stale(event, rows[node_id].seen_at, now):
+            with suppress(Conflict):
+                at[node_id] = _apply(transaction, node_id, at[node_id], event, now)
+
+
+def restart(transaction: Transaction, alone: bool, now: float) -> list[int]:
+    """This SuperLink has started: nodes that were online have to show themselves, unless they may have shown themselves to
+    others (it is not `alone`). Returns those that are not offline.
+    """
+    present = nodes.present(transaction.connection)
+    if alone:
+        hear(transaction, [(node_id, Restart()) for node_id in present], now)
+    return present
+
+
+def remove(transaction: Transaction, node_id: int, now: float) -> None:
+    """Unregister a node: its key is good for nothing, and its messages are answered for it. Raises NotFound."""
+    row = nodes.get(transaction.connection, node_id, for_update=True)
+    _apply(transaction, node_id, nodes.to_domain(row), Remove(), now)
+    nodes.change(transaction, node_id, {"public_key": None})
+    held = messages.pending(transaction.connection, [node_id], for_update=True).get(node_id, [])
+    pushing.fail(transaction, held, now)
+    transaction.topics |= {NODE_KEYS, node_topic(node_id)}
+
+
+def report(transaction: Transaction, node_id: int, said: NodeReport, now: float) -> bool:
+    """Store the log lines of a report; False for a repeated one. Raises Conflict when its session is over.
+
+    Who wrote a line is what the SuperLink knows, whatever the line says. Lines of runs without this node are dropped.
+    """
+    row = nodes.get(transaction.connection, node_id, for_update=True)
+    check_session(nodes.to_domain(row), said.session)
+    if said.seq <= row.last_report:
+        return False
+    nodes.change(transaction, node_id, {"last_report": said.seq})
+    mine = messages.runs_of(transaction.connection, node_id, [one.run_id for one in said.logs])
+    for one in said.logs:
+        if one.run_id in mine:
+            items.append(transaction, one.run_id, [_attributed(line, node_id, now) for line in one.lines])
+    return True
+
+
+def _is_stale(event: NodeEvent, seen_at: float | None, now: float) -> bool:
+    """Whether a node that is silent here was seen by another SuperLink meanwhile."""
+    return isinstance(event, Silence) and seen_at is not None and now - seen_at < event.seconds - _SLACK
+
+
+def _attributed(line: LogLine, node_id: int, now: float) -> LogLine:
+    line.source, line.node_id, line.at = "clientapp", node_id, line.at or now
+    line.text, line.level = line.text[:_MAX_LINE], line.level[:20]
+    return line
+
+
+def _apply(transaction: Transaction, node_id: int, before: Node, event: NodeEvent, now: float) -> Node:
+    done = step(before, event)
+    if done.released:
+        held = messages.pending(transaction.connection, [node_id], for_update=True).get(node_id, [])
+        move(transaction, [Move(one, Return()) for one in held if one.state == "leased"], now)
+    if done.node == before:
+        if isinstance(event, Poll):
+            nodes.change(transaction, node_id, {"seen_at": now})
+        return before
+    nodes.move(transaction, node_id, done.node, done.reason, now)
+    transaction.topics.add(NODES)
+    if done.node.session != before.session:
+        transaction.topics.add(node_topic(node_id))
+    return done.node
