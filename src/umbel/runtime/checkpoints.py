@@ -97,4 +97,8 @@ class Checkpoints:
         """Keep this checkpoint instead of the one before; returns at once."""
         generators = seeding.capture()
         trailer = _TRAILER.pack(_MARK, self.position.exchange, self.position.call, len(generators))
-        self._save(server_round, [*parts, generators, trailer], self.position.saving())
+        self._save(server_round, [*parts, generators, trailer], self._saving())
+
+    def _saving(self) -> Callable[[], None]:
+        """What to call when the checkpoint that is taken now is durable."""
+        return self.position.saving()

@@ -17,7 +17,6 @@ from umbel.engine.capture import LineCapture
 from umbel.engine.loader import app_traceback
 from umbel.errors import AppError, AppLoadError, UmbelError
 from umbel.home import apps_dir, runs_dir
-from umbel.runtime.checkpoints import Checkpoints
 from umbel.runtime.reporter import Reporter
 from umbel.runtime.surroundings import settle
 from umbel.serverapp.grid import Run
@@ -45,8 +44,8 @@ class Task(ABC):
         logging.basicConfig(level=logging.INFO, handlers=[_LogHandler(self.reporter)], force=True)
 
     @abstractmethod
-    def lead(self, app_dir: Path, app: AppConfig, checkpoints: Checkpoints) -> None:
-        """Run the ServerApp of the app in `app_dir` to its end. Raises what it raises."""
+    def lead(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
+        """Run the ServerApp of the app in `app_dir` to its end, from the checkpoint of an earlier attempt on. Raises what it raises."""
 
     @abstractmethod
     def close(self) -> None:
@@ -84,7 +83,7 @@ class Task(ABC):
         settle(app.dependencies, self.reporter)
         checkpoint = self.given.checkpoint
         earlier = self.client.get_object(checkpoint.digest) if checkpoint else None
-        self.lead(app_dir, app, Checkpoints(self.reporter.checkpoint, earlier))
+        self.lead(app_dir, app, earlier)
 
     def _print(self, text: str, level: str) -> None:
         self.reporter.log(text, level, "serverapp")

@@ -1,0 +1,177 @@
+"""The Grid of a deployment: its nodes are real sites, its messages and their replies are kept by the SuperLink."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from umbel.app.error import Error, ErrorCode
+from umbel.app.message import Message
+from umbel.app.metadata import Metadata
+from umbel.deployment.contents import Contents
+from umbel.deployment.inbox import Inbox
+from umbel.deployment.journal import Journal
+from umbel.deployment.outbox import Outbox, Persist, Sending
+from umbel.deployment.presence import Presence
+from umbel.deployment.round import Round, shown_limit
+from umbel.errors import ObjectInvalid
+from umbel.runtime.checkpoints import Checkpoints
+from umbel.runtime.recording import Recorder, RecordingGrid
+from umbel.serverapp.grid import RoundPolicy, Run
+from umbel.wire.grid import GridClient
+from umbel.wire.messages import ReplyView
+
+OnProgress = Callable[[int, int, int], None]  # replies, messages, replies with an error: of the exchange under way
+
+_WAIT = 30.0  # seconds of a long-poll
+_AHEAD = 2  # replies whose contents are fetched while those before them are folded
+
+
+class DeploymentGrid(RecordingGrid):
+    """Sends messages by way of the SuperLink. Whatever it has answered the app, it answers again in a later attempt of the run.
+
+    Exchanges and calls are counted, and the ids of messages follow from their exchange: when the app is run again, what it sends is
+    known at the SuperLink, and the replies that were given come back at once.
+    """
+
+    def __init__(
+        self,
+        client: GridClient,
+        run: Run,
+        recorder: Recorder,
+        checkpoints: Checkpoints | None,
+        scratch: Path,
+        persist: Persist,
+        on_progress: OnProgress,
+    ) -> None:
+        """`scratch` is a directory for replies on their way, `persist` repeats what a full disk refuses."""
+        super().__init__(run, recorder, checkpoints)
+        self._client = client
+        self._persist = persist
+        self._on_progress = on_progress
+        self._journal = Journal(client, self._position, persist)
+        self._presence = Presence(client, recorder)
+        self._outbox = Outbox(client, run.run_id, persist)
+        self._inbox = Inbox(client)
+        self._contents = Contents(client.http, scratch, persist)
+        self._pushed: dict[str, Metadata] = {}
+
+    def get_node_ids(self) -> Sequence[int]:
+        """See `Grid`. Ascending."""
+        return self._journal.nodes(self._client.nodes)
+
+    def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
+        """See `Grid`. The run says for how many it waits."""
+        return self._journal.nodes(lambda: self._presence.wait(at_least, timeout))
+
+    def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
+        """See `Grid`."""
+        sent = self._send(list(messages), RoundPolicy())
+        self._pushed.update((metadata.message_id, metadata) for metadata in sent)
+        return [metadata.message_id for metadata in sent]
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """See `Grid`. In the order in which they came. An id that was never pushed, or whose reply was pulled before, has none."""
+        wanted = {name for name in message_ids if name in self._pushed}
+        names = self._journal.pulled(wanted, lambda: self._arrived(wanted))
+        for name in names:
+            self._wait_for(name)
+        replies = [self._inbox.take(name) for name in names]
+        for reply in replies:
+            self._fetch(reply)
+        return [self._open(self._pushed.pop(reply.message_id), reply) for reply in replies]
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """See `Grid`. A node that has not replied in time is not waited for any more, and its reply will never come."""
+        replies = self.exchange(list(messages), RoundPolicy(timeout=timeout))
+        return [reply for reply in replies if not (reply.has_error() and reply.error.code == ErrorCode.TIMED_OUT)]
+
+    def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
+        """See `Grid`. The messages are sent at once. Time is counted from then on, anew when the process was started again meanwhile."""
+        return self._in_order(self._send(messages, policy), policy)
+
+    def close(self) -> None:
+        """Begin no more transfers."""
+        self._contents.close()
+
+    def _send(self, messages: Sequence[Message], policy: RoundPolicy) -> list[Metadata]:
+        sequence = self._position.advance()
+        oldest = self._inbox.oldest_unanswered()
+        keep_from = min(self._position.needed_from, sequence if oldest is None else oldest)
+        seconds = shown_limit(policy)
+        until = 0.0 if seconds is None else time.time() + seconds
+        self._sent += self._outbox.send(messages, Sending(sequence, keep_from, until))
+        sent = [replace(message.metadata) for message in messages]  # the app may go on using its messages
+        self._inbox.expect(sequence, [metadata.message_id for metadata in sent])
+        self._tell_traffic()
+        return sent
+
+    def _in_order(self, sent: Sequence[Metadata], policy: RoundPolicy) -> Iterator[Message]:
+        names = [metadata.message_id for metadata in sent]
+        under_way = Round(names, policy, time.monotonic())
+        under_way.count(reply for name in names if (reply := self._inbox.get(name)))
+        ahead: dict[int, ReplyView] = {}  # taken, and being fetched
+        try:
+            for index, metadata in enumerate(sent):
+                while not self._look_ahead(names, index, ahead):
+                    self._advance(under_way)
+                yield self._open(metadata, ahead.pop(index))
+        finally:
+            for reply in ahead.values():
+                self._let_go(reply)
+            self._inbox.abandon(names)
+            self._tell_traffic()
+
+    def _look_ahead(self, names: Sequence[str], index: int, ahead: dict[int, ReplyView]) -> bool:
+        """Begin to fetch the replies from `index` on, as far as they are there and few enough; whether that at `index` is there."""
+        for place in range(index, min(index + _AHEAD, len(names))):
+            if place not in ahead and self._inbox.get(names[place]):
+                ahead[place] = self._inbox.take(names[place])
+                self._fetch(ahead[place])
+        return index in ahead
+
+    def _advance(self, under_way: Round) -> None:
+        """Wait for the next replies, or for the time to go on without those that are missing."""
+        limit = under_way.limit()
+        left = _WAIT if limit is None else min(_WAIT, limit - time.monotonic())
+        if left > 0:
+            if under_way.count(self._inbox.read(left)):
+                self._on_progress(under_way.done, len(under_way.message_ids), under_way.failed)
+            return
+        missing = under_way.cut_off()
+        self._persist(lambda: self._client.expire(missing))
+
+    def _arrived(self, wanted: set[str]) -> list[str]:
+        """Those of the messages whose reply is there, in the order of the replies."""
+        while self._inbox.read(0):
+            pass
+        replies = [reply for name in wanted if (reply := self._inbox.get(name))]
+        return [reply.message_id for reply in sorted(replies, key=lambda reply: reply.number)]
+
+    def _wait_for(self, name: str) -> None:
+        while self._inbox.get(name) is None:
+            self._inbox.read(_WAIT)
+
+    def _fetch(self, reply: ReplyView) -> None:
+        if reply.content is not None:
+            self._contents.fetch(reply.content)
+
+    def _let_go(self, reply: ReplyView) -> None:
+        if reply.content is not None:
+            self._contents.release(reply.content)
+
+    def _open(self, asked: Metadata, reply: ReplyView) -> Message:
+        metadata = asked.of_reply(asked.ttl, reply.created_at or asked.created_at)
+        if reply.content is None:
+            error = reply.error
+            return Message.from_parts(metadata, None, Error(error.code, error.reason) if error else Error(0))
+        self._received += reply.content.size
+        try:
+            return Message.from_parts(metadata, self._contents.open(reply.content))
+        except (ObjectInvalid, RecursionError) as error:
+            return Message.from_parts(metadata, None, Error(ErrorCode.MALFORMED_REPLY, str(error)))
+
+    def _tell_traffic(self) -> None:
+        self._recorder.traffic(self._sent, self._received, 0.0)  # the SuperLink counts the seconds that nodes tell it
