@@ -28,7 +28,7 @@ from umbel.superlink.api.requests import (
 from umbel.superlink.auth.tokens import Principal, require_task
 from umbel.superlink.service import pushing, sites
 from umbel.superlink.wakeups import NODES, replies_topic
-from umbel.wire.messages import ExpireMessages, Forget, Journal, PushMessages, Replies
+from umbel.wire.messages import ExpireMessages, Forget, Journal, PushMessages
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -53,11 +53,9 @@ async def replies(request: Request) -> Response:
     """The replies after a number, once there are some."""
     link, who, after = superlink(request), _task(request), query_count(request, "after")
     run_id = await link.db.aread(partial(sites.run_of, who=who))
-
-    def look(connection: Connection) -> Replies:
-        return sites.replies(connection, who, after)
-
-    return answer(await _wait_for(request, replies_topic(run_id), look, lambda one: bool(one.replies)))
+    look = partial(sites.replies, who=who, after=after)
+    found = await _wait_for(request, replies_topic(run_id), look, lambda one: bool(one.replies))
+    return answer(found)
 
 
 async def expire(request: Request) -> Response:
