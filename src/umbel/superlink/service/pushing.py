@@ -71,9 +71,9 @@ def forget(transaction: Transaction, who: Principal, said: Forget) -> None:
     """Drop what a durable checkpoint covers."""
     task = _working_task(transaction, who)
     rows = messages.unfinished(transaction.connection, task.run_id, for_update=True)
-    announce_end(transaction, [row for row in rows if row.sequence <= said.sequence])
-    messages.delete_to(transaction, task.run_id, said.sequence)
-    journal.delete_to(transaction, task.run_id, said.call)
+    announce_end(transaction, [row for row in rows if said.after_sequence < row.sequence <= said.sequence])
+    messages.delete_to(transaction, task.run_id, said.sequence, said.after_sequence)
+    journal.delete_to(transaction, task.run_id, said.call, said.after_call)
     contents.drop_unused(transaction, task.run_id)
 
 

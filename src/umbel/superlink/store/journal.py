@@ -29,9 +29,9 @@ def after(connection: Connection, run_id: int, call: int) -> list[JournalEntry]:
     ]
 
 
-def delete_to(transaction: Transaction, run_id: int, call: int) -> None:
-    """Delete the entries of the calls up to `call`."""
-    transaction.execute(delete(_journal).where(_journal.c.run_id == run_id, _journal.c.call <= call))
+def delete_to(transaction: Transaction, run_id: int, call: int, after: int = 0) -> None:
+    """Delete the entries of the calls up to `call`, but for those up to `after`."""
+    transaction.execute(delete(_journal).where(_journal.c.run_id == run_id, _journal.c.call.between(after + 1, call)))
 
 
 def _json(value: list[int | str]) -> str:

@@ -100,9 +100,10 @@ def replies(connection: Connection, run_id: int, after: int, limit: int) -> list
     return list(connection.execute(query.order_by(_message.c.number).limit(limit)))
 
 
-def delete_to(transaction: Transaction, run_id: int, sequence: int) -> None:
-    """Delete the messages of a run's exchanges up to `sequence`."""
-    transaction.execute(delete(_message).where(_message.c.run_id == run_id, _message.c.sequence <= sequence))
+def delete_to(transaction: Transaction, run_id: int, sequence: int, after: int = 0) -> None:
+    """Delete the messages of a run's exchanges up to `sequence`, but for those up to `after`."""
+    gone = _message.c.sequence.between(after + 1, sequence)
+    transaction.execute(delete(_message).where(_message.c.run_id == run_id, gone))
 
 
 def join(transaction: Transaction, run_id: int, node_ids: Collection[int]) -> None:
