@@ -21,7 +21,7 @@ def install_fab(data: bytes, apps_dir: Path) -> Path:
     BundleInvalid if the bundle is not valid, StorageFull if the disk is.
     """
     digest = hashlib.sha256(data).hexdigest()
-    if installed := _installed(apps_dir, digest):
+    if installed := installed_fab(apps_dir, digest):
         return installed
     fab = read_fab(data)
     try:
@@ -32,7 +32,7 @@ def install_fab(data: bytes, apps_dir: Path) -> Path:
         raise _cannot_write(error, apps_dir) from error
 
 
-def _installed(apps_dir: Path, digest: str) -> Path | None:
+def installed_fab(apps_dir: Path, digest: str) -> Path | None:
     """The directory that holds the bundle with this hash, if there is one."""
     candidates = (*apps_dir.glob(f"*.{digest[:8]}"), *apps_dir.glob(f"*.{digest}"))
     return next((path for path in candidates if _marker(path) == digest), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,17 +82,16 @@ class Plan:
 
         The number of threads depends on the client's share alone, so that results do not depend on the number of workers.
         """
-        threads = str(max(1, round(self.resources.num_cpus)))
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-        variables = dict.fromkeys(names, threads)
-        if self.resources.num_gpus:
-            first = int(slot * self.resources.num_gpus)
-            variables["CUDA_VISIBLE_DEVICES"] = ",".join(
-                self.machine.gpus[first : first + max(1, int(self.resources.num_gpus))]
-            )
-        else:
-            variables["CUDA_VISIBLE_DEVICES"] = ""
-        return variables
+        first = int(slot * self.resources.num_gpus)
+        count = max(1, int(self.resources.num_gpus)) if self.resources.num_gpus else 0
+        return worker_environment(self.resources.num_cpus, self.machine.gpus[first : first + count])
+
+
+def worker_environment(num_cpus: float, gpus: Sequence[str]) -> dict[str, str]:
+    """Environment variables of a worker that uses so many CPUs and these GPUs."""
+    threads = str(max(1, round(num_cpus)))
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return {**dict.fromkeys(names, threads), "CUDA_VISIBLE_DEVICES": ",".join(gpus)}
 
 
 def plan(machine: Machine, resources: ClientResources, clients: int, max_workers: int | None = None) -> Plan:

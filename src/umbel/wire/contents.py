@@ -9,13 +9,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from http.client import IncompleteRead
 from itertools import accumulate
-from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from umbel.errors import ObjectInvalid, StorageFull
 from umbel.wire.http import BLOCK, HttpClient, Request, read_answer
@@ -87,8 +86,8 @@ def read(client: HttpClient, content: ContentRef) -> bytes:
     content_id(content)
     if content.data is not None:
         return content.data
-    with _workers(len(content.chunks)) as each:
-        return b"".join(each(partial(_chunk, client, content), range(len(content.chunks))))
+    count = len(content.chunks)
+    return b"".join(_each(_at_a_time(count), partial(_chunk, client, content), range(count)))
 
 
 # Up.
@@ -111,15 +110,15 @@ def _upload(client: HttpClient, size: int, source: Source, query: str, on_progre
         client.exchange(request, read_answer)
         progress.add(length)
 
-    with _workers(count) as each:
-        for start in range(0, count, GROUP):
-            group = each(lambda position: _digest(source(position)), range(start, min(start + GROUP, count)))
-            digests += group
-            places = {digest: start + place for place, digest in enumerate(group)}
-            asked = Missing(digests=list(places))
-            missing = client.call("POST", f"/api/objects/missing{question}", Missing, asked).digests
-            each(put, [places[digest] for digest in missing if digest in places])
-            progress.reached(min(size, len(digests) * CHUNK))
+    each = partial(_each, _at_a_time(count))
+    for start in range(0, count, GROUP):
+        group = each(lambda position: _digest(source(position)), range(start, min(start + GROUP, count)))
+        digests += group
+        places = {digest: start + place for place, digest in enumerate(group)}
+        asked = Missing(digests=list(places))
+        missing = client.call("POST", f"/api/objects/missing{question}", Missing, asked).digests
+        each(put, [places[digest] for digest in missing if digest in places])
+        progress.reached(min(size, len(digests) * CHUNK))
     return ContentRef(size=size, chunks=digests)
 
 
@@ -165,11 +164,11 @@ class _Download:
     def run(self, is_new: bool) -> None:
         """Get every chunk that the file does not have."""
         positions = list(range(len(self._content.chunks)))
-        with _workers(len(positions)) as each:
-            if not is_new:
-                has = each(self._has, positions)
-                positions = [position for position in positions if not has[position]]
-            each(self._get, positions)
+        threads = _at_a_time(len(positions))
+        if not is_new:
+            has = _each(threads, self._has, positions)
+            positions = [position for position in positions if not has[position]]
+        _each(threads, self._get, positions)
 
     def _has(self, position: int) -> bool:
         """Whether an earlier attempt has left the chunk."""
@@ -277,15 +276,38 @@ class _Progress:
             yield block
 
 
-@contextmanager
-def _workers(chunks: int) -> Iterator[Callable[[Callable[[T], R], Sequence[T]], list[R]]]:
-    """A `map` whose calls run several at a time, for a content of so many chunks; it stops at the first error."""
-    threads = max(1, min(MOST_AT_A_TIME, chunks // SHARE_AT_A_TIME))
+def _at_a_time(chunks: int) -> int:
+    """How many chunks of a content of so many travel at a time."""
+    return max(1, min(MOST_AT_A_TIME, chunks // SHARE_AT_A_TIME))
+
+
+def _each(threads: int, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What `function` makes of each item, some at a time in daemon threads; an error ends it when what has begun is done."""
     if threads == 1:
-        yield lambda function, items: [function(item) for item in items]  # over the connection that is open already
-        return
-    with ThreadPoolExecutor(threads, "transfer") as pool:
-        yield lambda function, items: list(pool.map(function, items))
+        return [function(item) for item in items]  # over the connection that is open already
+    results: list[R | None] = [None] * len(items)
+    failures: list[BaseException] = []
+    left, lock = iter(range(len(items))), Lock()
+
+    def work() -> None:
+        while not failures:
+            with lock:
+                place = next(left, None)
+            if place is None:
+                return
+            try:
+                results[place] = function(items[place])
+            except BaseException as failure:  # noqa: BLE001 - raised again below
+                failures.append(failure)
+
+    working = [Thread(target=work, name="transfer", daemon=True) for _ in range(min(threads, len(items)))]
+    for thread in working:
+        thread.start()
+    for thread in working:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return cast("list[R]", results)
 
 
 def _digest(blocks: Iterable[memoryview]) -> str:

@@ -1,0 +1,199 @@
+"""The agent's loop: messages come by long-poll, are served, and their replies are sent, each by threads of their own."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, TypeVar
+
+from umbel import __version__
+from umbel.errors import UmbelError
+from umbel.supernode.cancelling import Cancelled
+from umbel.supernode.job import Job
+from umbel.supernode.persistence import Persistence
+from umbel.wire.backoff import Backoff
+from umbel.wire.messages import Activate, Delivery, Pull, Pulled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from umbel.supernode.parts import Parts
+    from umbel.supernode.settings import Settings
+    from umbel.supernode.spool import Spooled
+    from umbel.wire.fleet import FleetClient
+
+T = TypeVar("T")
+
+MOST_HELD = 64  # messages that are taken before they can be served: they are this node's, nobody else could serve them
+AHEAD = 1  # messages whose contents are fetched while they wait for a slot
+SENDERS = 2  # replies sent at a time
+WAIT = 30.0  # seconds that a long-poll may take
+FULL_WAIT = 1.0  # likewise, of one that cannot take anything
+FLUSH = 1.0  # seconds at the end for the last log lines
+KEPT = (401, 409)  # HTTP statuses of refusals that concern the session: a later one sends the reply
+
+log = logging.getLogger(__name__)
+
+
+class Agent:
+    """Serves one node's messages until `end` is called. `on_failure` is called when it cannot go on; `failure` says why."""
+
+    def __init__(self, settings: Settings, client: FleetClient, parts: Parts, on_failure: Callable[[], object]) -> None:
+        """`client` has no patience: it is for the agent to judge how long a SuperLink may be gone."""
+        self.failure: UmbelError | None = None
+        self._settings = settings
+        self._client = client
+        self._parts = parts
+        self._on_failure = on_failure
+        self._jobs: dict[str, Job] = {}
+        self._lock = Lock()
+        self._to_serve: SimpleQueue[tuple[Job, Delivery]] = SimpleQueue()
+        self._to_send: SimpleQueue[tuple[Job, Spooled]] = SimpleQueue()
+        self._persistence = Persistence(settings.max_retries, settings.max_wait)
+        self._backoff = Backoff(float("inf"))
+
+    def start(self) -> None:
+        """Begin."""
+        for reply in self._parts.spool.replies():
+            job = self._jobs[reply.message_id] = Job(reply.message_id, reply.run_id)
+            self._to_send.put((job, reply))
+        Thread(target=self._poll, name="poll", daemon=True).start()
+
+    def end(self) -> None:
+        """End running clients and the session. What is in the spool stays there."""
+        self._parts.ending.set()
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            job.cancel()
+        self._parts.pool.close()
+        if self._parts.presence.session and self.failure is None:
+            self._parts.reporter.flush(FLUSH)
+            with suppress(UmbelError):
+                self._client.deactivate(self._parts.presence.session)
+        self._parts.reporter.close()
+
+    # Messages come.
+
+    def _poll(self) -> None:
+        try:
+            self._activate()
+            while not self._parts.ending.is_set():
+                self._pull()
+        except UmbelError as failure:
+            self.failure = failure
+        finally:
+            if not self._parts.ending.is_set():
+                self.failure = self.failure or UmbelError("The SuperNode met a fault of its own.")
+                self._on_failure()
+
+    def _activate(self) -> None:
+        settings, parts = self._settings, self._parts
+        body = Activate(version=__version__, name=settings.name, slots=settings.slots)
+        session = self._persistently(lambda: self._client.activate(body))
+        parts.presence.node_id, parts.presence.session = session.node_id, session.session
+        log.info("Node %d is at %s.", session.node_id, settings.superlink)
+        parts.reporter.begin()
+        for number in range(settings.slots + AHEAD):
+            Thread(target=self._serve_all, name=f"serve {number}", daemon=True).start()
+        for number in range(SENDERS):
+            Thread(target=self._send_all, name=f"send {number}", daemon=True).start()
+
+    def _pull(self) -> None:
+        pulled = self._persistently(self._ask)
+        for delivery in pulled.messages:
+            self._take(delivery)
+        for message_id in pulled.cancelled:
+            self._cancel(message_id)
+        self._parts.pool.trim()
+
+    def _ask(self) -> Pulled:
+        with self._lock:
+            holding = list(self._jobs)
+        room = max(0, MOST_HELD - len(holding))
+        body = Pull(session=self._parts.presence.session, room=room, holding=holding)
+        return self._client.pull(body, WAIT if room else FULL_WAIT)
+
+    def _persistently(self, call: Callable[[], T]) -> T:
+        """What `call` returns, once the SuperLink answers. Raises what it refuses with, and what it failed with at the end of patience."""
+        while True:
+            try:
+                answer = call()
+            except UmbelError as failure:
+                if failure.http_status < 500 or not self._persistence.goes_on(time.monotonic()):
+                    raise
+                if self._persistence.count == 1:
+                    log.warning("Trying again: %s", failure.message)
+                if not self._backoff.wait(self._parts.ending):
+                    raise
+            else:
+                if self._persistence.count:
+                    log.info("The SuperLink answers again.")
+                self._persistence.succeeded()
+                self._backoff.reset()
+                return answer
+
+    def _take(self, delivery: Delivery) -> None:
+        job = Job(delivery.message_id, delivery.run_id, delivery)
+        with self._lock:
+            if delivery.message_id in self._jobs:
+                return
+            self._jobs[delivery.message_id] = job
+        self._to_serve.put((job, delivery))
+
+    def _cancel(self, message_id: str) -> None:
+        job = self._jobs.get(message_id)
+        if job is not None:
+            job.cancel()
+            self._parts.slots.look_again()
+
+    # They are served.
+
+    def _serve_all(self) -> None:
+        while True:
+            self._serve(*self._to_serve.get())
+
+    def _serve(self, job: Job, delivery: Delivery) -> None:
+        serving = self._parts.serving
+        try:
+            reply = serving.serve(job, delivery)
+        except Cancelled:
+            log.info("Run %d: nobody waits for message %s any more.", job.run_id, job.message_id)
+            self._forget(job)
+            return
+        except Exception as failure:  # whatever it was: the round must not wait for this node
+            if self._parts.ending.is_set():
+                return
+            log.warning("Run %d: message %s cannot be served: %s", job.run_id, job.message_id, failure)
+            if not isinstance(failure, UmbelError):
+                log.exception("A fault of the SuperNode's own:")
+            reply = serving.refuse(job, failure)
+        self._to_send.put((job, reply))
+
+    # Their replies are sent.
+
+    def _send_all(self) -> None:
+        while True:
+            self._send(*self._to_send.get())
+
+    def _send(self, job: Job, reply: Spooled) -> None:
+        try:
+            self._parts.sending.send(job, reply)
+            log.info("Run %d: message %s is answered.", job.run_id, job.message_id)
+        except Cancelled:
+            if self._parts.ending.is_set():
+                return
+        except UmbelError as failure:
+            if self._parts.ending.is_set() or failure.http_status in KEPT:
+                return
+            log.warning("Run %d: the reply to message %s is not wanted: %s", job.run_id, job.message_id, failure)
+        self._parts.spool.drop(job.message_id)
+        self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        self._parts.reporter.answered(job.message_id)
+        with self._lock:
+            self._jobs.pop(job.message_id, None)

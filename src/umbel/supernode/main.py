@@ -1,0 +1,71 @@
+"""The program `umbel-supernode`: the agent of a site, which only ever dials out."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING
+
+from umbel.errors import UmbelError
+from umbel.supernode import settings as options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from umbel.supernode.settings import Settings
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code."""
+    try:
+        return run(options.parse(arguments))
+    except UmbelError as error:
+        sys.stderr.write(f"umbel-supernode: {error}\n")
+        return error.exit_code
+
+
+def run(settings: Settings) -> int:
+    """Serve with these settings. Raises Conflict when another SuperNode works in the state directory, and what the SuperLink refuses with."""
+    from umbel.supernode.agent import Agent
+    from umbel.supernode.keys import load_key, own_key
+    from umbel.supernode.parts import assemble
+    from umbel.supernode.statedir import StateDir
+    from umbel.wire.credentials import node_credentials
+    from umbel.wire.fleet import FleetClient
+
+    state = StateDir(settings.state_dir)
+    with state.lock():
+        _log_to(settings)
+        key = load_key(settings.private_key) if settings.private_key else own_key(state.key)
+        credentials, roots = node_credentials(key), settings.root_certificates
+        patient = FleetClient(settings.superlink, credentials, patience=float("inf"), root_certificates=roots)
+        client = FleetClient(settings.superlink, credentials, patience=0.0, root_certificates=roots)
+        woken, wake = os.pipe()
+        _wake_on_signal(wake)
+        agent = Agent(settings, client, assemble(settings, state, patient), lambda: os.write(wake, b"!"))
+        agent.start()
+        os.read(woken, 1)
+        patient.close()
+        agent.end()
+        if agent.failure:
+            raise agent.failure
+    return 0
+
+
+def _wake_on_signal(wake: int) -> None:
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)
+
+
+def _log_to(settings: Settings) -> None:
+    """Send what this process logs to stderr, or to the log file."""
+    handler = logging.FileHandler(settings.log_file) if settings.log_file else logging.StreamHandler(sys.stderr)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""The parts of an agent, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING
+
+from umbel.supernode.budget import Budget
+from umbel.supernode.cache import ContentCache
+from umbel.supernode.pool import WorkerPool
+from umbel.supernode.presence import Presence
+from umbel.supernode.reporter import Reporter
+from umbel.supernode.runs import Runs
+from umbel.supernode.sending import Sending
+from umbel.supernode.serving import Serving
+from umbel.supernode.slots import Slots
+from umbel.supernode.spool import Spool
+
+if TYPE_CHECKING:
+    from umbel.supernode.settings import Settings
+    from umbel.supernode.statedir import StateDir
+    from umbel.wire.fleet import FleetClient
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an agent works with."""
+
+    presence: Presence
+    reporter: Reporter
+    runs: Runs
+    slots: Slots
+    pool: WorkerPool
+    spool: Spool
+    serving: Serving
+    sending: Sending
+    ending: Event = field(default_factory=Event)
+
+
+def assemble(settings: Settings, state: StateDir, client: FleetClient) -> Parts:
+    """The parts over one state directory. `client` has all the patience of the world: what it carries is on disk."""
+    presence, ending = Presence(), Event()
+    budget = Budget(settings.slots, settings.cpus, settings.gpus)
+    reporter = Reporter(client, presence)
+    runs, slots, spool = Runs(client, state, budget), Slots(budget), Spool(state.spool)
+    pool = WorkerPool(state, settings.node_config, reporter.log)
+    cache = ContentCache(state.contents, settings.cache_bytes)
+    serving = Serving(client, runs, cache, slots, pool, spool, reporter, presence)
+    sending = Sending(client, spool, reporter, presence, ending)
+    return Parts(presence, reporter, runs, slots, pool, spool, serving, sending, ending)

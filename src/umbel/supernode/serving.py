@@ -1,0 +1,171 @@
+"""From a message to its reply on disk."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from umbel.app.error import ErrorCode
+from umbel.engine import frames
+from umbel.errors import (
+    AppInvalid,
+    AppLoadError,
+    BundleInvalid,
+    Conflict,
+    NotFound,
+    PermissionRefused,
+    StorageFull,
+    UmbelError,
+)
+from umbel.supernode.spool import Spooled
+from umbel.supernode.worker import WorkerEnded
+from umbel.wire.messages import ReplyError, content_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from umbel.supernode.budget import Grant
+    from umbel.supernode.cache import ContentCache
+    from umbel.supernode.job import Job
+    from umbel.supernode.pool import WorkerPool
+    from umbel.supernode.presence import Presence
+    from umbel.supernode.reporter import Reporter
+    from umbel.supernode.runs import PreparedRun, Runs
+    from umbel.supernode.slots import Slots
+    from umbel.supernode.spool import Spool
+    from umbel.supernode.worker import SiteWorker
+    from umbel.wire.fleet import FleetClient
+    from umbel.wire.messages import Delivery
+
+Content = bytes | tuple[int, int]  # its bytes, or a descriptor and a size
+
+_FRUITLESS_ENDS = 3  # workers that end in a row before they have begun to serve
+_CODES: dict[type[UmbelError], ErrorCode] = {
+    AppLoadError: ErrorCode.LOAD_CLIENT_APP_EXCEPTION,
+    BundleInvalid: ErrorCode.INVALID_FAB,
+    AppInvalid: ErrorCode.INVALID_FAB,
+    NotFound: ErrorCode.MESSAGE_UNAVAILABLE,
+    Conflict: ErrorCode.MESSAGE_UNAVAILABLE,
+    PermissionRefused: ErrorCode.MESSAGE_UNAVAILABLE,
+}
+
+
+class Serving:
+    """Serves messages: any number of threads may call it."""
+
+    def __init__(
+        self,
+        client: FleetClient,
+        runs: Runs,
+        cache: ContentCache,
+        slots: Slots,
+        pool: WorkerPool,
+        spool: Spool,
+        reporter: Reporter,
+        presence: Presence,
+    ) -> None:
+        self._presence = presence
+        self._client = client
+        self._runs = runs
+        self._cache = cache
+        self._slots = slots
+        self._pool = pool
+        self._spool = spool
+        self._reporter = reporter
+
+    def serve(self, job: Job, delivery: Delivery) -> Spooled:
+        """The reply to a message, kept in the spool. Raises Cancelled, and any error of Umbel that is not the client's."""
+        job.check()
+        prepared = self._runs.prepare(job.run_id)
+        with (
+            self._content(job, delivery) as content,
+            self._slots.taken(prepared.need, job.is_cancelled) as grant,
+        ):
+            self._reporter.progress(job.message_id, job.stage)
+            reply = self._client_reply(job, delivery, content, prepared, grant)
+        self._spool.keep(reply)
+        return reply
+
+    def _client_reply(
+        self, job: Job, delivery: Delivery, content: Content, prepared: PreparedRun, grant: Grant
+    ) -> Spooled:
+        how = ""
+        for _ in range(_FRUITLESS_ENDS):
+            try:
+                with self._pool.lent(prepared, grant) as worker, job.served_by(worker):
+                    return self._ask(worker, job, delivery, content)
+            except WorkerEnded as ended:
+                job.check()
+                how = ended.how
+                if ended.had_begun:
+                    return self._crashed(job, how)
+        raise AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody.")
+
+    def refuse(self, job: Job, failure: Exception) -> Spooled:
+        """The reply that says why there is no other, kept in the spool if there is room."""
+        code = next((code for kind, code in _CODES.items() if isinstance(failure, kind)), ErrorCode.UNKNOWN)
+        reason = getattr(failure, "traceback", "") or str(failure) or type(failure).__name__
+        reply = _error(job, code, reason)
+        with suppress(StorageFull):
+            self._spool.keep(reply)
+        return reply
+
+    @contextmanager
+    def _content(self, job: Job, delivery: Delivery) -> Iterator[Content]:
+        content = delivery.content
+        if content.data is not None:
+            content_id(content)
+            yield content.data
+            return
+
+        def on_progress(done: int, total: int) -> None:
+            job.check()
+            self._reporter.progress(job.message_id, "downloading", done, total, "bytes")
+
+        fd = self._cache.open(self._client.http, content, on_progress)
+        try:
+            yield fd, content.size
+        finally:
+            os.close(fd)
+
+    def _ask(self, worker: SiteWorker, job: Job, delivery: Delivery, content: Content) -> Spooled:
+        file = str(self._spool.content_path(job.message_id))
+        unit = frames.Unit(
+            unit_id=worker.next_unit,
+            exchange=delivery.sequence,
+            keep_from=delivery.keep_from,
+            start=0,
+            node_ids=[self._presence.node_id],
+            content_ids=[worker.next_unit],
+            message_type=delivery.message_type,
+            ttl=delivery.ttl,
+            created_at=job.came_at,  # and not when it was sent, by another machine's clock
+            group_id=delivery.group_id,
+            reply_file=file,
+        )
+
+        def on_progress(done: float, total: float, unit: str) -> None:
+            self._reporter.progress(job.message_id, job.stage, done, total, unit)
+
+        served = worker.serve(content, unit, on_progress)
+        plain = served.replies[0]
+        reply = Spooled(job.message_id, job.run_id, served.seconds)
+        if plain.error is not None:
+            reply.error = ReplyError(code=plain.error[0], reason=plain.error[1])
+        elif plain.packed is not None:
+            reply.data = plain.packed
+        else:
+            reply.size = plain.size
+        return reply
+
+    def _crashed(self, job: Job, how: str) -> Spooled:
+        reason = (
+            f"The process that served node {self._presence.node_id} was ended {how} while it worked on this message."
+        )
+        self._reporter.log(job.run_id, reason, "ERROR")
+        return _error(job, ErrorCode.CLIENT_APP_CRASHED, reason)
+
+
+def _error(job: Job, code: ErrorCode, reason: str) -> Spooled:
+    return Spooled(job.message_id, job.run_id, error=ReplyError(code=int(code), reason=reason))

@@ -1,0 +1,170 @@
+"""The options of `umbel-supernode`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from umbel import __version__
+from umbel.bundle.flat import Config
+from umbel.bundle.overrides import parse_pairs
+from umbel.engine.resources import this_machine
+from umbel.errors import ConfigError, UsageError
+from umbel.home import home
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+CACHE_GIB = 16.0
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a SuperNode is to do. `cpus` and `gpus` are what its clients may use, all `slots` of them together."""
+
+    superlink: str  # http://HOST:PORT or https://HOST:PORT
+    state_dir: Path
+    root_certificates: Path | None = None
+    private_key: Path | None = None  # None: the state directory's own
+    name: str = ""
+    node_config: Config = field(default_factory=dict)
+    slots: int = 1  # messages served at a time
+    cpus: float = 1.0
+    gpus: tuple[str, ...] = ()
+    max_retries: int | None = None  # None: no limit
+    max_wait: float = math.inf  # seconds
+    cache_bytes: int = int(CACHE_GIB * 2**30)
+    log_file: Path | None = None
+
+
+def parse(arguments: Sequence[str] | None = None) -> Settings:
+    """The settings in a command line. Raises UsageError, ConfigError."""
+    options = _parser().parse_args(arguments)
+    if options.name and not _NAME.fullmatch(options.name):
+        raise UsageError(f"`{options.name}` is no name for a node.", hint="Use letters, digits, dots and hyphens.")
+    machine = this_machine()
+    gpus = machine.gpus if options.num_gpus is None else machine.gpus[: options.num_gpus]
+    return Settings(
+        superlink=address_of(options.superlink, insecure=options.insecure),
+        state_dir=options.state_dir or default_state_dir(options.name, options.auth_supernode_private_key),
+        root_certificates=options.root_certificates,
+        private_key=options.auth_supernode_private_key,
+        name=options.name,
+        node_config=parse_pairs(options.node_config),
+        slots=options.slots,
+        cpus=float(machine.cpus) if options.num_cpus is None else options.num_cpus,
+        gpus=gpus,
+        max_retries=options.max_retries,
+        max_wait=options.max_wait_time,
+        cache_bytes=int(options.cache_size * 2**30),
+        log_file=options.log_file,
+    )
+
+
+def address_of(text: str, *, insecure: bool) -> str:
+    """The URL that `text` (a URL, or HOST:PORT) means: with TLS, except on this machine or where `insecure` says so.
+
+    Raises ConfigError for what is no address, and for a plain `http://` to another machine that `insecure` does not allow.
+    """
+    has_scheme = "://" in text
+    try:
+        parts = urlsplit(text if has_scheme else f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.scheme not in ("", "http", "https") or parts.path not in ("", "/"):
+        raise ConfigError(f"'{text}' is not the address of a SuperLink.", hint="Give it as HOST:PORT.")
+    is_plain = parts.scheme == "http" if has_scheme else insecure or host in LOOPBACK
+    if is_plain and not insecure and host not in LOOPBACK:
+        raise ConfigError(
+            f"{text} would be spoken to without encryption.",
+            hint="Use https://, or say --insecure if nobody can listen on the way.",
+        )
+    where = f"[{host}]" if ":" in host else host
+    return f"{'http' if is_plain else 'https'}://{where}" + (f":{port}" if port else "")
+
+
+def default_state_dir(name: str, private_key: Path | None) -> Path:
+    """Where a SuperNode keeps its state if it is not told: named by its name, or else its key file."""
+    return (
+        home()
+        / "supernode"
+        / (name or (re.sub(r"[^A-Za-z0-9._-]", "_", private_key.stem) if private_key else "default"))
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="umbel-supernode", description="Serve the runs of a SuperLink with this site's data."
+    )
+    add = parser.add_argument
+    add("--superlink", required=True, metavar="ADDRESS", help="HOST:PORT, or a URL")
+    add("--insecure", action="store_true", help="no TLS, even to another machine")
+    add(
+        "--root-certificates",
+        type=Path,
+        metavar="FILE",
+        help="PEM file of the authorities to trust (default: the system's)",
+    )
+    add(
+        "--auth-supernode-private-key",
+        type=Path,
+        metavar="FILE",
+        help="Ed25519 key, OpenSSH or PEM (default: one is made)",
+    )
+    add("--name", default="", help="how the node is shown; also names its state directory")
+    add(
+        "--node-config",
+        action="append",
+        default=[],
+        metavar="PAIRS",
+        help="""what the ClientApps see, as 'k1=1 k2="v"'""",
+    )
+    add("--slots", type=_count, default=1, metavar="N", help="messages served at a time (default: 1)")
+    add("--num-cpus", type=_positive, metavar="N", help="CPUs that clients may use, in all (default: every one)")
+    add("--num-gpus", type=_natural, metavar="N", help="GPUs that clients may use, in all (default: every one)")
+    add("--isolation", choices=["subprocess"], default="subprocess", help="ClientApps run in processes of their own")
+    add("--state-dir", type=Path, metavar="DIR", help="default: UMBEL_HOME/supernode/NAME")
+    add(
+        "--cache-size",
+        type=_positive,
+        default=CACHE_GIB,
+        metavar="GIB",
+        help=f"contents kept on disk (default: {CACHE_GIB:g})",
+    )
+    add(
+        "--max-retries",
+        type=_natural,
+        metavar="N",
+        help="attempts to reach the SuperLink before giving up (default: no limit)",
+    )
+    add("--max-wait-time", type=_positive, default=math.inf, metavar="SECONDS", help="likewise, time")
+    add("--log-file", type=Path, metavar="FILE", help="write the log there")
+    add("--version", action="version", version=f"umbel-supernode {__version__}")
+    return parser
+
+
+def _natural(text: str) -> int:
+    if (value := int(text)) < 0:
+        raise ValueError(text)
+    return value
+
+
+def _count(text: str) -> int:
+    if (value := int(text)) < 1:
+        raise ValueError(text)
+    return value
+
+
+def _positive(text: str) -> float:
+    if not (value := float(text)) > 0:
+        raise ValueError(text)
+    return value

@@ -1,0 +1,96 @@
+"""Replies on disk, from when they were computed to when the SuperLink has them: no client's work is done twice.
+
+A reply is `ID.reply`, written at once or not at all, and beside it `ID.content` when its content is large. They outlive the process, not
+a loss of power: what is damaged then is dropped, and the message served again.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from umbel.errors import ObjectInvalid, StorageFull
+from umbel.wire.messages import ReplyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+
+
+class Spooled(msgspec.Struct):
+    """A reply. Its content is `data`, or `size` bytes in a file of their own; or it has an error."""
+
+    message_id: str
+    run_id: int
+    seconds: float = 0.0  # of client work
+    error: ReplyError | None = None
+    data: bytes | None = None
+    size: int = 0
+
+
+_decode = msgspec.msgpack.Decoder(Spooled).decode
+
+
+class Spool:
+    """The replies below one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def content_path(self, message_id: str) -> Path:
+        """Where a message's large reply is written. Raises ObjectInvalid for an id that cannot be a file's name."""
+        return self._path(message_id, "content")
+
+    def keep(self, reply: Spooled) -> None:
+        """Write a reply, whose content is there already if it is large. Raises StorageFull."""
+        path = self._path(reply.message_id, "reply")
+        temporary = path.with_suffix(".new")
+        try:
+            temporary.write_bytes(msgspec.msgpack.encode(reply))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            raise StorageFull(f"There is no room for a reply in {self._directory}.", hint="Free some space.") from error
+        temporary.replace(path)
+
+    def replies(self) -> list[Spooled]:
+        """All replies, oldest first. Whatever else lies there is removed."""
+        found = {reply.message_id: reply for reply in self._read_all()}
+        for path in self._directory.iterdir():
+            if path.suffix not in (".reply", ".content") or path.stem not in found:
+                path.unlink()
+        return list(found.values())
+
+    def drop(self, message_id: str) -> None:
+        """The SuperLink has this reply, or does not want it."""
+        for kind in ("reply", "content"):
+            self._path(message_id, kind).unlink(missing_ok=True)
+
+    def _read_all(self) -> Iterator[Spooled]:
+        paths = sorted(self._directory.glob("*.reply"), key=lambda path: path.stat().st_mtime)
+        for path in paths:
+            try:
+                reply = _decode(path.read_bytes())
+            except msgspec.DecodeError:
+                continue
+            if reply.message_id == path.stem and self._is_whole(reply):
+                yield reply
+
+    def _is_whole(self, reply: Spooled) -> bool:
+        if reply.error is not None or reply.data is not None:
+            return True
+        try:
+            return os.stat(self.content_path(reply.message_id)).st_size == reply.size
+        except FileNotFoundError:
+            return False
+
+    def _path(self, message_id: str, kind: str) -> Path:
+        if not _ID.fullmatch(message_id):
+            raise ObjectInvalid("A message has an id that is none.")
+        return self._directory / f"{message_id}.{kind}"
