@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -19,15 +20,18 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 class ObjectDirectory:
-    """The objects under `root`, none larger than `max_size` bytes. Temporary files of an earlier life are removed."""
+    """The objects under `root`, none larger than `max_size` bytes. Several SuperLinks may share it.
+
+    Temporary files that nobody writes any more are removed.
+    """
 
     def __init__(self, root: Path, max_size: int) -> None:
         self.root = root
         self.max_size = max_size
         self.incoming = root / "incoming"
         self.incoming.mkdir(parents=True, exist_ok=True)
-        for left_over in self.incoming.iterdir():
-            left_over.unlink()
+        for path in self.incoming.iterdir():
+            _remove_left_over(path)
 
     def path(self, digest: str) -> Path:
         """Where an object is, or would be. Raises ObjectInvalid for what is not a digest."""
@@ -54,12 +58,30 @@ class ObjectDirectory:
         """A new object to be written."""
         return Incoming(self, digest)
 
+    def touch(self, digest: str) -> bool:
+        """Whether the object is there, which makes it as young as a new one: somebody is about to refer to it."""
+        try:
+            os.utime(self.path(digest))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def probe(self) -> None:
+        """Raises OSError when no object can be written, StorageFull when there is no room for one."""
+        name = self.incoming / f"probe.{os.urandom(8).hex()}"
+        with _typed_when_full():
+            try:
+                name.write_bytes(b"?")
+            finally:
+                name.unlink(missing_ok=True)
+
     def older_than(self, seconds: float) -> Iterator[str]:
         """The digests of the objects that were written longer ago."""
         limit = time.time() - seconds
         for path in self.root.glob("[0-9a-f][0-9a-f]/*"):
-            if path.stat().st_mtime < limit:
-                yield path.parent.name + path.name
+            with suppress(FileNotFoundError):  # removed meanwhile
+                if path.stat().st_mtime < limit:
+                    yield path.parent.name + path.name
 
 
 class Incoming:
@@ -79,7 +101,7 @@ class Incoming:
 
     def __enter__(self) -> Self:
         with _typed_when_full():
-            self._file = self._temporary.open("xb", buffering=0)
+            self._file = _open_locked(self._temporary)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -125,6 +147,22 @@ def _typed_when_full() -> Iterator[None]:
             hint = "Free some space on the disk of the SuperLink and send the object again."
             raise StorageFull(hint=hint) from error
         raise
+
+
+def _open_locked(path: Path) -> IO[bytes]:
+    """A new file, locked for as long as it is open: somebody writes it."""
+    while True:
+        file = path.open("xb", buffering=0)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if os.fstat(file.fileno()).st_nlink:
+            return file
+        file.close()  # taken for a left-over before it was locked
+
+
+def _remove_left_over(path: Path) -> None:
+    with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
 
 
 def _fsync_directory(path: Path) -> None:

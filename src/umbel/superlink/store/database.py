@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from umbel.errors import StorageFull
+from umbel.superlink.meters import Histogram
 from umbel.superlink.store import engines, faults
 
 T = TypeVar("T")
@@ -65,6 +66,7 @@ class Database:
         self._write_threads = _threads("db-write", engines.threads(self.url, writes=True))
         self._read_threads = _threads("db-read", engines.threads(self.url, writes=False))
         self.full_since: float | None = None
+        self.latency = Histogram()  # of transactions that write
         self.before_commit: Callable[[Transaction], None] = lambda transaction: None
         self.after_commit: Callable[[Transaction], None] = lambda transaction: None
 
@@ -78,6 +80,7 @@ class Database:
 
         `change` is called again where the transaction met another one or lost its connection before the commit.
         """
+        began = time.perf_counter()
         try:
             transaction, result = self._commit(change)
         except (DBAPIError, PoolTimeout) as error:
@@ -87,6 +90,7 @@ class Database:
             if isinstance(known, StorageFull):
                 self.full_since = self.full_since or time.time()
             raise known from error
+        self.latency.observe(time.perf_counter() - began)
         self.full_since = None
         self.after_commit(transaction)
         return result

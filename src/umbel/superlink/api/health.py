@@ -1,0 +1,105 @@
+"""Whether the SuperLink lives, whether it can work, and its numbers for Prometheus."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from umbel import __version__
+from umbel.errors import UmbelError
+from umbel.superlink import meters
+from umbel.superlink.api.requests import require_user, superlink
+from umbel.superlink.core import SuperLink
+from umbel.superlink.store import counts
+
+_PATIENCE = 5.0  # seconds for the database and the disk to answer
+_FRESH = 5.0  # seconds for which the numbers of the database are told again: several scrapers cost one query
+
+
+async def health(_: Request) -> Response:
+    """The process answers."""
+    return JSONResponse({"status": "ok"})
+
+
+async def ready(request: Request) -> Response:
+    """The database and the objects can be used; 503 and the reason if not."""
+    link = superlink(request)
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await link.db.aread(_look)
+            await asyncio.to_thread(link.objects.probe)
+    except TimeoutError:
+        return _unready(f"The database or the disk did not answer within {_PATIENCE:.0f} s.")
+    except OSError as error:
+        return _unready(f"No object can be written: {error.strerror or error}.")
+    except (UmbelError, DBAPIError) as error:
+        return _unready(error.message if isinstance(error, UmbelError) else "The database cannot be read.")
+    return JSONResponse({"status": "ok"})
+
+
+async def metrics(request: Request) -> Response:
+    """The numbers, as Prometheus reads them."""
+    if "umbel.principal" in request.scope:  # not from this machine
+        require_user(request)
+    link = superlink(request)
+    counted = await _counted(request, link)
+    return Response(_process(link) + counted, media_type=meters.CONTENT_TYPE)
+
+
+def _look(connection: Connection) -> None:
+    connection.execute(text("SELECT 1"))
+
+
+def _unready(reason: str) -> Response:
+    return JSONResponse({"status": "not ready", "reason": reason}, 503)
+
+
+async def _counted(request: Request, link: SuperLink) -> str:
+    state, now = request.app.state, time.monotonic()
+    known: tuple[float, str] | None = getattr(state, "counted", None)
+    if known is None or now - known[0] > _FRESH:
+        known = state.counted = (now, await link.db.aread(_stored))
+    return known[1]
+
+
+def _stored(connection: Connection) -> str:
+    runs: dict[meters.Labels, float] = {
+        (("status", status), ("outcome", outcome)): number for status, outcome, number in counts.runs(connection)
+    }
+    return "".join(
+        (
+            meters.family("umbel_runs", "gauge", "Runs by status and outcome.", runs),
+            *(
+                meters.family(f"umbel_{noun}", "gauge", f"{noun.capitalize()} by state.", meters.by("state", found))
+                for noun, found in counts.states(connection).items()
+            ),
+        )
+    )
+
+
+def _process(link: SuperLink) -> str:
+    traffic = link.traffic
+    full: dict[meters.Labels, float] = {(): link.db.full_since is not None}
+    return "".join(
+        (
+            meters.family("umbel_info", "gauge", "The version.", {(("version", __version__),): 1}),
+            meters.family("umbel_uptime_seconds", "gauge", "Time since the start.", {(): link.now() - link.started_at}),
+            meters.family("umbel_requests_total", "counter", "Answered requests.", traffic.requests.values),
+            meters.family("umbel_received_bytes_total", "counter", "Bytes of requests.", traffic.bytes_in.values),
+            meters.family("umbel_sent_bytes_total", "counter", "Bytes of answers.", traffic.bytes_out.values),
+            meters.family(
+                "umbel_parked_requests", "gauge", "Waits by topic.", meters.by("topic", link.wakeups.parked())
+            ),
+            meters.family("umbel_database_full", "gauge", "1 without room.", full),
+            meters.histogram("umbel_database_write_seconds", "Transactions that were committed.", link.db.latency),
+        )
+    )
+
+
+ROUTES = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]

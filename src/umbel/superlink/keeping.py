@@ -1,0 +1,63 @@
+"""Where a SuperLink keeps what it knows, and what it writes of itself: its options for database, objects and log."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from umbel.errors import ConfigError
+
+DATABASE = "UMBEL_DATABASE"
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """The options. What is None lies in the home."""
+
+    database: str | None = None  # may hold a password: never to be printed
+    object_store: Path | None = None
+    log_file: Path | None = None  # None: stderr
+    log_rotation_interval_hours: int = 24
+    log_rotation_backup_count: int = 7
+
+    def __repr__(self) -> str:
+        return f"Keeping(object_store={self.object_store}, log_file={self.log_file})"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add them to a command line."""
+    group = parser.add_argument_group("what is kept")
+    group.add_argument("--database", metavar="URL", help=_DATABASE)
+    group.add_argument("--object-store", type=Path, metavar="DIR", help=_OBJECTS)
+    group.add_argument("--log-file", type=Path, metavar="FILE", help="write the log there instead of to stderr")
+    group.add_argument("--log-rotation-interval-hours", type=int, default=24, metavar="N", help=_INTERVAL)
+    group.add_argument("--log-rotation-backup-count", type=int, default=7, metavar="N", help=_BACKUPS)
+
+
+_DATABASE = f"sqlite:////PATH or postgresql+psycopg://USER@HOST/NAME; default: {DATABASE}, else a file in the home"
+_OBJECTS = "directory of the objects, the same for all SuperLinks on one database; default: in the home"
+_INTERVAL = "begin a new log file every N hours of UTC"
+_BACKUPS = "keep N earlier log files"
+
+
+def take_options(options: dict[str, Any], environment: MutableMapping[str, str]) -> Keeping:
+    """The options, taken out of a parsed command line. Raises ConfigError.
+
+    The environment's database is taken out too: it may hold a password, and the processes started later need none.
+    """
+    values = {name: options.pop(name) for name in Keeping.__slots__}
+    from_environment = environment.pop(DATABASE, None)
+    kept = Keeping(**values | {"database": values["database"] or from_environment or None})
+    for name in ("log_rotation_interval_hours", "log_rotation_backup_count"):
+        if getattr(kept, name) < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} is a number of at least 1.")
+    return kept
+
+
+def absolute(path: Path) -> Path:
+    """The path, whatever the directory in which it is used later."""
+    return Path(os.path.abspath(path))
