@@ -16,7 +16,7 @@ from umbel.engine.channel import Channel
 class WorkerProcess:
     """A running `umbel.engine.worker`. It ends when we do."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], interpreter: str = sys.executable) -> None:
         """Start it, with these environment variables beside our own; its first frame must be a Setup."""
         self.is_unwanted = False  # killed by us: its end is nobody's fault
         ours, theirs = socket.socketpair()
@@ -25,7 +25,7 @@ class WorkerProcess:
         self.whereabouts = whereabouts.Whereabouts(words)
         inherited = [theirs.fileno(), lifeline, words]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "umbel.engine.worker", *map(str, inherited)],
+            [interpreter, "-m", "umbel.engine.worker", *map(str, inherited)],
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
             pass_fds=inherited,
