@@ -52,7 +52,8 @@ def _serve(settings: Settings, home: Home, doors: Doors) -> int:
     token = os.environ.pop("UMBEL_EXECUTOR_TOKEN", "") or secrets.token_urlsafe(32)
     if settings.log_file is not None:
         _log_to(settings.log_file)
-    superexec = SuperExecChild(command(address), token, home.root) if settings.isolation == "subprocess" else None
+    argv = command(address, may_install=settings.may_install)
+    superexec = SuperExecChild(argv, token, home.root) if settings.isolation == "subprocess" else None
     info = {"address": address, "public_address": doors.public_address, "pid": os.getpid()}
     info |= {"version": __version__, "started_at": time.time()}
     local_token(home.token)  # whoever reads the info reads the token next

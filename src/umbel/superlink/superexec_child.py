@@ -9,6 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umbel.environments import permission
+
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
@@ -18,9 +20,10 @@ _MIN_DELAY, _MAX_DELAY = 0.5, 30.0
 _GRACE = 10.0  # seconds to end by itself
 
 
-def command(address: str) -> list[str]:
-    """How the SuperExec of the SuperLink at `address` is started."""
-    return [sys.executable, "-m", "umbel.superexec.main", "--superlink", address]
+def command(address: str, *, may_install: bool = False) -> list[str]:
+    """How the SuperExec of the SuperLink at `address` is started; with `may_install` it installs what apps declare."""
+    options = [permission.OPTION] if may_install else []
+    return [sys.executable, "-m", "umbel.superexec.main", "--superlink", address, *options]
 
 
 class SuperExecChild:
