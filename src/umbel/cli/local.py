@@ -162,7 +162,7 @@ def _start() -> ControlClient:
 
 
 def _spawn(ready_fd: int) -> subprocess.Popen[bytes]:
-    options = ["--home", str(home()), "--idle-exit", str(IDLE_EXIT), "--log-file", str(_log_path())]
+    options = ["--simulation", "--home", str(home()), "--idle-exit", str(IDLE_EXIT), "--log-file", str(_log_path())]
     with _log_path().open("ab") as log:
         return subprocess.Popen(
             [*PROGRAM, *options, "--ready-fd", str(ready_fd)],

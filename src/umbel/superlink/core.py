@@ -23,6 +23,7 @@ from umbel.superlink.presence import Attendance
 from umbel.superlink.service import answering, claiming, collecting, handing_out, sessions
 from umbel.superlink.service.answering import Answer
 from umbel.superlink.service.handing_out import Want
+from umbel.superlink.service.starting import Kind
 from umbel.superlink.store import runs, tasks
 from umbel.superlink.store.database import Database, Transaction
 from umbel.superlink.wakeups import Wakeups
@@ -46,8 +47,10 @@ class SuperLink:
         leases: Leases | None = None,
         now: Callable[[], float] = time.time,
         idle_exit: float = 0.0,
+        kind: Kind = "serverapp",
     ) -> None:
         self.db = db
+        self.kind = kind
         self.objects = objects
         self.now = now
         self.started_at = now()

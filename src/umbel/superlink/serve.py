@@ -22,8 +22,10 @@ from umbel.superlink.core import SuperLink
 from umbel.superlink.doors import Doors
 from umbel.superlink.home import Home
 from umbel.superlink.leases import Leases
+from umbel.superlink.logfile import LogFile
 from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.settings import Settings
+from umbel.superlink.store import faults
 from umbel.superlink.store.database import Database
 from umbel.superlink.store.schema import prepare
 from umbel.superlink.superexec_child import SuperExecChild
@@ -71,13 +73,15 @@ def serve(
     doors: Doors,
     executor_token: str,
     superexec: SuperExecChild | None,
+    log: LogFile | None = None,
 ) -> int:
     """Serve at the doors until SIGTERM, SIGINT or the idle exit; returns the exit code."""
     _configure_logging()
-    db = Database(f"sqlite:///{home.database}")
+    db = Database(settings.keeping.database or f"sqlite:///{home.database}")
     try:
-        prepare(db.writer)
-        asyncio.run(_run(settings, home, doors, executor_token, superexec, db))
+        with faults.translated():
+            prepare(db.writer)
+        asyncio.run(_run(settings, home, doors, executor_token, superexec, db, log))
     finally:
         db.close()
     return 0
@@ -90,11 +94,20 @@ async def _run(
     executor_token: str,
     superexec: SuperExecChild | None,
     db: Database,
+    log: LogFile | None,
 ) -> None:
     secret_file = settings.access.superexec_auth_secret_file
     executor_secret = read_secret(secret_file) if secret_file else b""
-    objects = ObjectDirectory(home.objects, settings.max_object)
-    link = SuperLink(db, objects, leases=Leases(settings.lease_seconds), idle_exit=settings.idle_exit)
+    objects = ObjectDirectory(settings.keeping.object_store or home.objects, settings.max_object)
+    if log is not None:
+        log.keep_rotating()
+    link = SuperLink(
+        db,
+        objects,
+        leases=Leases(settings.lease_seconds),
+        idle_exit=settings.idle_exit,
+        kind="simulation" if settings.simulation else "serverapp",
+    )
     app = create_app(
         link,
         Secrets(local_token(home.token), executor_token, executor_secret),

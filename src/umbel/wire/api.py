@@ -37,9 +37,9 @@ class StartRun(Body):
     """POST /api/v1/runs. The bundle's bytes were put as an object before."""
 
     fab_hash: str
-    federation: str = "@local/default"
+    federation: str = ""  # empty: the SuperLink's default one
     run_config: Config = {}  # overrides; every key must be declared by the app
-    federation_config: Config = {}  # simulation settings, e.g. num-supernodes
+    federation_config: Config = {}  # settings of a simulation, e.g. num-supernodes
     seed: int = 0
     request_id: str = ""  # the same id again returns the same run
 
@@ -196,7 +196,7 @@ class ClaimedTask(Body):
 
     task_id: int
     run_id: int
-    kind: str  # "simulation"
+    kind: str  # "simulation" or "serverapp"
     attempt: int  # 1 for the first
     token: str  # bound to this task and attempt; give it to the process and to nobody else
 

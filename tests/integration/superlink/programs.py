@@ -30,13 +30,14 @@ class Program:
     `superexec` is Python code that stands for its SuperExec, or "own" for a real one; without it the process has none.
     """
 
-    def __init__(self, home: Path, *options: str, superexec: str | None = None) -> None:
+    def __init__(self, home: Path, *options: str, superexec: str | None = None, simulation: bool = True) -> None:
         self.home = home
         environment = {**os.environ, "UMBEL_HOME": str(home), "UMBEL_EXECUTOR_TOKEN": EXECUTOR}
         ready, told = os.pipe()
+        kind = ["--simulation"] if simulation else []
         own = [] if superexec is not None else ["--isolation", "process"]
         self.process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, superexec or "", "--ready-fd", str(told), *own, *options],
+            [sys.executable, "-c", SCRIPT, superexec or "", "--ready-fd", str(told), *own, *kind, *options],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -75,9 +76,9 @@ class Program:
 
 
 @contextmanager
-def program(home: Path, *options: str, superexec: str | None = None) -> Iterator[Program]:
+def program(home: Path, *options: str, superexec: str | None = None, simulation: bool = True) -> Iterator[Program]:
     """A SuperLink process that does not outlive the test."""
-    running = Program(home, *options, superexec=superexec)
+    running = Program(home, *options, superexec=superexec, simulation=simulation)
     try:
         yield running
     finally:

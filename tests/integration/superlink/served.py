@@ -22,6 +22,7 @@ from umbel.superlink.leases import Leases
 from umbel.superlink.listener import listen
 from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.serve import Server, make_server
+from umbel.superlink.service.starting import Kind
 from umbel.superlink.store.database import Database
 from umbel.superlink.store.schema import prepare
 from umbel.wire.api import ClaimedTask, ClaimTask, FinishTask, Problem, Report, RunView, StartRun, TaskExited, TaskInput
@@ -88,7 +89,7 @@ class Served:
 
     async def claim(self) -> ClaimedTask:
         """Claim the task that waits."""
-        body = ClaimTask(executor="exec", kinds=["simulation"])
+        body = ClaimTask(executor="exec", kinds=[self.link.kind])
         return await self.ask(ClaimedTask, "POST", "/api/runtime/tasks/claim", body, EXECUTOR)
 
     async def begin(self) -> ClaimedTask:
@@ -136,11 +137,13 @@ async def serve_in(
     now: Callable[[], float] = time.time,
     registered_only: bool = False,
     secret: bytes = SECRET,
+    kind: Kind = "simulation",
 ) -> AsyncIterator[Served]:
     """A SuperLink that keeps its files in `root`."""
     db = Database(f"sqlite:///{root / 'umbel.db'}")
     prepare(db.writer)
-    link = SuperLink(db, ObjectDirectory(root / "objects", max_object), leases=Leases(lease_seconds), now=now)
+    objects = ObjectDirectory(root / "objects", max_object)
+    link = SuperLink(db, objects, leases=Leases(lease_seconds), now=now, kind=kind)
     await link.recover(executor_is_gone=True)
     server = make_server(create_app(link, Secrets(USER, EXECUTOR, secret), registered_only=registered_only))
     listener = listen("127.0.0.1", 0)

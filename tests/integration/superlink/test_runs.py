@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
-from tests.integration.superlink.served import EXECUTOR, Served, until
+from tests.integration.superlink.served import EXECUTOR, Served, serve_in, until
+from tests.unit.bundle.apps import write_app
+from umbel.bundle import build_fab
 from umbel.superlink.domain import run as run_domain
 from umbel.superlink.domain import task as task_domain
 from umbel.superlink.store import items, tasks
@@ -274,3 +277,22 @@ def round_finished(number: int) -> Event:
 def nan_point(number: int) -> MetricPoint:
     """A metric that is not a number any more, as JSON carries it."""
     return MetricPoint(key="diverged", value=float("nan"), round=number, phase="train")
+
+
+async def test_a_superlink_of_real_sites_makes_tasks_of_their_kind(tmp_path: Path) -> None:
+    """A run there is for a ServerApp alone, has no settings of a simulation, and is refused when it is given some."""
+    async with serve_in(tmp_path, kind="serverapp") as served:
+        run = await served.start()
+        assert (run.federation, run.federation_config) == ("default", {})
+        task = await served.begin()
+        assert (task.run_id, task.kind) == (run.run_id, "serverapp")
+        fab_hash = await served.put(build_fab(write_app(tmp_path / "app")).data)
+        simulated = StartRun(fab_hash=fab_hash, federation_config={"num-supernodes": 3})
+        refused = await served.refused("POST", "/api/v1/runs", simulated)
+        assert (refused.code, "num-supernodes" in refused.detail) == ("config-invalid", True)
+
+
+async def test_the_federation_of_a_simulation_is_the_local_one(served: Served) -> None:
+    """Unless the run names another."""
+    assert (await served.start()).federation == "@local/default"
+    assert (await served.start(federation="mine")).federation == "mine"

@@ -114,9 +114,11 @@ async def _start(link: SuperLink, request: StartRun) -> int:
         if known is not None:
             return int(known.run_id)
     app = await asyncio.to_thread(starting.read_app, link.objects, request.fab_hash)
-    planned = starting.plan(request, app, link.objects.size(request.fab_hash))
+    planned = starting.plan(request, app, link.objects.size(request.fab_hash), link.kind)
     ids = {"run_id": link.new_id(), "task_id": link.new_id()}
-    return await link.db.awrite(lambda transaction: starting.insert(transaction, planned, now=link.now(), **ids))
+    return await link.db.awrite(
+        lambda transaction: starting.insert(transaction, planned, link.kind, now=link.now(), **ids)
+    )
 
 
 async def _view(link: SuperLink, run_id: int) -> RunView:
