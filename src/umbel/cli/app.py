@@ -17,6 +17,7 @@ from umbel.cli.commands.new import new
 from umbel.cli.commands.pull import pull
 from umbel.cli.commands.run import run
 from umbel.cli.commands.stop import stop
+from umbel.cli.commands.supernode import keygen, list_nodes, register, rotate, unregister
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 
@@ -34,6 +35,7 @@ def build_app() -> typer.Typer:
     app.command("pull")(pull)
     app.command("build")(build)
     app.command("install")(install)
+    app.add_typer(_supernode(), name="supernode")
     app.add_typer(_config(), name="config")
     app.add_typer(_certificate(), name="certificate")
     return app
@@ -53,6 +55,17 @@ def _config() -> typer.Typer:
     config.command("list")(config_list)
     config.command("ls", hidden=True)(config_list)
     return config
+
+
+def _supernode() -> typer.Typer:
+    supernode = typer.Typer(help="The nodes of a federation, and their keys.", no_args_is_help=True)
+    supernode.command("register")(register)
+    supernode.command("unregister")(unregister)
+    supernode.command("list")(list_nodes)
+    supernode.command("ls", hidden=True)(list_nodes)
+    supernode.command("rotate")(rotate)
+    supernode.command("keygen")(keygen)
+    return supernode
 
 
 def _certificate() -> typer.Typer:

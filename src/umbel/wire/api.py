@@ -180,6 +180,39 @@ class ServerInfo(Body):
     pid: int = 0
 
 
+class RegisterNode(Body):
+    """POST /api/v1/nodes: let the SuperNode with this key take part."""
+
+    public_key: str  # Ed25519: an OpenSSH line, PEM, or 32 bytes in base64url
+    name: str = ""
+
+
+class ReplaceKey(Body):
+    """PUT /api/v1/nodes/{id}/key."""
+
+    public_key: str  # as in RegisterNode
+
+
+class NodeView(Body):
+    """A node as everybody sees it."""
+
+    node_id: int
+    state: Literal["online", "silent", "offline", "unregistered"]
+    name: str = ""
+    public_key: str | None = None  # 32 bytes in base64url; None: unregistered
+    state_at: float = 0.0  # since when it is in its state
+    registered_at: float = 0.0
+    seen_at: float | None = None
+    version: str = ""  # of its SuperNode; empty: it was never there
+    slots: int = 1  # messages that it serves at a time
+
+
+class NodeViews(Body):
+    """GET /api/v1/nodes, oldest first."""
+
+    nodes: list[NodeView]
+
+
 # Runtime: what SuperExec and the app processes say.
 
 

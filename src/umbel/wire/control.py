@@ -17,6 +17,10 @@ from umbel.wire.api import (
     LogPage,
     MetricPage,
     MetricPoint,
+    NodeView,
+    NodeViews,
+    RegisterNode,
+    ReplaceKey,
     RunList,
     RunView,
     ServerInfo,
@@ -82,6 +86,22 @@ class ControlClient:
     def stop_run(self, run_id: int) -> RunView:
         """Ask a run to stop; one that has finished stays as it is."""
         return self.http.call("POST", f"/api/v1/runs/{run_id}/stop", RunView)
+
+    def register_node(self, request: RegisterNode) -> NodeView:
+        """Let the SuperNode with this key take part."""
+        return self.http.call("POST", "/api/v1/nodes", NodeView, request)
+
+    def list_nodes(self, *, everyone: bool = False) -> list[NodeView]:
+        """The registered nodes, oldest first; `everyone`: those that were unregistered too."""
+        return self.http.call("GET", f"/api/v1/nodes?all={str(everyone).lower()}", NodeViews).nodes
+
+    def unregister_node(self, node_id: int) -> NodeView:
+        """End a node's session and forget its key."""
+        return self.http.call("DELETE", f"/api/v1/nodes/{node_id}", NodeView)
+
+    def replace_key(self, node_id: int, request: ReplaceKey) -> NodeView:
+        """Give a node another key."""
+        return self.http.call("PUT", f"/api/v1/nodes/{node_id}/key", NodeView, request)
 
     def stream(
         self, run_id: int, *, after: str = "", kinds: Sequence[str] = ("event", "log", "metric")

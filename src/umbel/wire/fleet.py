@@ -38,7 +38,7 @@ class FleetClient:
         patience: float = PATIENCE,
         root_certificates: Path | None = None,
     ) -> None:
-        self.http = HttpClient(address, credentials, patience=patience)
+        self.http = HttpClient(address, credentials, patience=patience, root_certificates=root_certificates)
 
     def activate(self, activate: Activate) -> NodeSession:
         """Begin a session; older ones of this node end."""

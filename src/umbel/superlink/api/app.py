@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from umbel import __version__
 from umbel.errors import UmbelError
 from umbel.superlink.api import control, docs, fleet, grid, health, objects, operations, runtime
+from umbel.superlink.api import nodes as nodes_api
 from umbel.superlink.api.boundary import Boundary
 from umbel.superlink.api.metered import Metered
 from umbel.superlink.api.problems import on_error
@@ -38,6 +39,7 @@ def create_app(
     app = _Api(title="Umbel SuperLink", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
     app.state.superlink = link
     app.include_router(control.router)
+    app.include_router(nodes_api.router)
     app.router.routes.extend([*runtime.ROUTES, *grid.ROUTES, *fleet.ROUTES, *objects.ROUTES, *health.ROUTES, *_PLAIN])
     for error in (UmbelError, HTTPException, RequestValidationError, msgspec.DecodeError, Exception):
         app.add_exception_handler(error, on_error)

@@ -51,11 +51,15 @@ class Deactivate(msgspec.Struct, frozen=True):
     session: int
 
 
+class Rekey(msgspec.Struct, frozen=True):
+    """It got another key."""
+
+
 class Remove(msgspec.Struct, frozen=True):
     """It is unregistered."""
 
 
-NodeEvent = Activate | Poll | Cut | Silence | Restart | Deactivate | Remove
+NodeEvent = Activate | Poll | Cut | Silence | Restart | Deactivate | Rekey | Remove
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -74,6 +78,9 @@ def step(node: Node, event: NodeEvent) -> Step:
         case Activate():
             _check_registered(node)
             return Step(Node("online", node.session + 1), "its SuperNode has started", released=True)
+        case Rekey():
+            _check_registered(node)
+            return Step(Node("offline", node.session + 1), "its key was replaced", released=True)
         case Poll():
             check_session(node, event.session)
             return Step(_in(node, "online"), "it asks for messages again")

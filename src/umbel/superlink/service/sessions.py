@@ -13,6 +13,7 @@ from umbel.superlink.domain.node import (
     Node,
     NodeEvent,
     Poll,
+    Rekey,
     Remove,
     Restart,
     Silence,
@@ -80,6 +81,13 @@ def remove(transaction: Transaction, node_id: int, now: float) -> None:
     held = messages.pending(transaction.connection, [node_id], for_update=True).get(node_id, [])
     pushing.fail(transaction, held, now)
     transaction.topics |= {NODE_KEYS, node_topic(node_id)}
+
+
+def rekey(transaction: Transaction, node_id: int, now: float) -> None:
+    """A node has got another key: its session, begun with the old one, is over. Raises NotFound."""
+    row = nodes.get(transaction.connection, node_id, for_update=True)
+    _apply(transaction, node_id, nodes.to_domain(row), Rekey(), now)
+    transaction.topics.add(NODE_KEYS)
 
 
 def report(transaction: Transaction, node_id: int, said: NodeReport, now: float) -> bool:

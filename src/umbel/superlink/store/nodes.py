@@ -48,6 +48,11 @@ def registered(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
+def ever(connection: Connection) -> list[Row[Any]]:
+    """All nodes, those that were unregistered too, oldest first."""
+    return list(connection.execute(select(_node).order_by(_node.c.registered_at, _node.c.node_id)))
+
+
 def online(connection: Connection) -> list[int]:
     """The ids of the nodes that are online, ascending."""
     query = select(_node.c.node_id).where(_node.c.state == "online").order_by(_node.c.node_id)

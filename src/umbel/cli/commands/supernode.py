@@ -1,0 +1,100 @@
+"""`umbel supernode`: the nodes of a federation, and their keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from umbel.cli.output import Format, print_json
+from umbel.cli.parameters import FormatOption, SuperLinkArgument
+
+PublicKeyArgument = Annotated[
+    str,
+    typer.Argument(metavar="PUBLIC_KEY", help="The node's Ed25519 public key, or the file it is in (FILE.pub)."),
+]
+NodeArgument = Annotated[int, typer.Argument(metavar="NODE_ID", min=0, help="The node's id, as in the list.")]
+
+
+def register(
+    public_key: PublicKeyArgument,
+    superlink: SuperLinkArgument = None,
+    name: Annotated[str, typer.Option("--name", help="How the node is shown, until its SuperNode says.")] = "",
+    output: FormatOption = Format.DEFAULT,
+) -> None:
+    """Let the SuperNode with this key take part."""
+    from umbel.cli.connect import connect
+    from umbel.cli.nodekeys import read_public_key
+    from umbel.wire.api import RegisterNode
+
+    request = RegisterNode(public_key=read_public_key(public_key), name=name)
+    node = connect(superlink).register_node(request)
+    if output is Format.JSON:
+        print_json({"success": True, "node-id": node.node_id})
+    else:
+        print(f"Node {node.node_id} is registered.")
+
+
+def unregister(
+    node_id: NodeArgument, superlink: SuperLinkArgument = None, output: FormatOption = Format.DEFAULT
+) -> None:
+    """Take a node out: its session ends at once, and its key is refused."""
+    from umbel.cli.connect import connect
+
+    node = connect(superlink).unregister_node(node_id)
+    if output is Format.JSON:
+        print_json({"success": True, "node-id": node.node_id})
+    else:
+        print(f"Node {node.node_id} is unregistered.")
+
+
+def rotate(
+    node_id: NodeArgument,
+    public_key: PublicKeyArgument,
+    superlink: SuperLinkArgument = None,
+    output: FormatOption = Format.DEFAULT,
+) -> None:
+    """Give a node another key; the old one is refused from then on."""
+    from umbel.cli.connect import connect
+    from umbel.cli.nodekeys import read_public_key
+    from umbel.wire.api import ReplaceKey
+
+    node = connect(superlink).replace_key(node_id, ReplaceKey(public_key=read_public_key(public_key)))
+    if output is Format.JSON:
+        print_json({"success": True, "node-id": node.node_id})
+    else:
+        print(f"Node {node.node_id} has its new key. Start its SuperNode with it.")
+
+
+def list_nodes(
+    superlink: SuperLinkArgument = None,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show those that were unregistered too.")] = False,
+    output: FormatOption = Format.DEFAULT,
+) -> None:
+    """List the nodes of a SuperLink, oldest first."""
+    from umbel.cli.connect import connect
+    from umbel.cli.nodes_table import payload, print_nodes
+
+    nodes = connect(superlink).list_nodes(everyone=verbose)
+    if output is Format.JSON:
+        print_json({"success": True, "nodes": [payload(node) for node in nodes]})
+    else:
+        print_nodes(nodes)
+
+
+def keygen(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key goes; the public one: FILE.pub.")],
+    comment: Annotated[str, typer.Option("--comment", help="What stands behind the public key.")] = "supernode",
+    output: FormatOption = Format.DEFAULT,
+) -> None:
+    """Make the key of a SuperNode, at its site."""
+    from umbel.cli.nodekeys import make_key
+
+    line = make_key(file, comment)
+    if output is Format.JSON:
+        print_json({"success": True, "private-key": str(file), "public-key": line})
+        return
+    print(f"The key is in {file}: umbel-supernode --auth-supernode-private-key {file}")
+    print("Give the public key to whoever runs the SuperLink (umbel supernode register):")
+    print(line)
