@@ -8,11 +8,10 @@ from typing import Any, TypeVar
 
 import httpx2
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from tests.integration.superlink import signing
 from tests.integration.superlink.served import Served, problem
 from umbel.wire.api import ClaimedTask, Problem
-from umbel.wire.credentials import node_credentials
 from umbel.wire.messages import (
     Accepted,
     Activate,
@@ -44,22 +43,19 @@ def inline(data: bytes) -> ContentRef:
     return ContentRef(size=len(data), data=data)
 
 
-class Site:
-    """A SuperNode's requests, signed with a key of its own."""
+class Site(signing.Site):
+    """A SuperNode's requests."""
 
     def __init__(self, served: Served, name: str = "") -> None:
-        self.served = served
+        super().__init__(served)
         self.name = name
-        self.credentials = node_credentials(Ed25519PrivateKey.generate())
         self.node_id = 0
         self.session = 0
 
     async def request(self, method: str, path: str, body: msgspec.Struct | bytes | None = None) -> httpx2.Response:
         """One signed request."""
-        content = body if isinstance(body, bytes) else b"" if body is None else msgspec.json.encode(body)
-        host = self.served.address.removeprefix("http://")
-        headers = self.credentials.headers(method, host, path, hashlib.sha256(content).hexdigest())
-        return await self.served.client.request(method, path, content=content, headers=dict(headers))
+        content = body if isinstance(body, bytes) or body is None else msgspec.json.encode(body)
+        return await signing.send(self.served, self.credentials, method, path, content)
 
     async def ask(self, answer: type[T], method: str, path: str, body: msgspec.Struct | None = None) -> T:
         """A request that must succeed, and its answer."""
