@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 _STYLES = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
-def show_log(client: ControlClient, run_id: int) -> None:
-    """Write the lines stored so far."""
-    for line in client.logs(run_id):
+def show_log(client: ControlClient, run_id: int, node_id: int | None = None) -> None:
+    """Write the lines stored so far; those of a node, if one is given."""
+    for line in client.logs(run_id, node_id):
         write_line(line)
 
 
-def follow_log(client: ControlClient, run_id: int) -> None:
-    """Write the lines until the run is over; a signal only ends the watching."""
+def follow_log(client: ControlClient, run_id: int, node_id: int | None = None) -> None:
+    """Write the lines (those of a node, if one is given) until the run is over; a signal only ends the watching."""
     try:
-        for item in client.stream(run_id, kinds=("log",)):
+        for item in client.stream(run_id, kinds=("log",), node_id=node_id):
             if item.log is not None:
                 write_line(item.log)
                 sys.stdout.flush()

@@ -104,18 +104,23 @@ class ControlClient:
         return self.http.call("PUT", f"/api/v1/nodes/{node_id}/key", NodeView, request)
 
     def stream(
-        self, run_id: int, *, after: str = "", kinds: Sequence[str] = ("event", "log", "metric")
+        self,
+        run_id: int,
+        *,
+        after: str = "",
+        kinds: Sequence[str] = ("event", "log", "metric"),
+        node_id: int | None = None,
     ) -> Iterator[StreamItem]:
-        """What happens in a run, from the cursor `after` (or its beginning) until the run is over.
+        """What happens in a run, from the cursor `after` (or its beginning) until the run is over; log lines of `node_id` only.
 
         A stream that is cut goes on from the last item: none is lost, none comes twice.
         """
-        return stream_run(self.http, run_id, after, kinds)
+        return stream_run(self.http, run_id, after, kinds, node_id)
 
-    def logs(self, run_id: int) -> Iterator[LogLine]:
-        """The log lines stored so far, oldest first."""
-        cursor = ""
-        while (page := self._page(run_id, "logs", cursor, LogPage)).lines:
+    def logs(self, run_id: int, node_id: int | None = None) -> Iterator[LogLine]:
+        """The log lines stored so far, oldest first; those of a node, if one is given."""
+        cursor, what = "", "logs" if node_id is None else f"logs?node={node_id}"
+        while (page := self._page(run_id, what, cursor, LogPage)).lines:
             yield from page.lines
             cursor = page.cursor
 
@@ -139,4 +144,5 @@ class ControlClient:
         self.http.close()
 
     def _page(self, run_id: int, what: str, cursor: str, answer: type[P]) -> P:
-        return self.http.call("GET", f"/api/v1/runs/{run_id}/{what}?after={cursor}&limit={PAGE}", answer)
+        query = f"{'&' if '?' in what else '?'}after={cursor}&limit={PAGE}"
+        return self.http.call("GET", f"/api/v1/runs/{run_id}/{what}{query}", answer)

@@ -14,15 +14,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
-def stream_run(client: HttpClient, run_id: int, after: str, kinds: Sequence[str]) -> Iterator[StreamItem]:
-    """The items after the cursor `after`, until the run has finished and all was sent.
+def stream_run(
+    client: HttpClient, run_id: int, after: str, kinds: Sequence[str], node_id: int | None = None
+) -> Iterator[StreamItem]:
+    """The items after the cursor `after`, until the run has finished and all was sent; log lines of `node_id` only, if given.
 
     Raises SuperLinkUnreachable when a cut stream cannot be taken up again in time.
     """
     backoff = Backoff(client.patience)
+    wanted = {"kinds": ",".join(kinds)} | ({} if node_id is None else {"node": str(node_id)})
     while True:
         try:
-            for item in _items(client, run_id, after, kinds):
+            for item in _items(client, run_id, {"after": after, **wanted}):
                 after = item.cursor or after
                 backoff.reset()
                 yield item
@@ -35,8 +38,8 @@ def stream_run(client: HttpClient, run_id: int, after: str, kinds: Sequence[str]
         client.retry(backoff, failure)
 
 
-def _items(client: HttpClient, run_id: int, after: str, kinds: Sequence[str]) -> Iterator[StreamItem]:
-    query = urlencode({"after": after, "kinds": ",".join(kinds)})
+def _items(client: HttpClient, run_id: int, wanted: dict[str, str]) -> Iterator[StreamItem]:
+    query = urlencode(wanted)
     headers = {"Accept": "text/event-stream"}
     connection, response = client.open(Request("GET", f"/api/v1/runs/{run_id}/stream?{query}", headers=headers))
     try:

@@ -15,6 +15,9 @@ def log(
     stream: Annotated[
         bool, typer.Option("--stream/--show", help="Follow the log to the run's end, or show what is there and end.")
     ] = True,
+    node: Annotated[
+        int | None, typer.Option("--node", metavar="NODE_ID", min=0, help="Show the lines of this node only.")
+    ] = None,
     federation_config: IgnoredFederationConfig = None,
 ) -> None:
     """Show a run's log lines, each with its time, level, source, node and round. Ctrl-C leaves the run alone."""
@@ -25,6 +28,6 @@ def log(
     client = connect(superlink)
     run_id = find_run(client, run).run_id
     if stream:
-        follow_log(client, run_id)
+        follow_log(client, run_id, node)
     else:
-        show_log(client, run_id)
+        show_log(client, run_id, node)

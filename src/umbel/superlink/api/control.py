@@ -29,6 +29,7 @@ from umbel.wire.api import (
 )
 
 RunId = Annotated[int, Path(ge=0, lt=2**63)]
+Node = Annotated[int | None, Query(ge=0, lt=2**63, description="Only what comes from this node.")]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 router = APIRouter(prefix="/api/v1")
@@ -79,23 +80,25 @@ async def stop_run(request: Request, run_id: RunId) -> Response:
 
 
 @router.get("/runs/{run_id}/stream", **documented("Follow a run", answer=None))
-async def stream(request: Request, run_id: RunId, after: str = "", kinds: str = "event,log,metric") -> Response:
+async def stream(
+    request: Request, run_id: RunId, after: str = "", kinds: str = "event,log,metric", node: Node = None
+) -> Response:
     """Server-Sent Events, each a StreamItem with its cursor as id; ends after the run's end."""
     require_user(request)
-    return await stream_run(superlink(request), run_id, after or request.headers.get("last-event-id", ""), kinds)
+    return await stream_run(superlink(request), run_id, after or request.headers.get("last-event-id", ""), kinds, node)
 
 
 @router.get("/runs/{run_id}/logs", **documented("Read the log", answer=LogPage))
-async def logs(request: Request, run_id: RunId, after: str = "", limit: Limit = 1000) -> Response:
+async def logs(request: Request, run_id: RunId, after: str = "", limit: Limit = 1000, node: Node = None) -> Response:
     """Log lines, oldest first."""
-    found, cursor = await _page(request, "log", run_id, after, limit)
+    found, cursor = await _page(request, "log", run_id, after, limit, node)
     return answer(LogPage(lines=[item.log for item in found if item.log], cursor=cursor))
 
 
 @router.get("/runs/{run_id}/metrics", **documented("Read the metrics", answer=MetricPage))
-async def metrics(request: Request, run_id: RunId, after: str = "", limit: Limit = 1000) -> Response:
+async def metrics(request: Request, run_id: RunId, after: str = "", limit: Limit = 1000, node: Node = None) -> Response:
     """Metric points, oldest first."""
-    found, cursor = await _page(request, "metric", run_id, after, limit)
+    found, cursor = await _page(request, "metric", run_id, after, limit, node)
     return answer(MetricPage(points=[item.metric for item in found if item.metric], cursor=cursor))
 
 
@@ -126,9 +129,11 @@ async def _view(link: SuperLink, run_id: int) -> RunView:
     return await link.db.aread(lambda connection: views.get(connection, run_id, link.executors, link.now(), full_since))
 
 
-async def _page(request: Request, kind: str, run_id: int, after: str, limit: int) -> tuple[list[StreamItem], str]:
+async def _page(
+    request: Request, kind: str, run_id: int, after: str, limit: int, node_id: int | None
+) -> tuple[list[StreamItem], str]:
     require_user(request)
     link, seq = superlink(request), parse_cursor(after)
     await link.db.aread(lambda connection: runs.get(connection, run_id))
-    found = await link.db.aread(lambda connection: items.after(connection, run_id, seq, [kind], limit))
+    found = await link.db.aread(lambda connection: items.after(connection, run_id, seq, [kind], limit, node_id))
     return [item for _, item in found], str(found[-1][0] if found else seq)

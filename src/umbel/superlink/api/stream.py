@@ -21,12 +21,17 @@ _PAGE = 500  # items that are read and sent at a time
 KEEP_ALIVE = 15.0  # seconds
 
 
-async def stream_run(link: SuperLink, run_id: int, cursor: str, kinds_wanted: str) -> Response:
-    """The stream of a run's items after a cursor. Raises NotFound, RequestInvalid."""
+async def stream_run(
+    link: SuperLink, run_id: int, cursor: str, kinds_wanted: str, node_id: int | None = None
+) -> Response:
+    """The stream of a run's items after a cursor, with the log lines and metrics of one node only if one is given.
+
+    Raises NotFound, RequestInvalid.
+    """
     after, kinds = parse_cursor(cursor), _kinds(kinds_wanted)
     await link.db.aread(lambda connection: runs.get(connection, run_id))
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_frames(link, run_id, after, kinds), 200, headers, "text/event-stream")
+    return StreamingResponse(_frames(link, run_id, after, kinds, node_id), 200, headers, "text/event-stream")
 
 
 def _kinds(text: str) -> list[str]:
@@ -37,12 +42,14 @@ def _kinds(text: str) -> list[str]:
     return list(dict.fromkeys(kinds))
 
 
-async def _frames(link: SuperLink, run_id: int, after: int, kinds: Sequence[str]) -> AsyncIterator[bytes]:
+async def _frames(
+    link: SuperLink, run_id: int, after: int, kinds: Sequence[str], node_id: int | None
+) -> AsyncIterator[bytes]:
     shown = 0  # of the live events
     with link.wakeups.listen(run_topic(run_id)) as bell:
         while True:
             bell.clear()
-            over, found = await link.db.aread(partial(_look, run_id=run_id, after=after, kinds=kinds))
+            over, found = await link.db.aread(partial(_look, run_id=run_id, after=after, kinds=kinds, node_id=node_id))
             if found:
                 after = found[-1][0]
                 yield b"".join(_frame(item) for _, item in found)
@@ -58,11 +65,11 @@ async def _frames(link: SuperLink, run_id: int, after: int, kinds: Sequence[str]
 
 
 def _look(
-    connection: Connection, run_id: int, after: int, kinds: Sequence[str]
+    connection: Connection, run_id: int, after: int, kinds: Sequence[str], node_id: int | None
 ) -> tuple[bool, list[tuple[int, StreamItem]]]:
     """Whether the run has finished, and the next items: one consistent view."""
     over = runs.get(connection, run_id).status == "finished"
-    return over, items.after(connection, run_id, after, kinds, _PAGE)
+    return over, items.after(connection, run_id, after, kinds, _PAGE, node_id)
 
 
 def _frame(item: StreamItem) -> bytes:

@@ -32,10 +32,10 @@ def append(transaction: Transaction, run_id: int, items: Sequence[Item], attempt
 
 
 def after(
-    connection: Connection, run_id: int, seq: int, kinds: Sequence[str], limit: int
+    connection: Connection, run_id: int, seq: int, kinds: Sequence[str], limit: int, node_id: int | None = None
 ) -> list[tuple[int, StreamItem]]:
-    """At most `limit` items after number `seq`, each with its number, in order."""
-    pages = [_page(connection, kind, run_id, seq, limit) for kind in kinds]
+    """At most `limit` items after number `seq`, each with its number, in order; of log lines and metric points those of a node."""
+    pages = [_page(connection, kind, run_id, seq, limit, node_id) for kind in kinds]
     return list(islice(merge(*pages, key=lambda pair: pair[0]), limit))
 
 
@@ -58,9 +58,13 @@ def without_repeats(connection: Connection, run_id: int, points: list[MetricPoin
     return [point for point in points if (point.key, point.round, point.phase, point.node_id) not in known]
 
 
-def _page(connection: Connection, kind: str, run_id: int, seq: int, limit: int) -> list[tuple[int, StreamItem]]:
+def _page(
+    connection: Connection, kind: str, run_id: int, seq: int, limit: int, node_id: int | None
+) -> list[tuple[int, StreamItem]]:
     table = TABLES[kind]
     query = select(table).where(table.c.run_id == run_id, table.c.seq > seq).order_by(table.c.seq).limit(limit)
+    if node_id is not None and "node_id" in table.c:
+        query = query.where(table.c.node_id == node_id)
     return [(row.seq, _from_row(kind, row)) for row in connection.execute(query)]
 
 
