@@ -10,7 +10,7 @@ from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from umbel import __version__
-from umbel.errors import UmbelError
+from umbel.errors import UmbelError, Unauthenticated
 from umbel.supernode.cancelling import Cancelled
 from umbel.supernode.job import Job
 from umbel.supernode.persistence import Persistence
@@ -33,7 +33,6 @@ SENDERS = 2  # replies sent at a time
 WAIT = 30.0  # seconds that a long-poll may take
 FULL_WAIT = 1.0  # likewise, of one that cannot take anything
 FLUSH = 1.0  # seconds at the end for the last log lines
-KEPT = (401, 409)  # HTTP statuses of refusals that concern the session: a later one sends the reply
 
 log = logging.getLogger(__name__)
 
@@ -84,11 +83,14 @@ class Agent:
             while not self._parts.ending.is_set():
                 self._pull()
         except UmbelError as failure:
-            self.failure = failure
+            self._give_up(failure)
         finally:
-            if not self._parts.ending.is_set():
-                self.failure = self.failure or UmbelError("The SuperNode met a fault of its own.")
-                self._on_failure()
+            self._give_up(UmbelError("The SuperNode met a fault of its own.", hint="Its log has the traceback."))
+
+    def _give_up(self, failure: UmbelError) -> None:
+        if not self._parts.ending.is_set() and self.failure is None:
+            self.failure = failure
+            self._on_failure()
 
     def _activate(self) -> None:
         settings, parts = self._settings, self._parts
@@ -187,7 +189,7 @@ class Agent:
             if self._parts.ending.is_set():
                 return
         except UmbelError as failure:
-            if self._parts.ending.is_set() or failure.http_status in KEPT:
+            if self._parts.ending.is_set() or isinstance(failure, Unauthenticated):
                 return
             log.warning("Run %d: the reply to message %s is not wanted: %s", job.run_id, job.message_id, failure)
         self._parts.spool.drop(job.message_id)

@@ -53,7 +53,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     machine = this_machine()
     gpus = machine.gpus if options.num_gpus is None else machine.gpus[: options.num_gpus]
     return Settings(
-        superlink=address_of(options.superlink, insecure=options.insecure),
+        superlink=address_of(options.superlink, insecure=options.insecure, has_roots=bool(options.root_certificates)),
         state_dir=options.state_dir or default_state_dir(options.name, options.auth_supernode_private_key),
         root_certificates=options.root_certificates,
         private_key=options.auth_supernode_private_key,
@@ -69,8 +69,8 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     )
 
 
-def address_of(text: str, *, insecure: bool) -> str:
-    """The URL that `text` (a URL, or HOST:PORT) means: with TLS, except on this machine or where `insecure` says so.
+def address_of(text: str, *, insecure: bool, has_roots: bool = False) -> str:
+    """The URL that `text` (a URL, or HOST:PORT) means: with TLS, except where `insecure` says so, or on this machine without roots.
 
     Raises ConfigError for what is no address, and for a plain `http://` to another machine that `insecure` does not allow.
     """
@@ -82,7 +82,7 @@ def address_of(text: str, *, insecure: bool) -> str:
         host, port = None, None
     if not host or parts.scheme not in ("", "http", "https") or parts.path not in ("", "/"):
         raise ConfigError(f"'{text}' is not the address of a SuperLink.", hint="Give it as HOST:PORT.")
-    is_plain = parts.scheme == "http" if has_scheme else insecure or host in LOOPBACK
+    is_plain = parts.scheme == "http" if has_scheme else insecure or (host in LOOPBACK and not has_roots)
     if is_plain and not insecure and host not in LOOPBACK:
         raise ConfigError(
             f"{text} would be spoken to without encryption.",

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from numpy.typing import NDArray
 
 from tests.integration.supernode.superlink import LIMIT, FakeSuperLink, fake_superlink
 from umbel.app import ArrayRecord, ConfigRecord, RecordDict
@@ -104,7 +105,12 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path / "gate")
 
 
+def values(size: int) -> NDArray[np.float32]:
+    """The numbers in `model`."""
+    return (np.arange(size) % 1_000_003).astype(np.float32)
+
+
 def model(size: int = 10, gate: Gate | None = None, **config: float) -> RecordDict:
-    """A content with `size` float32 zeros."""
+    """A content with `size` float32 numbers, 0, 1, 2 and so on, modulo 1,000,003."""
     settings = ConfigRecord({"gate": str(gate.path) if gate else "", **config})
-    return RecordDict({"arrays": ArrayRecord([np.zeros(size, np.float32)]), "config": settings})
+    return RecordDict({"arrays": ArrayRecord([values(size)]), "config": settings})
