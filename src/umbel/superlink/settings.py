@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from umbel.environments import permission
 from umbel.errors import UsageError
 from umbel.superlink.access import Access, add_options, take_options
 
@@ -28,6 +29,7 @@ class Settings:
     max_object: int = 64 * _GIB
     lease_seconds: float = 30.0
     simulation: bool = False  # runs are simulations; otherwise their clients are real sites
+    may_install: bool = False  # what apps declare and this machine does not have, for its own SuperExec
     access: Access = field(default_factory=Access)
 
 
@@ -39,6 +41,7 @@ def parse(argv: list[str] | None) -> Settings:
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes any free one")
     parser.add_argument("--simulation", action="store_true", help="simulate the clients of every run on this machine")
     parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
+    parser.add_argument(permission.OPTION, action="store_true", dest="may_install", help=permission.HELP)
     parser.add_argument("--idle-exit", type=float, default=0.0, metavar="SECONDS", help=_IDLE)
     parser.add_argument("--log-file", type=Path, help="write the log there instead of to stderr")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)

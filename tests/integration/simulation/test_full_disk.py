@@ -47,7 +47,7 @@ def full_database(connection, cursor, statement, parameters, context, many):
 
 directory.write_all = write_all
 event.listen(Engine, "before_cursor_execute", full_database)
-main.command = lambda address: [sys.executable, "-c", SUPEREXEC, "--superlink", address]
+main.command = lambda address, **_: [sys.executable, "-c", SUPEREXEC, "--superlink", address]
 sys.exit(main.main())
 """
 SUPEREXEC = """

@@ -19,7 +19,7 @@ SCRIPT = """
 import sys
 from umbel.superlink import main
 if sys.argv[1] != "own":
-    main.command = lambda address: [sys.executable, "-c", sys.argv[1], address]
+    main.command = lambda address, **_: [sys.executable, "-c", sys.argv[1], address]
 sys.exit(main.main(sys.argv[2:]))
 """
 
