@@ -8,7 +8,16 @@ from collections.abc import Iterable
 from starlette.routing import BaseRoute, Route
 
 from tests.unit.house.tree import ROOT
-from umbel.superlink.api import control, objects, runtime
+from umbel.superlink.api import control, fleet, grid, nodes, objects, runtime
+
+ROUTES = [
+    *control.router.routes,
+    *nodes.router.routes,
+    *objects.ROUTES,
+    *runtime.ROUTES,
+    *grid.ROUTES,
+    *fleet.ROUTES,
+]
 
 NAMED = re.compile(r"`((?:GET|HEAD|PUT|POST|DELETE|, )+) (/api/[^`?]*)")
 
@@ -17,7 +26,7 @@ def test_the_architecture_page_names_every_route() -> None:
     """Methods and paths in its table are those that the SuperLink serves."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = {(method, anonymous(path)) for methods, path in NAMED.findall(page) for method in methods.split(", ")}
-    assert named - {("HEAD", "/api/objects/{}")} == served([*control.router.routes, *objects.ROUTES, *runtime.ROUTES])
+    assert named - {("HEAD", "/api/objects/{}")} == served(ROUTES)
 
 
 def served(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
