@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 HERE = Path(__file__).parent
 
 
@@ -34,6 +36,11 @@ class App:
         """What Flower made of it."""
         return HERE / "recorded" / f"{self.name}.json"
 
+    @staticmethod
+    def written(result: Path) -> Any:
+        """What its ServerApp wrote."""
+        return json.loads(result.read_text())
+
     def recorded(self) -> Any:
         """The result that Flower's release came to."""
         return json.loads(self.record.read_text())["result"]
@@ -55,6 +62,10 @@ APPS = [
     App("all_strategies", nodes=7),
     App("dp_clipping", nodes=3),
     App("old_names"),
+    App("legacy_numpy"),
+    App("legacy_strategy", nodes=3),
+    App("legacy_mods"),
+    App("legacy_strategies", nodes=5),
 ]
 """Every app, the quickest first to read first."""
 
@@ -75,5 +86,5 @@ def differences(found: Any, recorded: Any, tolerance: float, where: str = "resul
 def _alike(found: Any, recorded: Any, tolerance: float) -> bool:
     if isinstance(found, float) or isinstance(recorded, float):
         both = isinstance(found, (int, float)) and isinstance(recorded, (int, float))
-        return both and (abs(found - recorded) <= tolerance * (1 + abs(recorded)) or found != found != recorded)
+        return both and bool(np.isclose(found, recorded, rtol=tolerance, atol=tolerance, equal_nan=True))
     return bool(found == recorded)

@@ -31,7 +31,18 @@ def main() -> int:
     chosen = [app for app in APPS if app.name in options.apps or not options.apps]
     print(f"Flower {flower.FLOWER} and Umbel, {len(chosen)} apps\n")
     print(f"{'app':<20} {'nodes':>5} {'Flower':>9} {'Umbel':>9}  numbers  verdict")
-    return sum(not compare(app, options.environment, record=options.record) for app in chosen)
+    if options.record and not options.apps:
+        flower.API.write_text(flower.api(options.environment))
+    return sum(not agreed(app, options.environment, record=options.record) for app in chosen)
+
+
+def agreed(app: App, environment: Path, *, record: bool) -> bool:
+    """Whether the two agree; where one of them fails, they do not."""
+    try:
+        return compare(app, environment, record=record)
+    except RuntimeError as error:
+        print(f"{app.name:<20} failed: {error}", flush=True)
+        return False
 
 
 def compare(app: App, environment: Path, *, record: bool) -> bool:

@@ -13,10 +13,12 @@ from typing import Any
 
 from benchmarks.harness import environments
 from benchmarks.harness.processes import TOKEN_VARIABLE, Family, end
-from tests.compat.catalogue import App
+
+from tests.compat.catalogue import HERE, App
 
 ENVIRONMENT = environments.CACHE / "compat-flower"
 FLOWER = "1.42.0"
+API = HERE / "recorded" / "api.json"
 _LIMIT = 300.0  # seconds
 _SAME = ("numpy", "scikit-learn", "xgboost-cpu")  # of these, Flower's apps get the versions that Umbel's get
 
@@ -30,6 +32,17 @@ def prepare(environment: Path) -> None:
     overrides.write_text(environments.FLOWER_OVERRIDES, encoding="utf-8")
     packages = [f"{name}=={version(name).partition('+')[0]}" for name in (*_SAME, "torch")]
     environments.install(environment, "--override", str(overrides), f"flwr[simulation]=={FLOWER}", *packages)
+
+
+def api(environment: Path) -> str:
+    """What Flower offers, as JSON: see `api.py`."""
+    command = [str(environment / "bin" / "python"), str(HERE / "api.py")]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+def recorded_api() -> Any:
+    """What Flower's release offers, as it was recorded."""
+    return json.loads(API.read_text())
 
 
 def run(app: App, environment: Path) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -30,7 +29,7 @@ def in_process(app: App, folder: Path) -> Any:
         sys.path[:] = paths
         for name in [name for name in sys.modules if name.partition(".")[0] == app.name]:
             del sys.modules[name]
-    return json.loads(result.read_text())
+    return app.written(result)
 
 
 def command_line(app: App, folder: Path) -> Any:
@@ -44,7 +43,7 @@ def command_line(app: App, folder: Path) -> Any:
     finally:
         end_superlink(home)
         shutil.rmtree(home, ignore_errors=True)
-    return json.loads(result.read_text())
+    return app.written(result)
 
 
 def run_command(app: Path, nodes: int, result: Path, home: Path) -> None:

@@ -12,7 +12,11 @@ from umbel.simulation.settings import SimulationSettings
 
 __all__ = ["run_simulation"]
 
-MISSING = {"start_simulation": "make a ServerApp and a ClientApp, and give them to `run_simulation`."}
+MISSING = {
+    "SimulationIoConnection": "it is a part of how Flower works inside.",
+    "run_simulation_process": "it is a part of how Flower works inside.",
+    "start_simulation": "make a ServerApp and a ClientApp, and give them to `run_simulation`.",
+}
 
 
 def run_simulation(

@@ -10,12 +10,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 SRC = ROOT / "src" / "umbel"
 TESTS = ROOT / "tests"
+THEIRS = TESTS / "compat" / "apps"
 
 
 @cache
 def parsed(folder: Path) -> list[tuple[str, ast.Module]]:
-    """Each Python file below `folder`: its path from the project's root, and its syntax tree."""
-    paths = sorted(folder.rglob("*.py"))
+    """Each Python file below `folder`: its path from the project's root, and its syntax tree. Apps in Flower's manner are users' code."""
+    paths = sorted(path for path in folder.rglob("*.py") if THEIRS not in path.parents)
     return [(str(path.relative_to(ROOT)), ast.parse(path.read_text(encoding="utf-8"))) for path in paths]
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
-from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
 from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.compat.flwr import records
 from umbel.compat.flwr.exceptions import under_flowers_names
 from umbel.compat.flwr.records import adopt_arrays
 from umbel.compat.flwr.strategy_utils import aggregate_metricrecords, validate_message_reply_consistency
@@ -46,6 +48,8 @@ __all__ = [
     "Result",
     "Strategy",
 ]
+
+S = TypeVar("S")
 
 _ROUND = "server-round"
 
@@ -133,7 +137,7 @@ class FedAvg(Strategy, umbels.FedAvg):
 
     def _construct_messages(self, record: RecordDict, node_ids: list[int], message_type: str) -> list[Message]:
         """The same content for each of the nodes."""
-        return [Message(record, node_id, message_type) for node_id in node_ids]
+        return [records.Message(record, node_id, message_type) for node_id in node_ids]
 
     def _check_and_log_replies(
         self, replies: Iterable[Message], is_train: bool, validate: bool = True
@@ -150,17 +154,26 @@ class FedAvg(Strategy, umbels.FedAvg):
         return valid, errors
 
 
-class _Ordered(FedAvg):
-    """A strategy whose arguments have another order in Flower."""
+def _in_order(names: str) -> Callable[[type[S]], type[S]]:
+    """Have a strategy take its arguments in the order of these names, as Flower's does; others by name only."""
 
-    _order: ClassVar[str]
+    def reorder(cls: type[S]) -> type[S]:
+        own = cls.__init__
+        parameters = dict(inspect.signature(own).parameters)
+        this = parameters.pop("self")
+        placed = [parameters.pop(name).replace(kind=inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names.split()]
+        named = [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in parameters.values()]
+        signature = inspect.Signature([this, *placed, *named])
 
-    def __init__(self, *args: Any, **settings: Any) -> None:
-        """The same settings, by their place or their name."""
-        names = self._order.split()
-        if len(args) > len(names):
-            raise TypeError(f"{type(self).__name__} takes {len(names)} arguments at most, {len(args)} were given.")
-        super().__init__(**dict(zip(names, args, strict=False)), **settings)
+        def init(self: S, *args: Any, **settings: Any) -> None:
+            given = signature.bind(self, *args, **settings).arguments
+            own(**given)
+
+        init.__signature__ = signature  # type: ignore[attr-defined]
+        cls.__init__ = init  # type: ignore[assignment]
+        return cls
+
+    return reorder
 
 
 _SAMPLING = "fraction_train fraction_evaluate min_train_nodes min_evaluate_nodes min_available_nodes"
@@ -202,28 +215,24 @@ class FedProx(FedAvg, umbels.FedProx):
         return super().configure_train(server_round, arrays, config, grid)
 
 
-class Krum(_Ordered, umbels.Krum):
+@_in_order(f"{_SAMPLING} num_malicious_nodes {_KEYS}")
+class Krum(FedAvg, umbels.Krum):
     """See `umbel.serverapp.strategy.Krum`."""
 
-    _order = f"{_SAMPLING} num_malicious_nodes {_KEYS}"
 
-
-class MultiKrum(_Ordered, umbels.MultiKrum):
+@_in_order(f"{_SAMPLING} num_malicious_nodes num_nodes_to_select {_KEYS}")
+class MultiKrum(FedAvg, umbels.MultiKrum):
     """See `umbel.serverapp.strategy.MultiKrum`."""
 
-    _order = f"{_SAMPLING} num_malicious_nodes num_nodes_to_select {_KEYS}"
 
-
-class Bulyan(_Ordered, umbels.Bulyan):
+@_in_order(f"{_SAMPLING} num_malicious_nodes {_KEYS} selection_rule")
+class Bulyan(FedAvg, umbels.Bulyan):
     """See `umbel.serverapp.strategy.Bulyan`."""
 
-    _order = f"{_SAMPLING} num_malicious_nodes {_KEYS} selection_rule"
 
-
-class QFedAvg(_Ordered, umbels.QFedAvg):
+@_in_order(f"client_learning_rate q train_loss_key {_SAMPLING} {_KEYS}")
+class QFedAvg(FedAvg, umbels.QFedAvg):
     """See `umbel.serverapp.strategy.QFedAvg`."""
-
-    _order = f"client_learning_rate q train_loss_key {_SAMPLING} {_KEYS}"
 
 
 class FedXgbBagging(FedAvg, umbels.FedXgbBagging):

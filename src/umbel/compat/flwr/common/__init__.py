@@ -1,5 +1,7 @@
 """`flwr.common`: what apps share between their two sides, newer and older names alike."""
 
+from datetime import UTC, datetime
+
 from umbel.app.configrecord import ConfigRecord, ConfigValue
 from umbel.app.context import Context
 from umbel.app.error import Error
@@ -54,6 +56,12 @@ ParametersRecord = ArrayRecord
 RecordSet = RecordDict
 array_from_numpy = Array.from_numpy_ndarray
 
+
+def now() -> datetime:
+    """This moment, in UTC."""
+    return datetime.now(tz=UTC)
+
+
 __all__ = [
     "DEFAULT_TTL",
     "Array",
@@ -106,6 +114,7 @@ __all__ = [
     "logger",
     "ndarray_to_bytes",
     "ndarrays_to_parameters",
+    "now",
     "parameters_to_ndarrays",
 ]
 

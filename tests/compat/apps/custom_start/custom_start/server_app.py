@@ -68,7 +68,9 @@ class CustomFedAvg(FedAvg):
 
 def evaluate(server_round: int, arrays: ArrayRecord) -> MetricRecord:
     """The loss is lowest in the second round."""
-    return MetricRecord({"loss": abs(server_round - 2.0), "sum": float(sum(a.sum() for a in arrays.to_numpy_ndarrays()))})
+    return MetricRecord(
+        {"loss": abs(server_round - 2.0), "sum": float(sum(a.sum() for a in arrays.to_numpy_ndarrays()))}
+    )
 
 
 @app.main()
@@ -76,9 +78,7 @@ def main(grid: Grid, context: Context) -> None:
     """Main entry point for the ServerApp."""
     arrays = ArrayRecord({"w": ArrayRecord([np.ones((2, 3), np.float32)])["0"]})
     strategy = CustomFedAvg()
-    result = strategy.start(
-        grid, arrays, num_rounds=3, train_config=ConfigRecord({"lr": 0.3}), evaluate_fn=evaluate
-    )
+    result = strategy.start(grid, arrays, num_rounds=3, train_config=ConfigRecord({"lr": 0.3}), evaluate_fn=evaluate)
     record(
         context,
         arrays=result.arrays["0"].numpy().tolist(),

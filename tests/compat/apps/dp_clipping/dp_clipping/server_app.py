@@ -21,7 +21,10 @@ def main(grid: Grid, context: Context) -> None:
     results = {}
     for wrapper in (DifferentialPrivacyServerSideFixedClipping, DifferentialPrivacyClientSideFixedClipping):
         strategy = wrapper(
-            FedAvg(fraction_evaluate=0.0, min_train_nodes=3, min_available_nodes=3), noise_multiplier=0.0, clipping_norm=0.7, num_sampled_clients=3
+            FedAvg(fraction_evaluate=0.0, min_train_nodes=3, min_available_nodes=3),
+            noise_multiplier=0.0,
+            clipping_norm=0.7,
+            num_sampled_clients=3,
         )
         arrays = ArrayRecord([np.ones((2, 3), np.float32), np.zeros(4, np.float32)])
         result = strategy.start(grid=grid, initial_arrays=arrays, train_config=ConfigRecord({"lr": 0.5}), num_rounds=2)

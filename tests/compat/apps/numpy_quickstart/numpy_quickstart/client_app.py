@@ -3,7 +3,8 @@
 from flwr.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
 
-from numpy_quickstart.task import load_data, loss, train as train_fn
+from numpy_quickstart.task import load_data, loss
+from numpy_quickstart.task import train as train_fn
 
 app = ClientApp()
 

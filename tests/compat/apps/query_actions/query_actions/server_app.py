@@ -17,8 +17,7 @@ def main(grid: Grid, context: Context) -> None:
     while len(node_ids := list(grid.get_node_ids())) < 2:
         time.sleep(0.1)
     histogram = sum(
-        np.array(reply.content["answer"]["histogram"])
-        for reply in ask(grid, node_ids, MessageType.QUERY, {"bins": 5})
+        np.array(reply.content["answer"]["histogram"]) for reply in ask(grid, node_ids, MessageType.QUERY, {"bins": 5})
     )
     means = [reply.content["answer"]["mean"] for reply in ask(grid, node_ids, "query.mean", {})]
     shifted = [reply.content["answer"]["mean"] for reply in ask(grid, node_ids, "train.shift", {"by": 2.5})]

@@ -32,5 +32,10 @@ def evaluate(msg: Message, context: Context) -> Message:
     """Tell what is remembered."""
     head = context.state["head"]["0"].numpy()
     rounds = context.state["notes"]["rounds"]
-    metrics = {"num-examples": 5, "head": float(head.sum()), "last": rounds[-1], "size": context.state["head"].count_bytes()}
+    metrics = {
+        "num-examples": 5,
+        "head": float(head.sum()),
+        "last": rounds[-1],
+        "size": context.state["head"].count_bytes(),
+    }
     return Message(RecordDict({"metrics": MetricRecord(metrics)}), reply_to=msg)
