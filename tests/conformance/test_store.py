@@ -36,7 +36,7 @@ def start(db: Database, run_id: int = 1, at: float = 1.0, **changed: Any) -> int
         "seed": 2**63 - 1,
         "request_id": None,
     } | changed
-    return db.write(lambda t: starting.insert(t, planned, run_id=run_id, task_id=100 + run_id, now=at))
+    return db.write(lambda t: starting.insert(t, planned, "simulation", run_id=run_id, task_id=100 + run_id, now=at))
 
 
 def test_a_run_and_its_task_are_stored_together(db: Database) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +17,11 @@ DATABASE = "UMBEL_DATABASE"
 class Keeping:
     """The options. What is None lies in the home."""
 
-    database: str | None = None  # may hold a password: never to be printed
+    database: str | None = field(default=None, repr=False)  # may hold a password
     object_store: Path | None = None
     log_file: Path | None = None  # None: stderr
     log_rotation_interval_hours: int = 24
     log_rotation_backup_count: int = 7
-
-    def __repr__(self) -> str:
-        return f"Keeping(object_store={self.object_store}, log_file={self.log_file})"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -56,8 +52,3 @@ def take_options(options: dict[str, Any], environment: MutableMapping[str, str])
         if getattr(kept, name) < 1:
             raise ConfigError(f"--{name.replace('_', '-')} is a number of at least 1.")
     return kept
-
-
-def absolute(path: Path) -> Path:
-    """The path, whatever the directory in which it is used later."""
-    return Path(os.path.abspath(path))

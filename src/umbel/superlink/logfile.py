@@ -41,6 +41,21 @@ class LogFile:
         """When the present stretch ends; times are seconds since the epoch."""
         return self._begin(now) + self._stretch
 
+    def keep_rotating(self) -> None:
+        """Rotate in time from now on: one timer of the event loop, for the end of the stretch."""
+        import asyncio
+
+        loop, due = asyncio.get_running_loop(), self.next_rotation(time.time())
+
+        def ring() -> None:
+            if time.time() < due:  # the clock was set back
+                loop.call_later(due - time.time(), ring)
+                return
+            self.rotate(due)
+            self.keep_rotating()
+
+        loop.call_later(due - time.time(), ring)
+
     def _begin(self, at: float) -> int:
         return int(at // self._stretch) * self._stretch
 

@@ -8,7 +8,6 @@ import secrets
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umbel import __version__
@@ -17,6 +16,7 @@ from umbel.superlink import settings as options
 from umbel.superlink.auth.tokens import local_token
 from umbel.superlink.doors import open_doors
 from umbel.superlink.home import Home
+from umbel.superlink.logfile import LogFile
 from umbel.superlink.superexec_child import SuperExecChild, command
 
 if TYPE_CHECKING:
@@ -50,10 +50,11 @@ def _serve(settings: Settings, home: Home, doors: Doors) -> int:
     address = doors.local_address
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # until the event loop takes it over
     token = os.environ.pop("UMBEL_EXECUTOR_TOKEN", "") or secrets.token_urlsafe(32)
-    if settings.log_file is not None:
-        _log_to(settings.log_file)
-    argv = command(address, may_install=settings.may_install)
-    superexec = SuperExecChild(argv, token, home.root) if settings.isolation == "subprocess" else None
+    log = _open_log(settings)
+    superexec = None
+    if settings.isolation == "subprocess":
+        argv = command(address, may_install=settings.may_install)
+        superexec = SuperExecChild(argv, token, home.root, relayed=log is not None)
     info = {"address": address, "public_address": doors.public_address, "pid": os.getpid()}
     info |= {"version": __version__, "started_at": time.time()}
     local_token(home.token)  # whoever reads the info reads the token next
@@ -63,20 +64,21 @@ def _serve(settings: Settings, home: Home, doors: Doors) -> int:
     try:
         from umbel.superlink.serve import serve
 
-        return serve(settings, home, doors, token, superexec)
+        return serve(settings, home, doors, token, superexec, log)
     finally:
         home.info.unlink(missing_ok=True)
         if superexec is not None:
             superexec.kill()
 
 
-def _log_to(path: Path) -> None:
-    """Send all that this process and its children write to stdout and stderr to a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    os.close(descriptor)
+def _open_log(settings: Settings) -> LogFile | None:
+    """The log file, if there is to be one: all that this process and its children write goes there from now on."""
+    kept = settings.keeping
+    if kept.log_file is None:
+        return None
+    log = LogFile(kept.log_file, kept.log_rotation_interval_hours, kept.log_rotation_backup_count)
+    log.open(time.time())
+    return log
 
 
 def _tell(settings: Settings, info: Mapping[str, object]) -> None:

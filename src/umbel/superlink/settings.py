@@ -10,7 +10,9 @@ from typing import Literal
 
 from umbel.environments import permission
 from umbel.errors import UsageError
+from umbel.superlink import keeping
 from umbel.superlink.access import Access, add_options, take_options
+from umbel.superlink.keeping import Keeping
 
 _GIB = 1024**3
 
@@ -24,13 +26,13 @@ class Settings:
     port: int = 0  # 0: any free one
     isolation: Literal["subprocess", "process"] = "subprocess"  # process: the SuperExec is started by somebody else
     idle_exit: float = 0.0  # 0: never
-    log_file: Path | None = None
     ready_fd: int | None = None  # descriptor that gets one line of JSON, the address and more, once the port is bound
     max_object: int = 64 * _GIB
     lease_seconds: float = 30.0
     simulation: bool = False  # runs are simulations; otherwise their clients are real sites
     may_install: bool = False  # what apps declare and this machine does not have, for its own SuperExec
     access: Access = field(default_factory=Access)
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 def parse(argv: list[str] | None) -> Settings:
@@ -43,11 +45,12 @@ def parse(argv: list[str] | None) -> Settings:
     parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
     parser.add_argument(permission.OPTION, action="store_true", dest="may_install", help=permission.HELP)
     parser.add_argument("--idle-exit", type=float, default=0.0, metavar="SECONDS", help=_IDLE)
-    parser.add_argument("--log-file", type=Path, help="write the log there instead of to stderr")
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    keeping.add_options(parser)
     add_options(parser)
     options = vars(parser.parse_args(argv))
-    return Settings(access=take_options(options, options["host"]), **options)
+    kept = keeping.take_options(options, os.environ)
+    return Settings(access=take_options(options, options["host"]), keeping=kept, **options)
 
 
 def default_home() -> Path:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Thread
+from typing import IO, TYPE_CHECKING
 
 from umbel.environments import permission
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 _HEALTHY = 10.0  # seconds of life; an earlier death is likely to come again, and waits longer each time
 _MIN_DELAY, _MAX_DELAY = 0.5, 30.0
+_LAST_WORDS = 1.0  # seconds for what it wrote at its end
 _GRACE = 10.0  # seconds to end by itself
 
 
@@ -29,8 +31,11 @@ def command(address: str, *, may_install: bool = False) -> list[str]:
 class SuperExecChild:
     """The process, started at once. It ends itself and its children when its stdin, a pipe held here, is closed."""
 
-    def __init__(self, argv: list[str], token: str, home: Path) -> None:
+    def __init__(self, argv: list[str], token: str, home: Path, *, relayed: bool = False) -> None:
+        """`relayed`: what it writes goes to wherever this process's stderr goes at the time."""
         self._argv = argv
+        self._relayed = relayed
+        self._relay: Thread | None = None
         self._environment = {**os.environ, "UMBEL_EXECUTOR_TOKEN": token, "UMBEL_HOME": str(home)}
         self._ending: asyncio.Event | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -63,10 +68,23 @@ class SuperExecChild:
         self._close_pipe()
         self.process.kill()
         self.process.wait()
+        if self._relay is not None:
+            self._relay.join(_LAST_WORDS)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C in the terminal is for the SuperLink, which ends the SuperExec in good order.
-        return subprocess.Popen(self._argv, env=self._environment, stdin=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(
+            self._argv,
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if self._relayed else None,
+            stderr=subprocess.STDOUT if self._relayed else None,
+            start_new_session=True,
+        )
+        if process.stdout is not None:
+            self._relay = Thread(target=_pass_on, args=(process.stdout,), name="superexec-log", daemon=True)
+            self._relay.start()
+        return process
 
     async def _keep(self, ending: asyncio.Event, on_death: Callable[[], Awaitable[None]]) -> None:
         import asyncio
@@ -90,3 +108,9 @@ class SuperExecChild:
     def _close_pipe(self) -> None:
         if self.process.stdin is not None:
             self.process.stdin.close()
+
+
+def _pass_on(output: IO[bytes]) -> None:
+    with output:
+        while block := os.read(output.fileno(), 1 << 16):
+            os.write(2, block)

@@ -11,7 +11,6 @@ from typing import TypeVar
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from umbel.errors import StorageFull
 from umbel.superlink.meters import Histogram
@@ -82,14 +81,11 @@ class Database:
         """
         began = time.perf_counter()
         try:
-            transaction, result = self._commit(change)
-        except (DBAPIError, PoolTimeout) as error:
-            known = faults.typed(error)
-            if known is None:
-                raise
-            if isinstance(known, StorageFull):
-                self.full_since = self.full_since or time.time()
-            raise known from error
+            with faults.translated():
+                transaction, result = self._commit(change)
+        except StorageFull:
+            self.full_since = self.full_since or time.time()
+            raise
         self.latency.observe(time.perf_counter() - began)
         self.full_since = None
         self.after_commit(transaction)
@@ -97,13 +93,8 @@ class Database:
 
     def read(self, query: Callable[[Connection], T]) -> T:
         """Run `query` on one consistent view."""
-        try:
+        with faults.translated():
             return self._look(query)
-        except (DBAPIError, PoolTimeout) as error:
-            known = faults.typed(error)
-            if known is None:
-                raise
-            raise known from error
 
     async def awrite(self, change: Callable[[Transaction], T]) -> T:
         """`write`, in a writer thread."""

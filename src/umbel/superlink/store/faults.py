@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from umbel.errors import DatabaseUnavailable, RequestInvalid, StorageFull, UmbelError
 
+_log = logging.getLogger(__name__)
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE}
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED}
 _POSTGRES_FULL = "53100"
@@ -36,6 +40,20 @@ def typed(error: Fault) -> UmbelError | None:
     if error.connection_invalidated or sqlite in _BUSY or _is_gone(error, state):
         return DatabaseUnavailable(hint=_WAIT)
     return None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what a client may see in the place of a database's own errors; the log has those too."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        known = typed(error)
+        if known is None:
+            raise
+        if isinstance(known, DatabaseUnavailable):
+            _log.warning("The database does not answer: %s", getattr(error, "orig", error))
+        raise known from error
 
 
 def repeatable(error: DBAPIError) -> bool:

@@ -13,6 +13,7 @@ from umbel.superlink.store.tables import metadata
 if TYPE_CHECKING:
     from alembic.config import Config
 
+_PREPARING = 0x756D62656D  # an advisory lock of PostgreSQL
 HEAD = "0002"
 _VERSION_TABLE = """
 CREATE TABLE alembic_version (
@@ -25,6 +26,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def prepare(engine: Engine) -> None:
     """Create the tables in an empty database, migrate an older one. Raises ConfigError for one of a newer version."""
     with engine.begin() as connection:
+        if (
+            connection.dialect.name == "postgresql"
+        ):  # another SuperLink may start too, and a migration may take its time
+            connection.execute(text(f"SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({_PREPARING})"))
         version = _version(connection)
         if version is None:
             _create(connection)
