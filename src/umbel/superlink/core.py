@@ -24,6 +24,8 @@ from umbel.superlink.service import answering, claiming, collecting, handing_out
 from umbel.superlink.service.answering import Answer
 from umbel.superlink.service.handing_out import Want
 from umbel.superlink.service.starting import Kind
+from umbel.superlink.service.views import Moment
+from umbel.superlink.sitework import SiteWork
 from umbel.superlink.store import runs, tasks
 from umbel.superlink.store.database import Database, Transaction
 from umbel.superlink.wakeups import Wakeups
@@ -64,6 +66,7 @@ class SuperLink:
         self._loop = asyncio.get_running_loop()
         self._background: set[asyncio.Task[None]] = set()
         self.nodes = Attendance(self._hear)
+        self.work = SiteWork()
         self.pulls = Batch(self._hand_out)
         self.answers = Batch(self._take_answers)
         self._heard = Batch(self._store_heard)
@@ -117,6 +120,10 @@ class SuperLink:
         """It ended."""
         self._leases.unpark(task_id, self._loop.time())
         self._timer.arm()
+
+    def moment(self) -> Moment:
+        """What the views of runs show now, beside the database."""
+        return Moment(self.executors, self.now(), self.db.full_since, self.work.of)
 
     async def _hand_out(self, wants: Sequence[Want]) -> list[Pulled | UmbelError]:
         """What each of some polls gets; nothing is written while there is nothing to lease."""

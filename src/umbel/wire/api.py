@@ -58,6 +58,22 @@ class Cause(Body):
     log_tail: list[str] = []
 
 
+class SiteWait(Body):
+    """A node that has not answered a message of a run, as `waiting_for` tells it in words."""
+
+    node_id: int
+    name: str = ""
+    state: Literal["online", "silent", "offline"] = "online"
+    what: str = ""  # the words after its name, e.g. "trains (epoch 2 of 5) since 12:00:01"
+    since: float = 0.0  # when it took the message; while `fetched` is false, when that was sent
+    fetched: bool = True
+    stage: str = ""  # as the node says it: "downloading", "training"…; with how much of how much is done
+    done: float = 0.0
+    total: float = 0.0
+    unit: str = ""
+    rate: float = 0.0  # units per second, 0 while unknown
+
+
 class RunView(Body):
     """A run as everybody sees it."""
 
@@ -82,6 +98,7 @@ class RunView(Body):
     bytes_recv: int = 0  # clients to server app
     serverapp_seconds: float = 0.0
     clientapp_seconds: float = 0.0
+    sites: list[SiteWait] = []  # for which it waits, a thousand at most; only in the view of a single run
 
 
 class RunList(Body):

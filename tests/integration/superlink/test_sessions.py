@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ from umbel.superlink.presence import Attendance
 from umbel.superlink.service import sessions
 from umbel.superlink.store import nodes
 from umbel.superlink.wakeups import node_topic
-from umbel.wire.api import FinishTask, LogLine, LogPage
-from umbel.wire.messages import Activate, NodeReport, Pull, RunLogs
+from umbel.wire.api import FinishTask, LogLine, LogPage, RunList
+from umbel.wire.messages import Activate, MessageProgress, NodeReport, Pull, RunLogs
 
 
 async def history(served: Served, site: Site) -> list[tuple[str, int]]:
@@ -251,3 +252,30 @@ async def test_news_of_an_older_session_changes_nothing(served: Served) -> None:
     assert (await history(served, site))[-1] == ("offline", 2)
     with pytest.raises(Conflict):
         await served.link.db.awrite(lambda transaction: sessions.deactivate(transaction, site.node_id, 1, 9.0))
+
+
+async def test_a_run_says_for_which_sites_it_waits(served: Served) -> None:
+    """The view of a run tells what each site that has not answered does, in words and in numbers."""
+    grid, (one, other) = await start(served, "hospital-a", "hospital-b")
+    exchange = grid.exchange([one.node_id, other.node_id], inline(b"model"), until=4e9)
+    first, second = await grid.push(exchange)
+    assert await one.take() == [first]
+    told = MessageProgress(message_id=first, stage="training", done=2, total=5, unit="epochs")
+    await one.report(NodeReport(session=one.session, seq=1, progress=[told]))
+    await other.deactivate()
+    run = await served.run(grid.task.run_id)
+    assert run.waiting_for is not None
+    assert re.fullmatch(
+        r"Waits for 2 of 2 sites in round 1 \(train\): hospital-b is offline since [\d:]{8}; "
+        r"hospital-a trains \(epoch 2 of 5\) since [\d:]{8}; until [\d:]{8} at most.",
+        run.waiting_for,
+    )
+    assert [(one.name, one.state, one.fetched, one.done) for one in run.sites] == [
+        ("hospital-a", "online", True, 2.0),
+        ("hospital-b", "offline", False, 0.0),
+    ]
+    listed = await served.ask(RunList, "GET", "/api/v1/runs")
+    assert (listed.runs[0].waiting_for, listed.runs[0].sites) == (run.waiting_for, [])
+    await one.reply(first, b"x")
+    await grid.expire(second)
+    assert (await served.run(grid.task.run_id)).waiting_for is None

@@ -56,10 +56,8 @@ async def list_runs(request: Request, limit: Annotated[int, Query(ge=1, le=1000)
     """The runs, newest first."""
     require_user(request)
     link = superlink(request)
-    full_since = link.db.full_since
-    found = await link.db.aread(
-        lambda connection: views.newest(connection, limit, link.executors, link.now(), full_since)
-    )
+    moment = link.moment()
+    found = await link.db.aread(lambda connection: views.newest(connection, limit, moment))
     return answer(RunList(runs=found))
 
 
@@ -125,8 +123,8 @@ async def _start(link: SuperLink, request: StartRun) -> int:
 
 
 async def _view(link: SuperLink, run_id: int) -> RunView:
-    full_since = link.db.full_since
-    return await link.db.aread(lambda connection: views.get(connection, run_id, link.executors, link.now(), full_since))
+    moment = link.moment()
+    return await link.db.aread(lambda connection: views.get(connection, run_id, moment))
 
 
 async def _page(

@@ -33,6 +33,7 @@ async def activate(request: Request) -> Response:
     said, new_id, now = await body(request, Activate), link.new_id(), link.now()
     begun = await link.db.awrite(lambda transaction: sessions.activate(transaction, who.public_key, said, new_id, now))
     link.nodes.activated(begun.node_id)
+    link.work.leave(begun.node_id)
     return answer(begun)
 
 
@@ -64,14 +65,18 @@ async def reply(request: Request) -> Response:
     """A node answers a message."""
     link, node_id = superlink(request), _node(request)
     given = answering.check(node_id, await body(request, ReplyMessage))
-    return answer(Accepted(accepted=await link.answers.ask(given)))
+    accepted = await link.answers.ask(given)
+    link.work.end(node_id, given.said.message_id)
+    return answer(Accepted(accepted=accepted))
 
 
 async def report(request: Request) -> Response:
     """Log lines and progress of a node."""
     link, node_id = superlink(request), _node(request)
     said, now = await body(request, NodeReport), link.now()
-    await link.db.awrite(lambda transaction: sessions.report(transaction, node_id, said, now))
+    if said.logs:  # most reports have none, and write nothing
+        await link.db.awrite(lambda transaction: sessions.report(transaction, node_id, said, now))
+    link.work.take(node_id, said.progress, now)
     return nothing()
 
 
@@ -81,6 +86,7 @@ async def deactivate(request: Request) -> Response:
     said, now = await body(request, Deactivate), link.now()
     await link.db.awrite(lambda transaction: sessions.deactivate(transaction, node_id, said.session, now))
     link.nodes.leave(node_id)
+    link.work.leave(node_id)
     return nothing()
 
 

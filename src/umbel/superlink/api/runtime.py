@@ -53,7 +53,7 @@ async def task_input(request: Request) -> Response:
     """What the task's process needs to begin."""
     link, who, task_id = superlink(request), principal(request), path_id(request, "task_id")
     require_task(who, task_id)
-    begun = await link.db.awrite(lambda transaction: progress.begin(transaction, who, link.executors, link.now()))
+    begun = await link.db.awrite(lambda transaction: progress.begin(transaction, who, link.moment()))
     link.beat(task_id)
     return answer(begun)
 

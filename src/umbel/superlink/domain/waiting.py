@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import msgspec
 
+from umbel.superlink.domain.sites import Clock, Exchange, sentence
 from umbel.superlink.domain.task import MAX_ATTEMPTS, Task
 from umbel.wire.api import Status
-
-Clock = Callable[[float], str]  # seconds since the epoch → a clock time to read
 
 
 class Queue(msgspec.Struct, frozen=True):
@@ -31,9 +28,18 @@ class AppWait(msgspec.Struct, frozen=True, rename={"who": "for"}):
 
 
 def waiting_for(
-    status: Status, task: Task, queue: Queue, app: AppWait | None, clock: Clock, full_since: float | None = None
+    status: Status,
+    task: Task,
+    queue: Queue,
+    app: AppWait | None,
+    clock: Clock,
+    full_since: float | None = None,
+    exchange: Exchange | None = None,
 ) -> str | None:
-    """The sentence, or None when the run does not wait. `full_since` is when the database has run out of room."""
+    """The sentence, or None when the run does not wait. `full_since` is when the database has run out of room.
+
+    What the app says of itself comes before the sites that it waits for in an `exchange`.
+    """
     if status == "finished":
         return None
     if full_since is not None:
@@ -42,9 +48,9 @@ def waiting_for(
         return _again(task) + _turn(queue, clock)
     if task.state == "claimed":
         return "Waits for its process to begin: a SuperExec is launching it."
-    if app is None or not app.who:
-        return None
-    return _app(app, clock)
+    if app is not None and app.who:
+        return _app(app, clock)
+    return sentence(exchange, clock) if exchange is not None and exchange.missing else None
 
 
 def _again(task: Task) -> str:

@@ -7,7 +7,6 @@ from sqlalchemy import Connection
 
 from umbel.superlink.auth.tokens import Principal
 from umbel.superlink.domain.task import Activate, Exit, Finish, Stop
-from umbel.superlink.executors import Executors
 from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.service import reporting, views
 from umbel.superlink.service.ownership import own_task
@@ -25,11 +24,11 @@ class Taken(msgspec.Struct, frozen=True):
     progress: list[Event]
 
 
-def begin(transaction: Transaction, who: Principal, executors: Executors, now: float) -> TaskInput:
+def begin(transaction: Transaction, who: Principal, moment: views.Moment) -> TaskInput:
     """The task's process is there: what it needs to begin, or to go on."""
     row = own_task(transaction.connection, who, for_update=True)
-    apply(transaction, row, Activate(), now)
-    view = views.get(transaction.connection, row.run_id, executors, now)
+    apply(transaction, row, Activate(), moment.now)
+    view = views.get(transaction.connection, row.run_id, moment)
     checkpoint = artifacts.checkpoint(transaction.connection, row.run_id)
     return TaskInput(run=view, attempt=row.attempt, checkpoint=checkpoint, last_seq=row.last_seq)
 

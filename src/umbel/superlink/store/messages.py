@@ -66,7 +66,7 @@ def of_exchange(connection: Connection, run_id: int, sequence: int, *, for_updat
     return _rows(connection, query.order_by(_message.c.message_id), for_update)
 
 
-def counts(connection: Connection, run_id: int, sequence: int) -> int:
+def count(connection: Connection, run_id: int, sequence: int) -> int:
     """How many messages an exchange of a run has."""
     query = select(func.count()).where(_message.c.run_id == run_id, _message.c.sequence == sequence)
     return int(connection.execute(query).scalar_one())
