@@ -259,7 +259,7 @@ async def test_an_unexpected_error_tells_nothing(
 async def test_the_documentation_is_complete(served: Served) -> None:
     """OpenAPI names every Control route and the fields of its bodies, and the page shows them without foreign links."""
     document = (await served.client.get("/openapi.json")).json()
-    assert len(document["paths"]) == 8
+    assert len(document["paths"]) == 11
     assert "fab_hash" in document["components"]["schemas"]["StartRun"]["properties"]
     assert "Problem" in document["components"]["schemas"]
     page = (await served.client.get("/docs")).text
