@@ -271,11 +271,11 @@ def test_a_server_fn_gets_the_context() -> None:
     assert [event["num_rounds"] for event in grid.told("round-finished")] == [1]
 
 
-def test_parts_may_be_given_directly() -> None:
+def test_parts_may_be_given_directly(caplog: pytest.LogCaptureFixture) -> None:
     """With a warning; together with a `server_fn` it is an error."""
     grid = grid_of()
-    with pytest.warns(DeprecationWarning, match="server_fn"):
-        run_rounds = main(strategy=FedAvg(initial_parameters=model([0.0])), config=ServerConfig(num_rounds=2))
+    run_rounds = main(strategy=FedAvg(initial_parameters=model([0.0])), config=ServerConfig(num_rounds=2))
+    assert "server_fn" in caplog.text
     run_rounds(grid, CONTEXT)
     assert len(grid.told("round-finished")) == 2
     with pytest.raises(ValueError, match="not both"):

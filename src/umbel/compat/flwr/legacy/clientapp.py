@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import warnings
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +14,8 @@ from umbel.clientapp.clientapp import ClientFn as Handler
 from umbel.compat.flwr.legacy import wire
 from umbel.compat.flwr.legacy.client import Client
 from umbel.compat.flwr.legacy.numpyclient import NumPyClient
+
+log = logging.getLogger(__name__)
 
 ClientFn = Callable[[str], Client]
 ClientFnExt = Callable[[Context], Client]
@@ -41,11 +43,9 @@ def _of_context(client_fn: Callable[[Any], Client | NumPyClient]) -> Callable[[C
         raise ValueError("A `client_fn` must take one argument: `def client_fn(context: Context)`.")
     if parameters[0].name != "cid" and parameters[0].annotation not in {str, "str"}:
         return client_fn
-    warnings.warn(
+    log.warning(
         "`client_fn(cid)` is deprecated: write `def client_fn(context: Context)`, where the id is "
-        "`context.node_config['partition-id']`.",
-        DeprecationWarning,
-        stacklevel=4,
+        "`context.node_config['partition-id']`."
     )
     return lambda context: client_fn(str(context.node_config.get("partition-id", context.node_id)))
 

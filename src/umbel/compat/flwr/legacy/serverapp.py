@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from collections.abc import Callable
 
 from umbel.app import safetensors
@@ -42,11 +41,9 @@ def main(
     if given != ServerAppComponents():
         if server_fn is not None:
             raise ValueError("Give `server_fn`, or the server's parts directly, but not both.")
-        warnings.warn(
+        log.warning(
             "Giving `server`, `config`, `strategy` or `client_manager` to ServerApp is deprecated: have a `server_fn` "
-            "return them as ServerAppComponents.",
-            DeprecationWarning,
-            stacklevel=3,
+            "return them as ServerAppComponents."
         )
 
     def run(grid: Grid, context: Context) -> None:

@@ -25,9 +25,23 @@ class QFedAvg(FedAvg):
     With L = 1 / `qffl_learning_rate`: Δ_k = F^q L (w - w_k), h_k = q F^(q-1) ‖L (w - w_k)‖² + L F^q, w ← w - Σ_k Δ_k / Σ_k h_k.
     """
 
-    def __init__(self, *, q_param: float = 0.2, qffl_learning_rate: float = 0.1, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        q_param: float = 0.2,
+        qffl_learning_rate: float = 0.1,
+        min_fit_clients: int = 1,
+        min_evaluate_clients: int = 1,
+        min_available_clients: int = 1,
+        **kwargs: Any,
+    ) -> None:
         """q, the clients' learning rate, and what FedAvg takes; it needs an `evaluate_fn`."""
-        super().__init__(**kwargs)
+        super().__init__(
+            min_fit_clients=min_fit_clients,
+            min_evaluate_clients=min_evaluate_clients,
+            min_available_clients=min_available_clients,
+            **kwargs,
+        )
         self.q_param = q_param
         self.learning_rate = qffl_learning_rate
         self.pre_weights: NDArrays | None = None
