@@ -69,7 +69,8 @@ def _turn() -> Iterator[None]:
 
 
 def _client(record: LocalSuperLink) -> ControlClient:
-    return ControlClient(record.address, _token(), locate=running_address)
+    # Of its version, even if that is not ours: an old one must be able to say whether it is idle.
+    return ControlClient(record.address, _token(), locate=running_address, version=record.version)
 
 
 def _token() -> str:

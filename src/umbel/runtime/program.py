@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from umbel.engine.patience import Patience
+from umbel.errors import UmbelError
 from umbel.runtime.surroundings import Elsewhere
 from umbel.wire.local import running_address
 from umbel.wire.runtime import RuntimeClient
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     Prepare = Callable[[RuntimeClient, int, TaskInput], Task]  # for a task's id and input
 
+ROOT_CERTIFICATES = "UMBEL_ROOT_CERTIFICATES"
 TOKEN = "UMBEL_TASK_TOKEN"  # noqa: S105 - the name of a variable
 
 
@@ -46,7 +48,13 @@ def run_program(name: str, description: str, prepare: Prepare, arguments: Sequen
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_end_with_parent, name="umbel-lifeline", daemon=True).start()
     # A SuperLink may be gone for as long as our SuperExec waits for it: when that ends, so do we.
-    client = RuntimeClient(options.superlink, token, patience=float("inf"), locate=running_address)
+    client = RuntimeClient(
+        options.superlink,
+        token,
+        patience=float("inf"),
+        locate=running_address,
+        root_certificates=os.environ.get(ROOT_CERTIFICATES),
+    )
     try:
         _run_task(client, options.task_id, prepare)
     except Terminated:
@@ -54,6 +62,9 @@ def run_program(name: str, description: str, prepare: Prepare, arguments: Sequen
         os.kill(os.getpid(), signal.SIGTERM)  # to be seen as what it is: not the app's end
     except Elsewhere as found:
         found.environment.become({TOKEN: token})
+    except UmbelError as error:  # nobody took the task's end from us: who reads the log sees why
+        sys.stderr.write(f"{name}: {error}\n")
+        return error.exit_code
     return 0
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from threading import Event, Lock, Semaphore, Thread
 from typing import TYPE_CHECKING
 
-from umbel.errors import Conflict, NotFound, PermissionRefused, UmbelError, Unauthenticated
+from umbel.errors import Conflict, NotFound, PermissionRefused, UmbelError, Unauthenticated, VersionMismatch
 from umbel.superexec import plan
 from umbel.superexec.process import Process
 from umbel.superexec.scratch import lock_scratch, remove_scratch
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 LEAVE = 10.0  # seconds in which a process that has said how it ended must be gone
 WAIT = 30.0  # seconds that a long-poll may take
 CANNOT_START = 127  # the return code of a process that never was, as in a shell
-REFUSED = (Unauthenticated, PermissionRefused)
+REFUSED = (Unauthenticated, PermissionRefused, VersionMismatch)
 OVER = (Conflict, NotFound, *REFUSED)  # answers about a task that is not ours any more
 FOREVER = float("inf")
 
@@ -142,7 +142,7 @@ class Executor:
 
     def _launch(self, task: ClaimedTask) -> Process:
         command = plan.command(self._programs[task.kind], self._client.address, task.task_id)
-        environ = plan.environment(os.environ, task.token)
+        environ = plan.environment(os.environ, task.token, self._client.root_certificates)
         with lock_scratch(task.run_id) as scratch, self._lock:
             if self._ending.is_set():
                 raise InterruptedError("the SuperExec ends")

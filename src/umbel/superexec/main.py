@@ -12,6 +12,7 @@ import select
 import signal
 import stat
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from umbel.environments import permission
@@ -21,7 +22,10 @@ from umbel.superexec import plan
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from umbel.wire.runtime import RuntimeClient
+
 STDIN = 0
+_SHARED = "file with the secret that it shares with a SuperLink on another machine"
 _MAX_CONCURRENT = (
     f"tasks of a kind at a time; default: {plan.MAX_CONCURRENT}, "
     f"or {plan.CONCURRENT['simulation']} simulation and {plan.CONCURRENT['serverapp']} ServerApps"
@@ -38,22 +42,30 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None =
         permission.allow()
     logging.basicConfig(level=logging.INFO, format="[superexec] %(message)s", stream=sys.stderr)
     try:
-        token = plan.executor_token(os.environ)
+        client = _client(options.superlink, options.superexec_auth_secret_file, options.root_certificates)
         slots = plan.max_concurrent(options.max_concurrent, os.environ)
-        _serve(options.superlink, token, slots, dict.fromkeys(slots, program) if program else plan.PROGRAMS)
+        _serve(client, slots, dict.fromkeys(slots, program) if program else plan.PROGRAMS)
     except UmbelError as error:
         print(f"umbel-superexec: {error}", file=sys.stderr)  # noqa: T201 - what a person sees of a refusal
         return error.exit_code
     return 0
 
 
-def _serve(address: str, token: str, slots: Mapping[str, int], programs: Mapping[str, Sequence[str]]) -> None:
-    from umbel.superexec.executor import Executor
+def _client(address: str, secret_file: Path | None, root_certificates: str | None) -> RuntimeClient:
+    """A client that signs with the shared secret, or has the token of the SuperLink that started us. Raises ConfigError, UsageError."""
+    from umbel.wire.credentials import executor_credentials, read_secret
     from umbel.wire.local import running_address
     from umbel.wire.runtime import RuntimeClient
 
+    own = executor_credentials(read_secret(secret_file)) if secret_file else plan.executor_token(os.environ)
+    forever = float("inf")
+    return RuntimeClient(address, own, patience=forever, locate=running_address, root_certificates=root_certificates)
+
+
+def _serve(client: RuntimeClient, slots: Mapping[str, int], programs: Mapping[str, Sequence[str]]) -> None:
+    from umbel.superexec.executor import Executor
+
     woken, wake = os.pipe()
-    client = RuntimeClient(address, token, patience=float("inf"), locate=running_address)
     executor = Executor(client, slots, programs, lambda: os.write(wake, b"!"))
     _wake_on_signal(wake)
     executor.start()
@@ -81,7 +93,9 @@ def _wait_for_end(woken: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="umbel-superexec", description="Run the tasks of a SuperLink.")
-    parser.add_argument("--superlink", required=True, metavar="ADDRESS", help="http://HOST:PORT")
+    parser.add_argument("--superlink", required=True, metavar="ADDRESS", help="https://HOST:PORT")
+    parser.add_argument("--root-certificates", metavar="PEM", help="authorities to trust (default: the system's)")
+    parser.add_argument("--superexec-auth-secret-file", type=Path, metavar="FILE", help=_SHARED)
     parser.add_argument("--max-concurrent", type=int, metavar="N", help=_MAX_CONCURRENT)
     parser.add_argument(permission.OPTION, action="store_true", help=permission.HELP)
     return parser

@@ -17,6 +17,7 @@ PROGRAMS = {  # by the kind of a task
 }
 CONCURRENT = {"simulation": 1, "serverapp": 8}  # by default: the process of a ServerApp mostly waits for its nodes
 EXECUTOR_TOKEN = "UMBEL_EXECUTOR_TOKEN"  # noqa: S105 - a name, not a token
+ROOT_CERTIFICATES = "UMBEL_ROOT_CERTIFICATES"
 TASK_TOKEN = "UMBEL_TASK_TOKEN"  # noqa: S105 - a name, not a token
 MAX_CONCURRENT = "UMBEL_MAX_CONCURRENT_RUNS"
 TAIL_LINES = 50
@@ -28,10 +29,14 @@ def command(program: Sequence[str], address: str, task_id: int) -> list[str]:
     return [*program, "--superlink", address, "--task-id", str(task_id)]
 
 
-def environment(environ: Mapping[str, str], token: str) -> dict[str, str]:
-    """The environment of a task's process: the SuperExec's own, with the task's token in place of the executor's."""
-    kept = {name: value for name, value in environ.items() if name != EXECUTOR_TOKEN}
-    return {**kept, TASK_TOKEN: token, "PYTHONUNBUFFERED": "1"}
+def environment(environ: Mapping[str, str], token: str, root_certificates: str | None = None) -> dict[str, str]:
+    """The environment of a task's process: the SuperExec's own, with the task's token in place of the executor's.
+
+    `root_certificates` names the file that the SuperExec trusts itself, if there is one.
+    """
+    kept = {name: value for name, value in environ.items() if name not in (EXECUTOR_TOKEN, ROOT_CERTIFICATES)}
+    trusted = {ROOT_CERTIFICATES: root_certificates} if root_certificates else {}
+    return {**kept, **trusted, TASK_TOKEN: token, "PYTHONUNBUFFERED": "1"}
 
 
 def executor_token(environ: Mapping[str, str]) -> str:
@@ -40,7 +45,8 @@ def executor_token(environ: Mapping[str, str]) -> str:
     if not token:
         raise UsageError(
             f"There is no executor's token in {EXECUTOR_TOKEN}.",
-            hint="A SuperLink starts its SuperExec by itself; there is no need to start one by hand.",
+            hint="A SuperLink starts its SuperExec by itself: no need to start one by hand. "
+            "One on another machine needs --superexec-auth-secret-file.",
         )
     return token
 

@@ -13,22 +13,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from umbel.wire.credentials import Credentials
+
 
 class RuntimeClient:
     """Tasks and objects at one SuperLink. Every method may raise any error of the API.
 
-    `patience` is how long, in seconds, a SuperLink may be gone; `locate` names its new address if it moves.
+    `patience` is how long, in seconds, a SuperLink may be gone; `locate` and `root_certificates` are those of `HttpClient`.
     """
 
     def __init__(
         self,
         address: str,
-        token: str,
+        credentials: str | Credentials,
         *,
         patience: float = PATIENCE,
         locate: Callable[[], str | None] | None = None,
+        root_certificates: str | None = None,
     ) -> None:
-        self.http = HttpClient(address, token, patience=patience, locate=locate)
+        self.root_certificates = root_certificates
+        self.http = HttpClient(
+            address, credentials, patience=patience, locate=locate, root_certificates=root_certificates
+        )
 
     @property
     def address(self) -> str:

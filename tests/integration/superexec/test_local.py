@@ -167,7 +167,7 @@ def test_a_failed_start_shows_the_log(umbel_home: Path, monkeypatch: pytest.Monk
 def test_an_idle_one_of_another_version_is_replaced() -> None:
     """After an upgrade the SuperLink of the old version is ended and the new one started, if no run is under way."""
     old = connect_local().info()
-    record(running().address, old.pid, "0.0.1")
+    record(running().address, old.pid, f"{__version__}.dev1")
     assert connect_local().info().pid == running().pid != old.pid
     wait_until_gone([psutil.Process(old.pid)] if psutil.pid_exists(old.pid) else [])
 

@@ -48,3 +48,10 @@ def test_the_tail_keeps_the_last_lines() -> None:
     assert tail.add(b"10 %\r 50 %\r100 %\r\n") == "100 %"
     assert tail.add(b"\xff\n") == "�"
     assert len(tail.lines()) == plan.TAIL_LINES
+
+
+def test_a_process_trusts_whom_its_superexec_trusts() -> None:
+    """The root certificates of the SuperExec are those of its processes; what was set for another program is not."""
+    environ = {plan.ROOT_CERTIFICATES: "/other.pem"}
+    assert plan.environment(environ, "mine", "/ca.pem")[plan.ROOT_CERTIFICATES] == "/ca.pem"
+    assert plan.ROOT_CERTIFICATES not in plan.environment(environ, "mine")
