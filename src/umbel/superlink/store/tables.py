@@ -6,7 +6,20 @@ order in which they were stored, across all kinds, and the cursor of every reade
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -80,6 +93,16 @@ task = Table(
     Column("clientapp_seconds", Float, nullable=False, default=0.0),
     Index(None, "run_id"),
     Index(None, "state", "created_at"),
+)
+
+# Which SuperLinks watch over a task that is handed out: each that has heard of its process and does not hold it for silent.
+lease = Table(
+    "lease",
+    metadata,
+    Column("task_id", BigInteger, ForeignKey("task.task_id"), primary_key=True, autoincrement=False),
+    Column("replica", BigInteger, primary_key=True, autoincrement=False),  # the SuperLink's number
+    Column("own", Boolean, nullable=False),  # the task is with the SuperExec that ends with this SuperLink
+    Index(None, "replica"),
 )
 
 event = Table(
@@ -159,7 +182,9 @@ node = Table(
     Column("seen_at", Float),
     Column("last_event", BigInteger, nullable=False, default=0),
     Column("last_report", BigInteger, nullable=False, default=0),  # of the session
+    Column("replica", BigInteger),  # the SuperLink that last heard of it
     Index(None, "state"),
+    Index(None, "replica"),
 )
 
 node_event = Table(

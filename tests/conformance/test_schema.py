@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from alembic import command
@@ -23,9 +23,11 @@ VALUES (7, 'a/b', '1', 'f', 1, 'x', '{}', '{}', 0, 'running', 0, 0, 1.0, 0, 0, 0
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Engine:
+def engine(url: str) -> Iterator[Engine]:
     """An empty database."""
-    return create_engine(f"sqlite:///{tmp_path / 'umbel.db'}")
+    made = create_engine(url)
+    yield made
+    made.dispose()
 
 
 def described(connection: Connection) -> dict[str, object]:
@@ -43,15 +45,16 @@ def described(connection: Connection) -> dict[str, object]:
     }
 
 
-def test_migrations_lead_to_the_schema(engine: Engine, tmp_path: Path) -> None:
+def test_migrations_lead_to_the_schema(engine: Engine) -> None:
     """All migrations, run on an empty database, make the same tables as a new installation has."""
     with engine.begin() as connection:
         command.upgrade(schema.alembic_config(connection), "head")
         migrated = described(connection)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
-    fresh = create_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
-    schema.prepare(fresh)
-    with fresh.begin() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+    schema.prepare(engine)
+    with engine.begin() as connection:
         assert described(connection) == migrated
 
 
