@@ -47,19 +47,26 @@ class WorkerPool:
         self._on_log = on_log
         self._clock = clock
         self._idle: list[_Idle] = []  # longest idle first
+        self._busy: set[SiteWorker] = set()
         self._lock = Lock()
 
     @contextmanager
     def lent(self, prepared: PreparedRun, grant: Grant) -> Iterator[SiteWorker]:
         """A worker of this run for one message, a warm one if there is one; kept afterwards, unless it has ended."""
         worker = self._take(prepared.run.run_id, grant) or self._start(prepared, grant)
+        with self._lock:
+            self._busy.add(worker)
         try:
             yield worker
         except BaseException:
             worker.close()  # whatever it was: nobody knows what the worker is at
             raise
-        with self._lock:
-            self._idle.append(_Idle(worker, grant, self._clock()))
+        else:
+            with self._lock:
+                self._idle.append(_Idle(worker, grant, self._clock()))
+        finally:
+            with self._lock:
+                self._busy.remove(worker)
         self.trim()
 
     def trim(self) -> None:
@@ -82,8 +89,12 @@ class WorkerPool:
         self._end(lambda idle: idle.worker.run_id == run_id)
 
     def close(self) -> None:
-        """End all idle workers."""
+        """End all workers, the busy ones too."""
         self._end(lambda _: True)
+        with self._lock:
+            busy = list(self._busy)
+        for worker in busy:
+            worker.close()
 
     def _end(self, unwanted: Callable[[_Idle], bool]) -> None:
         with self._lock:

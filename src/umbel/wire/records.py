@@ -1,12 +1,13 @@
-"""The content of a message as bytes: a short head, then each ArrayRecord as a safetensors file.
+"""The content of a message as bytes: each ArrayRecord as a safetensors file, then what else there is.
 
-    8 bytes   length of the head, little-endian
+    files     each at a multiple of 64 bytes
     head      MessagePack: [[key, kind, value], …] where kind "a" has value [offset, size] of its safetensors file,
               counted from the start, and "m" and "c" have the metrics or the settings themselves
-    files     each at a multiple of 64 bytes
+    8 bytes   length of the head, little-endian
 
-MessagePack and not JSON, because settings may be bytes and metrics may be NaN. Arrays are neither copied on the way out (the parts
-are views of their memory) nor on the way in (the record views into the given buffer).
+The files come first, so that a model has the same chunks whatever settings it travels with: it is sent and kept once. MessagePack and
+not JSON, because settings may be bytes and metrics may be NaN. Arrays are neither copied on the way out (the parts are views of their
+memory) nor on the way in (the record views into the given buffer).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from umbel.errors import ObjectInvalid
 from umbel.wire.api import UNDECODABLE
 
 ALIGNMENT = 64
+_LENGTH = 8  # bytes of the head's length
 Plain = list[tuple[str, str, Any]]
 _KINDS: Mapping[type, str] = {ArrayRecord: "a", MetricRecord: "m", ConfigRecord: "c"}
 _encoder = msgspec.msgpack.Encoder()
@@ -56,23 +58,19 @@ def _record(kind: str, value: Any) -> MetricRecord | ConfigRecord:
 
 def pack(content: RecordDict) -> list[Part]:
     """`content` as parts to be written one after another. Raises OverflowError for an int that does not fit 64 bits."""
-    files = {key: safetensors.encode(record) for key, record in content.items() if isinstance(record, ArrayRecord)}
-    sizes = {key: sum(len(part) for part in parts) for key, parts in files.items()}
-    # Offsets depend on the head's length and the head on the offsets: reserve the room the head needs with the largest offsets.
-    room = 8 + len(_encoder.encode(_head(content, {key: (2**63, size) for key, size in sizes.items()})))
-    offset = _aligned(room)
+    out: list[Part] = []
     places = {}
-    for key, size in sizes.items():
+    end = 0
+    for key, record in content.items():
+        if not isinstance(record, ArrayRecord):
+            continue
+        parts = safetensors.encode(record)
+        offset, size = _aligned(end), sum(len(part) for part in parts)
+        out += [bytes(offset - end), *parts]
         places[key] = (offset, size)
-        offset = _aligned(offset + size)
+        end = offset + size
     head = _encoder.encode(_head(content, places))
-    out: list[Part] = [len(head).to_bytes(8, "little") + head]
-    end = 8 + len(head)
-    for key, parts in files.items():
-        out.append(bytes(places[key][0] - end))
-        out.extend(parts)
-        end = sum(places[key])
-    return out
+    return [*out, head + len(head).to_bytes(_LENGTH, "little")]
 
 
 def _aligned(offset: int) -> int:
@@ -81,21 +79,25 @@ def _aligned(offset: int) -> int:
 
 def _head(content: RecordDict, places: Mapping[str, tuple[int, int]]) -> Plain:
     return [
-        (key, _KINDS[kind_of(record)], places[key] if key in places else dict(record)) for key, record in content.items()
+        (key, _KINDS[kind_of(record)], places[key] if key in places else dict(record))
+        for key, record in content.items()
     ]
 
 
 def unpack(data: bytes | bytearray | memoryview) -> RecordDict:
     """The content that `pack` gave. Its arrays view into `data`. Raises ObjectInvalid for bytes that are no packed content."""
     view = memoryview(data).cast("B")
-    length = int.from_bytes(view[:8], "little")
+    length = int.from_bytes(view[-_LENGTH:], "little")
+    start = len(view) - _LENGTH - length
+    if start < 0:
+        raise ObjectInvalid("The content of a message is cut off.")
     try:
-        head = _decoder.decode(view[8 : 8 + length])
+        head = _decoder.decode(view[start : start + length])
     except UNDECODABLE as error:
         raise ObjectInvalid(f"This is not the content of a message: {error}.") from None
     content = RecordDict()
     for key, kind, value in head:
-        dict.__setitem__(content, key, _arrays(view, value) if kind == "a" else _record(kind, value))
+        dict.__setitem__(content, key, _arrays(view[:start], value) if kind == "a" else _record(kind, value))
     return content
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tests.unit.wire.peer import Answer, Call, Peer, json_answer, ok, problem
+from tests.unit.wire.peer import Answer, Call, Cut, Peer, json_answer, ok, problem
 from umbel.app import RecordDict
 from umbel.wire.messages import (
     CHUNK,
@@ -172,6 +172,8 @@ class FakeSuperLink:
         other = self.interfere(call) if self.interfere else None
         if other is not None:
             return other
+        if "signature" not in call.headers or len(call.body) < int(call.headers.get("content-length", 0)):
+            return Cut()  # whoever sent it was killed
         with self.changed:
             answer = self._answer_to(call)
             self.changed.notify_all()

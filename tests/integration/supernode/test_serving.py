@@ -12,8 +12,9 @@ import pytest
 
 from tests.integration.supernode.conftest import APP, Gate, StartNode, model, values
 from tests.integration.supernode.superlink import FakeSuperLink
-from umbel.app import ErrorCode
+from umbel.app import ConfigRecord, ErrorCode
 from umbel.bundle import build_fab
+from umbel.wire.messages import CHUNK
 
 
 def test_a_message_is_answered(superlink: FakeSuperLink, start: StartNode) -> None:
@@ -48,6 +49,9 @@ def test_large_contents_go_both_ways(superlink: FakeSuperLink, start: StartNode)
     before = superlink.bytes_out
     assert superlink.metrics(superlink.send(trained, "evaluate", sequence=2)) == total
     assert superlink.bytes_out == before
+    trained["config"] = ConfigRecord({"other": "settings"})
+    assert superlink.metrics(superlink.send(trained, "evaluate", sequence=3)) == total
+    assert superlink.bytes_out - before <= CHUNK
 
 
 def test_a_client_that_raises_is_answered_for(superlink: FakeSuperLink, start: StartNode) -> None:

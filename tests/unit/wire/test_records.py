@@ -53,6 +53,15 @@ def test_nothing_is_copied_on_the_way_out_nor_in() -> None:
     assert ALIGNMENT % 8 == 0
 
 
+def test_a_model_begins_with_the_same_bytes_whatever_goes_with_it() -> None:
+    """So that its chunks are known when it comes again with other settings."""
+    model = ArrayRecord([np.arange(1000.0), np.arange(3.0)])
+    one = b"".join(pack(RecordDict({"config": ConfigRecord({"lr": 0.1, "round": 1}), "arrays": model})))
+    other = b"".join(pack(RecordDict({"arrays": model, "config": ConfigRecord({"to-evaluate": "a" * 500})})))
+    assert one[:8000] == other[:8000]
+    assert one[-100:] != other[-100:]
+
+
 def test_records_without_arrays_travel_as_plain_values() -> None:
     """What goes beside folded arrays."""
     content = RecordDict({"m": MetricRecord({"x": 1.5}), "c": ConfigRecord({"b": b"\x00"})})
