@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.bundle.apps import fab_files, make_zip, write_app
-from umbel.bundle import build_fab, read_fab
+from tests.unit.house.tree import ROOT
+from umbel.bundle import build_fab, given_fab, install_fab, read_fab
 from umbel.bundle.manifest import write_manifest
 from umbel.bundle.rules import MAX_FILES
 from umbel.errors import BundleInvalid
@@ -304,3 +305,15 @@ def test_any_bytes_are_read_or_refused(tail: bytes) -> None:
     """Bytes that only begin like a ZIP file are refused as no bundle."""
     with pytest.raises(BundleInvalid):
         read_fab(b"PK\x03\x04" + tail)
+
+
+def test_a_bundle_that_flower_built_can_be_read_and_installed(tmp_path: Path) -> None:
+    """A FAB of format 1 from `flwr build` is verified, keeps its name and hash, and can be unpacked."""
+    (file,) = (ROOT / "tests" / "compat" / "fab").glob("*.fab")
+    fab = given_fab(file.read_bytes())
+    assert (fab.filename, fab.hash[:8]) == (file.name, file.name.split(".")[-2])
+    assert (fab.config.source, fab.config.fab_format_version, fab.config.version_target) == ("flwr", 1, "1.42.0")
+    installed = install_fab(fab.data, tmp_path)
+    assert installed.name == f"compat.query-actions.1.0.0.{fab.hash[:8]}"
+    assert (installed / "LICENSE").exists()
+    assert not (installed / "query_actions" / "notes.py").exists()

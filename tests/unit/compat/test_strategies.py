@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.unit.serverapp.fakegrid import FakeCheckpoints, FakeGrid, Killed
 from umbel.compat import flwr as alias
 from umbel.errors import AggregationFailed, InconsistentReplies, all_errors
 
@@ -242,3 +242,31 @@ def test_a_result_prints_its_metrics() -> None:
 def test_bytes_are_not_shown() -> None:
     """Settings in one line, without the bytes in them."""
     assert config_to_str(ConfigRecord({"a": 1, "b": b"secret"})) == "{'a': 1, 'b': '<bytes>'}"
+
+
+def test_a_killed_run_goes_on() -> None:
+    """A strategy of an app resumes from its checkpoint, with what it changed in the configuration, and ends with the same bits."""
+
+    class Decaying(FedAvg):
+        def configure_train(
+            self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+        ) -> Iterable[Message]:
+            config["lr"] *= 0.5
+            rates.append(config["lr"])
+            return super().configure_train(server_round, arrays, config, grid)
+
+    def attempt(checkpoints: FakeCheckpoints) -> Result:
+        over = Grid(FakeGrid(client, range(2, 4), checkpoints=checkpoints))
+        config = ConfigRecord({"lr": 1.0})
+        return Decaying().start(over, ArrayRecord([np.zeros(2)]), 3, train_config=config)
+
+    rates: list[float] = []
+    whole = attempt(FakeCheckpoints())
+    dying = FakeCheckpoints(die_after=1)
+    with pytest.raises(Killed):
+        attempt(dying)
+    rates.clear()
+    resumed = attempt(FakeCheckpoints(dying.newest))
+    assert rates == [0.25, 0.125]
+    assert resumed.arrays == whole.arrays
+    assert resumed.evaluate_metrics_clientapp == whole.evaluate_metrics_clientapp
