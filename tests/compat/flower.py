@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import uuid
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ ENVIRONMENT = environments.CACHE / "compat-flower"
 FLOWER = "1.42.0"
 API = HERE / "recorded" / "api.json"
 _LIMIT = 300.0  # seconds
+_ATTEMPTS = 4
 _SAME = ("numpy", "scikit-learn", "xgboost-cpu")  # of these, Flower's apps get the versions that Umbel's get
 
 
@@ -46,7 +48,21 @@ def recorded_api() -> Any:
 
 
 def run(app: App, environment: Path) -> Any:
-    """What the app's ServerApp wrote. Raises RuntimeError, with the end of Flower's output, when it wrote nothing."""
+    """What the app's ServerApp wrote. Raises RuntimeError, with the end of Flower's output, when it wrote nothing.
+
+    Flower gives its own SuperLink 15 s to start, which a busy machine may not: it is tried a few times.
+    """
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(SlowStart):
+            return _attempt(app, environment)
+    return _attempt(app, environment)
+
+
+class SlowStart(RuntimeError):
+    """Flower did not wait for its own SuperLink."""
+
+
+def _attempt(app: App, environment: Path) -> Any:
     home = Path(tempfile.mkdtemp(prefix="flower-"))
     token = uuid.uuid4().hex
     try:
@@ -55,7 +71,8 @@ def run(app: App, environment: Path) -> Any:
         settings = environments.variables(environment, home, environments.flower_settings(home))
         output = _run(app, home, result, settings | {TOKEN_VARIABLE: token})
         if not result.exists():
-            raise RuntimeError(f"{app.name} came to no result under Flower:\n{output[-3000:]}")
+            slow = "Failed to start local SuperLink" in output
+            raise (SlowStart if slow else RuntimeError)(f"no result under Flower:\n{output[-3000:]}")
         return json.loads(result.read_text())
     finally:
         end(Family(token))  # Flower leaves a SuperLink running
