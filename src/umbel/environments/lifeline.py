@@ -1,4 +1,4 @@
-"""A pipe on which the life of commands hangs."""
+"""What the life of commands hangs on."""
 
 from __future__ import annotations
 
@@ -6,52 +6,47 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock, Timer
 
 from umbel.environments import guard
 
 _TAIL_BYTES = 16 * 1024
+_KILLED = 137
 
 
 class Lifeline:
-    """Commands run on it until it is cut, from any thread, or this process dies; then they are killed with all they started."""
+    """A command runs on it until it is cut, from any thread, or this process dies; then it is killed with all it has started."""
 
     def __init__(self) -> None:
         """Not cut yet."""
         self.is_cut = False
         self._lock = Lock()
-        self._read, self._write = os.pipe()
+        self._write: int | None = None  # the end of a pipe that a running command listens at
 
     def cut(self) -> None:
-        """Kill what runs on it, now and later. Returns at once."""
+        """Kill what runs on it; nothing runs on it any more. Returns at once."""
         with self._lock:
-            if not self.is_cut:
-                self.is_cut = True
-                os.close(self._write)
-
-    def close(self) -> None:
-        """Cut it, and let go of its descriptors."""
-        self.cut()
-        with self._lock:
-            if self._read >= 0:
-                os.close(self._read)
-                self._read = -1
+            self.is_cut = True
+            self._close()
 
     def run(
         self, command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], lock: int, limit: float
     ) -> tuple[int, str]:
-        """Run a command in `cwd` to its end, for `limit` seconds at most; returns its exit code and the end of what it wrote.
+        """Run a command in `cwd` to its end; returns its exit code and the end of what it wrote. After `limit` seconds the lifeline is cut.
 
-        It holds the descriptor `lock` for as long as anything of it lives.
+        The command holds the descriptor `lock` for as long as anything of it lives.
         """
         timer = Timer(limit, self.cut)
         timer.daemon = True
-        with tempfile.TemporaryFile() as output:
+        with tempfile.TemporaryFile() as output, self._pipe() as stdin:
+            if self.is_cut:
+                return _KILLED, ""
             process = subprocess.Popen(
                 [sys.executable, "-I", "-S", guard.__file__, *command],
-                stdin=self._read,
+                stdin=stdin,
                 stdout=output,
                 stderr=output,
                 cwd=cwd,
@@ -70,3 +65,22 @@ class Lifeline:
                 timer.cancel()
             output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL_BYTES))
             return code, output.read().decode(errors="replace")
+
+    @contextmanager
+    def _pipe(self) -> Iterator[int]:
+        read, write = os.pipe()
+        with self._lock:
+            self._write = write
+            if self.is_cut:
+                self._close()
+        try:
+            yield read
+        finally:
+            os.close(read)
+            with self._lock:
+                self._close()
+
+    def _close(self) -> None:
+        if self._write is not None:
+            os.close(self._write)
+            self._write = None

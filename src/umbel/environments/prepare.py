@@ -7,7 +7,6 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -70,7 +69,7 @@ def prepare(
 
     It blocks while another process makes the same one. `on_wait` is called with what is waited for, in words that complete "waits
     for"; to cut `lifeline`, from another thread, ends an installation. Raises DependenciesMissing when nothing may be installed,
-    EnvironmentFailed when installing fails, AppInvalid for a line that is no requirement. A lifeline serves for one call.
+    EnvironmentFailed when installing fails, AppInvalid for a line that is no requirement.
     """
     if cache.is_inside() or not allowed:
         check(dependencies)
@@ -82,13 +81,13 @@ def prepare(
     most = cache.limit()
     place = cache.Place(environments_dir(), _key(requirements))
     say = on_wait or (lambda _: None)
-    with closing(lifeline or Lifeline()) as line:
-        lock = place.open_lock()
-        try:
-            _settle(place, requirements, Bounds(line, lock, limit), lambda what: say(f"{what} {', '.join(lacking)}"))
-        except BaseException:
-            os.close(lock)
-            raise
+    lock = place.open_lock()
+    try:
+        bounds = Bounds(lifeline or Lifeline(), lock, limit)
+        _settle(place, requirements, bounds, lambda what: say(f"{what} {', '.join(lacking)}"))
+    except BaseException:
+        os.close(lock)
+        raise
     cache.shrink(place.root, most)
     return Environment(str(place.python), lock)
 
