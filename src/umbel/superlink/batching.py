@@ -21,23 +21,34 @@ class Batch(Generic[T, R]):
         self._work = work
         self._most = most
         self._busy = asyncio.Lock()
-        self._items: list[T] = []  # of the batch that is still open
-        self._batch: asyncio.Task[Sequence[R | Exception]] | None = None
+        self._open: _Open[T, R] | None = None
 
     async def ask(self, item: T) -> R:
         """The result for one item. Who is cancelled here does not take its item back."""
-        if self._batch is None or len(self._items) >= self._most:
-            self._items = []
-            self._batch = asyncio.create_task(self._serve(self._items))
-        place, batch = len(self._items), self._batch
-        self._items.append(item)
-        result = (await asyncio.shield(batch))[place]
+        batch = self._open
+        if batch is None or len(batch.items) >= self._most:
+            batch = self._open = _Open()
+            batch.task = asyncio.create_task(self._serve(batch))
+            batch.task.add_done_callback(lambda _: batch.done.set())
+        place = len(batch.items)
+        batch.items.append(item)
+        await batch.done.wait()
+        result = batch.task.result()[place]
         if isinstance(result, Exception):
             raise result
         return result
 
-    async def _serve(self, items: list[T]) -> Sequence[R | Exception]:
+    async def _serve(self, batch: _Open[T, R]) -> Sequence[R | Exception]:
         async with self._busy:
-            if items is self._items:
-                self._batch = None  # who comes now is for the next one
-            return await self._work(items)
+            if batch is self._open:
+                self._open = None  # who comes now is for the next one
+            return await self._work(batch.items)
+
+
+class _Open(Generic[T, R]):
+    """A batch that takes more items until its work begins."""
+
+    def __init__(self) -> None:
+        self.items: list[T] = []
+        self.done = asyncio.Event()
+        self.task: asyncio.Task[Sequence[R | Exception]]

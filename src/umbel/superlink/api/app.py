@@ -16,11 +16,12 @@ from starlette.types import ASGIApp
 
 from umbel import __version__
 from umbel.errors import UmbelError
-from umbel.superlink.api import control, docs, fleet, grid, health, objects, operations, runtime
+from umbel.superlink.api import control, docs, health, operations
 from umbel.superlink.api import nodes as nodes_api
 from umbel.superlink.api.boundary import Boundary
 from umbel.superlink.api.metered import Metered
 from umbel.superlink.api.problems import on_error
+from umbel.superlink.api.programs import Programs
 from umbel.superlink.auth.guard import Guard, Secrets
 from umbel.superlink.auth.hosts import Hosts
 from umbel.superlink.auth.nodekeys import NodeKeys
@@ -40,12 +41,12 @@ def create_app(
     app.state.superlink = link
     app.include_router(control.router)
     app.include_router(nodes_api.router)
-    app.router.routes.extend([*runtime.ROUTES, *grid.ROUTES, *fleet.ROUTES, *objects.ROUTES, *health.ROUTES, *_PLAIN])
+    app.router.routes.extend([*health.ROUTES, *_PLAIN])
     for error in (UmbelError, HTTPException, RequestValidationError, msgspec.DecodeError, Exception):
         app.add_exception_handler(error, on_error)
     keys = NodeKeys(partial(_node_of, link), link.wakeups)
     guard = Guard(secrets, keys, MemoryNonces(), link.now, registered_only=registered_only)
-    return Metered(Boundary(app, link, guard, hosts or Hosts()), link.traffic)
+    return Metered(Boundary(Programs(app), link, guard, hosts or Hosts()), link.traffic)
 
 
 async def _node_of(link: SuperLink, public_key: str) -> int | None:

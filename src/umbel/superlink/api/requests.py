@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar, cast
 
 import msgspec
@@ -110,15 +111,20 @@ async def watched(request: Request) -> AsyncIterator[asyncio.Task[None]]:
 
 async def rings(bell: asyncio.Event, gone: asyncio.Task[None], deadline: float) -> bool:
     """Wait for `bell`; False when the client went away or the deadline (event-loop time) came first."""
-    ring = asyncio.create_task(_wait(bell))
-    timeout = max(0.0, deadline - asyncio.get_running_loop().time())
-    await asyncio.wait({ring, gone}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    ring.cancel()
-    return bell.is_set() and not gone.done()
+    ended = partial(_ring, bell)
+    gone.add_done_callback(ended)
+    try:
+        async with asyncio.timeout_at(deadline):
+            await bell.wait()
+    except TimeoutError:
+        return False
+    finally:
+        gone.remove_done_callback(ended)
+    return not gone.done()
 
 
-async def _wait(bell: asyncio.Event) -> None:
-    await bell.wait()
+def _ring(bell: asyncio.Event, _: asyncio.Task[None]) -> None:
+    bell.set()
 
 
 async def _until_gone(request: Request) -> None:
