@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.compat.legacy.federation import OK, adding, grid_of, model, numbers, results, run
+from tests.unit.compat.legacy.federation import OK, adding, grid_of, model, numbers, results
 from umbel.compat.flwr.legacy.clientmanager import SimpleClientManager
+from umbel.compat.flwr.legacy.clientproxy import ClientProxy
+from umbel.compat.flwr.legacy.components import ServerAppComponents
 from umbel.compat.flwr.legacy.gridproxy import GridClientProxy, connected
 from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
+from umbel.compat.flwr.legacy.serverapp import lead
+from umbel.compat.flwr.legacy.serverconfig import ServerConfig
 from umbel.compat.flwr.legacy.strategy import (
     Bulyan,
     FaultTolerantFedAvg,
@@ -305,6 +309,16 @@ def test_cyclic_training_goes_from_client_to_client() -> None:
     strategy = FedXgbCyclic(initial_parameters=Parameters([], ""))
     parameters, _ = strategy.aggregate_fit(1, forests(trees(1.0)), [])
     assert parameters == Parameters([trees(1.0)], "")
+
+
+def test_the_turn_is_that_of_the_clients_the_manager_gives() -> None:
+    """With a manager that keeps an order, five rounds on four nodes begin anew in the fifth; train and evaluate go together."""
+
+    class InOrder(SimpleClientManager):
+        def sample(self, num_clients: int, *args: Any, **kwargs: Any) -> list[ClientProxy]:
+            return list(self.all().values())[:num_clients]
+
     grid = grid_of(adding)
-    run(grid, FedXgbCyclic(initial_parameters=model([0.0])), 4)
-    assert [len(nodes) for _, nodes in grid.asked] == [1] * 8
+    strategy = FedXgbCyclic(initial_parameters=model([0.0]), min_fit_clients=4, min_evaluate_clients=4)
+    lead(grid, ServerAppComponents(config=ServerConfig(5), strategy=strategy, client_manager=InOrder()))
+    assert [nodes for _, nodes in grid.asked] == [[node] for node in (2, 2, 3, 3, 4, 4, 5, 5, 2, 2)]
