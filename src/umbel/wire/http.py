@@ -18,7 +18,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead, RemoteDisconnected
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, RemoteDisconnected
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -29,7 +29,7 @@ from umbel.errors import ConfigError, SuperLinkUnreachable, TooLarge, UmbelError
 from umbel.wire.api import UNDECODABLE, Problem
 from umbel.wire.backoff import Backoff
 from umbel.wire.credentials import Bearer, Credentials
-from umbel.wire.tls import Trust, refused
+from umbel.wire.tls import TlsConnection, Trust, refused
 from umbel.wire.version import HEADER
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ def open_connection(address: str, trust: Trust) -> HTTPConnection:
         raise ConfigError(f"'{address}' is not the address of a SuperLink.", hint="Give it as https://HOST:PORT.")
     if parts.scheme == "http":
         return HTTPConnection(host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
-    return HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK, context=trust.context)
+    return TlsConnection(host, port, trust=trust, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
 
 
 def authority_of(connection: HTTPConnection) -> str:

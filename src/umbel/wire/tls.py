@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import ssl
 from functools import cached_property
+from http.client import HTTPConnection, HTTPSConnection
 from typing import TYPE_CHECKING
 
 from umbel.errors import ConfigError, TlsFailed
 
 if TYPE_CHECKING:
-    from http.client import HTTPConnection
     from pathlib import Path
 
+HANDSHAKE = 30.0  # seconds without a byte
 _PLAIN = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 _TRUST = "Give the certificate of the authority that made it: root-certificates in config.toml, or --root-certificates."
+
+
+class TlsConnection(HTTPSConnection):
+    """A connection that agrees on TLS with a patience of its own: a SuperLink that starts listens before it can answer."""
+
+    def __init__(self, host: str, port: int | None, *, trust: Trust, timeout: float, blocksize: int) -> None:
+        self._trusted = trust.context
+        super().__init__(host, port, timeout=timeout, blocksize=blocksize, context=self._trusted)
+
+    def connect(self) -> None:
+        """Connect, and agree on TLS."""
+        HTTPConnection.connect(self)
+        self.sock.settimeout(HANDSHAKE)
+        self.sock = self._trusted.wrap_socket(self.sock, server_hostname=self.host)
 
 
 class Trust:
