@@ -70,14 +70,14 @@ def test_replies_are_as_good_as_a_list() -> None:
 
     class Looking(FedAvg):
         def aggregate_train(self, server_round: int, replies: Any) -> Any:
-            found[:] = [len(replies), replies[0], replies[-1], replies[0:1], list(replies), bool(replies)]
+            found[:] = [replies[0], replies[-1], replies[0:1], list(replies), len(replies)]
             return super().aggregate_train(server_round, replies)
 
     result = start(Looking(fraction_evaluate=0))
-    assert found[0] == 2
-    assert found[1] is found[4][0] is found[3][0]
-    assert found[2] is found[4][1]
-    assert type(found[1]) is Message
+    first, last, some, everything, length = found
+    assert [first, last] == everything
+    assert (some, length) == ([first], 2)
+    assert type(first) is Message
     assert result.train_metrics_clientapp[2]["loss"] == pytest.approx((2 * 2 + 3 * 3) / 5)
 
 
@@ -253,6 +253,7 @@ def test_a_killed_run_goes_on() -> None:
         ) -> Iterable[Message]:
             config["lr"] *= 0.5
             rates.append(config["lr"])
+            assert type(arrays) is ArrayRecord
             return super().configure_train(server_round, arrays, config, grid)
 
     def attempt(checkpoints: FakeCheckpoints) -> Result:
