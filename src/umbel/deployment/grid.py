@@ -60,11 +60,11 @@ class DeploymentGrid(RecordingGrid):
 
     def get_node_ids(self) -> Sequence[int]:
         """See `Grid`. Ascending."""
-        return self._journal.nodes(self._client.nodes)
+        return self._journal.nodes(0, self._client.nodes)
 
     def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
         """See `Grid`. The run says for how many it waits."""
-        return self._journal.nodes(lambda: self._presence.wait(at_least, timeout))
+        return self._journal.nodes(at_least, lambda: self._presence.wait(at_least, timeout))
 
     def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
         """See `Grid`."""

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from umbel.deployment.outbox import Persist
+from umbel.errors import NotEnoughNodes
 from umbel.runtime.checkpoints import Position
 from umbel.wire.grid import GridClient
 from umbel.wire.messages import JournalEntry
@@ -24,54 +25,72 @@ class Journal:
     """
 
     def __init__(self, client: GridClient, position: Position, persist: Persist) -> None:
-        """`position` counts the calls."""
+        """`position` counts the calls, and the exchanges."""
         self._client = client
         self._position = position
         self._persist = persist
         self._earlier: dict[int, Value] | None = None  # None: not read yet
+        self._exchanges = 0  # of earlier attempts
         self._follows = True
-        self._missed = 0  # pulls in a row
+        self._misses = 0  # pulls in a row
 
-    def nodes(self, ask: Callable[[], Sequence[int]]) -> list[int]:
-        """The nodes that this call found in an earlier attempt, else those that `ask` finds now."""
+    def nodes(self, at_least: int, ask: Callable[[], Sequence[int]]) -> list[int]:
+        """The nodes that this call found in an earlier attempt, else those that `ask` finds now.
+
+        Raises NotEnoughNodes when either found fewer than `at_least`.
+        """
         call = self._position.call + 1
         value = self._found_earlier(call)
-        if value is not None and not all(isinstance(node, int) for node in value):
+        if value is not None and _replies_in(value):
             self._leave(call)
             value = None
         if value is None:
             value = [*ask()]
             self._record(call, value)
         self._position.call = call
-        return [node for node in value if isinstance(node, int)]
+        found = [node for node in value if isinstance(node, int)]
+        if len(found) < at_least:
+            raise _not_enough(at_least, len(found))
+        return found
 
     def pulled(self, wanted: set[str], ask: Callable[[], Sequence[str]]) -> list[str]:
         """The ids, out of `wanted`, of the replies that this call gave in an earlier attempt, else of those that `ask` finds now.
 
-        A pull that gives nothing is no call of its own: an app may pull as often as it likes until something comes.
+        A pull that gives nothing is no call of its own: an app may pull as often as it likes until something comes. So that it comes
+        at the same place, the number of exchanges before is recorded too; and while there are exchanges to be repeated, a pull of which
+        nothing is recorded gave nothing.
         """
         call = self._position.call + 1
         value = self._found_earlier(call)
-        if value is not None and not (value and wanted.issuperset(value)):
-            self._missed += 1
-            if self._missed < _PATIENT_PULLS:
+        if value is not None:
+            replies = _replies_in(value)
+            if not replies or value[0] != self._position.exchange or not wanted.issuperset(replies):
+                return self._missed(call)
+        elif self._follows and self._position.exchange < self._exchanges:
+            return self._missed(call)
+        else:
+            replies = [*ask()]
+            if not replies:
                 return []
-            self._leave(call)
-            value = None
-        self._missed = 0
-        if value is None:
-            value = [*ask()]
-            if not value:
-                return []
-            self._record(call, value)
+            self._record(call, [self._position.exchange, *replies])
+        self._misses = 0
         self._position.call = call
-        return [name for name in value if isinstance(name, str)]
+        return replies
+
+    def _missed(self, call: int) -> list[str]:
+        """This pull gave nothing in the earlier attempt; one that gave something, or another call, is to come."""
+        self._misses += 1
+        if self._misses == _PATIENT_PULLS:
+            self._leave(call)
+        return []
 
     def _found_earlier(self, call: int) -> Value | None:
         if not self._follows:
             return None
         if self._earlier is None:
-            self._earlier = {entry.call: entry.value for entry in self._client.journal(self._position.call)}
+            known = self._client.journal(self._position.call)
+            self._earlier = {entry.call: entry.value for entry in known.entries}
+            self._exchanges = known.sequence
         return self._earlier.get(call)
 
     def _record(self, call: int, value: Value) -> None:
@@ -86,3 +105,15 @@ class Journal:
             " may differ from what it did. An app that can be repeated makes the same calls each time.",
             call,
         )
+
+
+def _replies_in(value: Value) -> list[str]:
+    """The ids of the replies that a pull gave; none where the value is of another call."""
+    return [name for name in value if isinstance(name, str)]
+
+
+def _not_enough(at_least: int, there: int) -> NotEnoughNodes:
+    return NotEnoughNodes(
+        f"{at_least} nodes are needed, but only {there} are online.",
+        hint="Start more SuperNodes, or lower the strategy's min_available_nodes or fractions.",
+    )

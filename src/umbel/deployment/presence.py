@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from umbel.errors import NotEnoughNodes
 from umbel.runtime.recording import Recorder
 from umbel.wire.grid import GridClient
 
@@ -21,17 +20,15 @@ class Presence:
         self._recorder = recorder
 
     def wait(self, at_least: int, timeout: float | None) -> list[int]:
-        """The online nodes once they are `at_least` so many. Raises NotEnoughNodes after `timeout` seconds."""
+        """The online nodes once they are `at_least` so many, or those that there are after `timeout` seconds."""
         began, since = time.monotonic(), time.time()
         told: int | None = None
         try:
             while True:
                 left = _WAIT if timeout is None else min(_WAIT, began + timeout - time.monotonic())
                 nodes = self._client.nodes(at_least, max(0.0, left if told is not None else min(left, _AT_ONCE)))
-                if len(nodes) >= at_least:
+                if len(nodes) >= at_least or left <= 0:
                     return nodes
-                if left <= 0:
-                    raise _not_enough(at_least, len(nodes), timeout)
                 if told != len(nodes):
                     told = len(nodes)
                     self._tell(at_least, told, since, timeout)
@@ -44,10 +41,3 @@ class Presence:
         if timeout is not None:
             data["until"] = since + timeout
         self._recorder.event("waiting", data)
-
-
-def _not_enough(at_least: int, there: int, timeout: float | None) -> NotEnoughNodes:
-    return NotEnoughNodes(
-        f"{at_least} nodes are needed, but only {there} are online after {timeout:g} s.",
-        hint="Start more SuperNodes, or lower the strategy's min_available_nodes or fractions.",
-    )

@@ -54,9 +54,9 @@ class GridClient:
         """Wait for these no more: those without a reply get one, TIMED_OUT, for good."""
         self.http.call("POST", f"{self._path}/expire", NoneType, ExpireMessages(message_ids=list(message_ids)))
 
-    def journal(self, after: int = 0) -> list[JournalEntry]:
-        """What was recorded of the calls after number `after`, ascending."""
-        return self._get(f"journal?after={after}", Journal, 0.0).entries
+    def journal(self, after: int = 0) -> Journal:
+        """What was recorded of the calls after number `after`, ascending, and how far the run has sent messages."""
+        return self._get(f"journal?after={after}", Journal, 0.0)
 
     def record(self, entries: Sequence[JournalEntry]) -> None:
         """Keep what calls found out; the first entry of a call stays."""

@@ -133,6 +133,7 @@ class Journal(Body):
     """GET /api/runtime/tasks/{id}/journal?after=CALL → all entries; POST adds entries (the first of a call stays) → 204."""
 
     entries: list[JournalEntry]
+    sequence: int = 0  # in the answer: the newest exchange of which messages are kept
 
 
 class Forget(Body):

@@ -6,14 +6,14 @@ import json
 
 from tests.unit.wire.peer import Answer, Call, answering, json_answer, ok
 from umbel.wire.grid import GridClient
-from umbel.wire.messages import ContentRef, Forget, JournalEntry, Outgoing, PushMessages
+from umbel.wire.messages import ContentRef, Forget, Journal, JournalEntry, Outgoing, PushMessages
 from umbel.wire.runtime import RuntimeClient
 
 EMPTY = ok(status="204 No Content")
 ANSWERS = {
     "nodes": {"node_ids": [3, 5]},
     "replies": {"replies": [{"number": 8, "message_id": "m", "node_id": 3, "sequence": 1, "index": 0}]},
-    "journal": {"entries": [{"call": 2, "value": [3, 5]}]},
+    "journal": {"entries": [{"call": 2, "value": [3, 5]}], "sequence": 4},
 }
 
 
@@ -36,7 +36,7 @@ def test_each_call_has_its_route() -> None:
         (reply,) = client.replies(after=7, wait=0.25)
         assert (reply.number, reply.node_id, reply.error, reply.content) == (8, 3, None, None)
         client.expire(["m"])
-        assert client.journal() == [JournalEntry(call=2, value=[3, 5])]
+        assert client.journal() == Journal(entries=[JournalEntry(call=2, value=[3, 5])], sequence=4)
         client.record([JournalEntry(call=3, value=["m"])])
         client.forget(Forget(sequence=4, call=3))
         assert client.http.address == server.address

@@ -40,8 +40,9 @@ def replies(connection: Connection, who: Principal, after: int) -> Replies:
 
 
 def journalled(connection: Connection, who: Principal, after: int) -> Journal:
-    """What the calls of the run after one have found out."""
-    return Journal(entries=journal.after(connection, run_of(connection, who), after))
+    """What the calls of the run after one have found out, and how far the run has sent messages."""
+    run_id = run_of(connection, who)
+    return Journal(entries=journal.after(connection, run_id, after), sequence=messages.newest(connection, run_id))
 
 
 def run_for_node(connection: Connection, node_id: int, run_id: int) -> NodeRun:

@@ -100,6 +100,12 @@ def replies(connection: Connection, run_id: int, after: int, limit: int) -> list
     return list(connection.execute(query.order_by(_message.c.number).limit(limit)))
 
 
+def newest(connection: Connection, run_id: int) -> int:
+    """The newest exchange of a run of which messages are kept; 0 for none."""
+    query = select(func.max(_message.c.sequence)).where(_message.c.run_id == run_id)
+    return int(connection.execute(query).scalar_one() or 0)
+
+
 def delete_to(transaction: Transaction, run_id: int, sequence: int, after: int = 0) -> None:
     """Delete the messages of a run's exchanges up to `sequence`, but for those up to `after`."""
     gone = _message.c.sequence.between(after + 1, sequence)
