@@ -68,6 +68,7 @@ class Agent:
             jobs = list(self._jobs.values())
         for job in jobs:
             job.cancel()
+        self._parts.surroundings.close()
         self._parts.pool.close()
         if self._parts.presence.session and self.failure is None:
             self._parts.reporter.flush(FLUSH)
@@ -151,6 +152,7 @@ class Agent:
         if job is not None:
             job.cancel()
             self._parts.slots.look_again()
+            self._parts.surroundings.look_again()
 
     # They are served.
 

@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from umbel.environments import permission
 from umbel.errors import UmbelError
 from umbel.supernode import settings as options
 
@@ -35,6 +36,8 @@ def run(settings: Settings) -> int:
     from umbel.wire.credentials import node_credentials
     from umbel.wire.fleet import FleetClient
 
+    if settings.may_install:
+        permission.allow()
     state = StateDir(settings.state_dir)
     with state.lock():
         _log_to(settings)

@@ -16,6 +16,7 @@ from umbel.supernode.sending import Sending
 from umbel.supernode.serving import Serving
 from umbel.supernode.slots import Slots
 from umbel.supernode.spool import Spool
+from umbel.supernode.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from umbel.supernode.settings import Settings
@@ -30,6 +31,7 @@ class Parts:
     presence: Presence
     reporter: Reporter
     runs: Runs
+    surroundings: Surroundings
     slots: Slots
     pool: WorkerPool
     spool: Spool
@@ -45,7 +47,8 @@ def assemble(settings: Settings, state: StateDir, client: FleetClient) -> Parts:
     reporter = Reporter(client, presence)
     runs, slots, spool = Runs(client, state, budget), Slots(budget), Spool(state.spool)
     pool = WorkerPool(state, settings.node_config, reporter.log)
+    surroundings = Surroundings(reporter.log)
     cache = ContentCache(state.contents, settings.cache_bytes)
-    serving = Serving(client, runs, cache, slots, pool, spool, reporter, presence)
+    serving = Serving(client, runs, surroundings, cache, slots, pool, spool, reporter, presence)
     sending = Sending(client, spool, reporter, presence, ending)
-    return Parts(presence, reporter, runs, slots, pool, spool, serving, sending, ending)
+    return Parts(presence, reporter, runs, surroundings, slots, pool, spool, serving, sending, ending)

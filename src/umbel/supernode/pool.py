@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 from threading import Lock
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from umbel.bundle.flat import Config
+    from umbel.environments.prepare import Environment
     from umbel.supernode.budget import Grant
     from umbel.supernode.runs import PreparedRun
     from umbel.supernode.statedir import StateDir
@@ -51,9 +53,9 @@ class WorkerPool:
         self._lock = Lock()
 
     @contextmanager
-    def lent(self, prepared: PreparedRun, grant: Grant) -> Iterator[SiteWorker]:
+    def lent(self, prepared: PreparedRun, surroundings: Environment, grant: Grant) -> Iterator[SiteWorker]:
         """A worker of this run for one message, a warm one if there is one; kept afterwards, unless it has ended."""
-        worker = self._take(prepared.run.run_id, grant) or self._start(prepared, grant)
+        worker = self._take(prepared.run.run_id, grant) or self._start(prepared, surroundings, grant)
         with self._lock:
             self._busy.add(worker)
         try:
@@ -111,7 +113,7 @@ class WorkerPool:
                     return idle.worker
         return None
 
-    def _start(self, prepared: PreparedRun, grant: Grant) -> SiteWorker:
+    def _start(self, prepared: PreparedRun, surroundings: Environment, grant: Grant) -> SiteWorker:
         run = prepared.run
         setup = frames.Setup(
             app_dir=str(prepared.app_dir),
@@ -124,5 +126,7 @@ class WorkerPool:
             state_dir=str(self._state.client_state(run.run_id)),
             node_config=dict(self._node_config),
         )
-        environment = worker_environment(grant.cpus, grant.gpus)
-        return SiteWorker(environment, setup, lambda text, level: self._on_log(run.run_id, text, level))
+        environment = surroundings.variables(os.environ) | worker_environment(grant.cpus, grant.gpus)
+        return SiteWorker(
+            surroundings.interpreter, environment, setup, lambda text, level: self._on_log(run.run_id, text, level)
+        )

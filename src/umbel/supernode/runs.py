@@ -27,11 +27,15 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run whose app is here. `clientapp` is "module:attribute" in `app_dir`; `need` is what one client uses."""
+    """A run whose app is here.
+
+    `clientapp` is "module:attribute" in `app_dir`, `dependencies` what the app declares, `need` what one client uses.
+    """
 
     run: NodeRun
     app_dir: Path
     clientapp: str
+    dependencies: list[str]
     need: Need
 
 
@@ -72,4 +76,4 @@ class Runs:
         app_dir = installed_fab(apps, run.fab_hash) or install_fab(objects.get(self._client.http, run.fab_hash), apps)
         config = load_app(app_dir)
         self._state.begin_run(run_id)
-        return PreparedRun(run, app_dir, config.clientapp, self._budget.need(config.federation))
+        return PreparedRun(run, app_dir, config.clientapp, config.dependencies, self._budget.need(config.federation))

@@ -13,6 +13,7 @@ from umbel.errors import (
     AppLoadError,
     BundleInvalid,
     Conflict,
+    EnvironmentFailed,
     NotFound,
     PermissionRefused,
     StorageFull,
@@ -25,6 +26,7 @@ from umbel.wire.messages import ReplyError, content_id
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from umbel.environments.prepare import Environment
     from umbel.supernode.budget import Grant
     from umbel.supernode.cache import ContentCache
     from umbel.supernode.job import Job
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from umbel.supernode.runs import PreparedRun, Runs
     from umbel.supernode.slots import Slots
     from umbel.supernode.spool import Spool
+    from umbel.supernode.surroundings import Surroundings
     from umbel.supernode.worker import SiteWorker
     from umbel.wire.fleet import FleetClient
     from umbel.wire.messages import Delivery
@@ -42,6 +45,7 @@ Content = bytes | tuple[int, int]  # its bytes, or a descriptor and a size
 
 _FRUITLESS_ENDS = 3  # workers that end in a row before they have begun to serve
 _CODES: dict[type[UmbelError], ErrorCode] = {
+    EnvironmentFailed: ErrorCode.LOAD_CLIENT_APP_EXCEPTION,
     AppLoadError: ErrorCode.LOAD_CLIENT_APP_EXCEPTION,
     BundleInvalid: ErrorCode.INVALID_FAB,
     AppInvalid: ErrorCode.INVALID_FAB,
@@ -58,6 +62,7 @@ class Serving:
         self,
         client: FleetClient,
         runs: Runs,
+        surroundings: Surroundings,
         cache: ContentCache,
         slots: Slots,
         pool: WorkerPool,
@@ -68,6 +73,7 @@ class Serving:
         self._presence = presence
         self._client = client
         self._runs = runs
+        self._surroundings = surroundings
         self._cache = cache
         self._slots = slots
         self._pool = pool
@@ -78,22 +84,29 @@ class Serving:
         """The reply to a message, kept in the spool. Raises Cancelled, and any error of Umbel that is not the client's."""
         job.check()
         prepared = self._runs.prepare(job.run_id)
+        environment = self._environment(job, prepared)
         with (
             self._content(job, delivery) as content,
             self._slots.taken(prepared.need, job.is_cancelled) as grant,
         ):
             self._reporter.progress(job.message_id, job.stage)
-            reply = self._client_reply(job, delivery, content, prepared, grant)
+            reply = self._client_reply(job, delivery, content, prepared, environment, grant)
         self._spool.keep(reply)
         return reply
 
     def _client_reply(
-        self, job: Job, delivery: Delivery, content: Content, prepared: PreparedRun, grant: Grant
+        self,
+        job: Job,
+        delivery: Delivery,
+        content: Content,
+        prepared: PreparedRun,
+        environment: Environment,
+        grant: Grant,
     ) -> Spooled:
         how = ""
         for _ in range(_FRUITLESS_ENDS):
             try:
-                with self._pool.lent(prepared, grant) as worker, job.served_by(worker):
+                with self._pool.lent(prepared, environment, grant) as worker, job.served_by(worker):
                     return self._ask(worker, job, delivery, content)
             except WorkerEnded as ended:
                 job.check()
@@ -101,6 +114,14 @@ class Serving:
                 if ended.had_begun:
                     return self._crashed(job, how)
         raise AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody.")
+
+    def _environment(self, job: Job, prepared: PreparedRun) -> Environment:
+        def on_install() -> None:
+            self._reporter.progress(job.message_id, "installing")
+
+        environment = self._surroundings.of(job.run_id, prepared.dependencies, job.is_cancelled, on_install)
+        self._reporter.progress(job.message_id, job.stage)
+        return environment
 
     def refuse(self, job: Job, failure: Exception) -> Spooled:
         """The reply that says why there is no other, kept in the spool if there is room."""

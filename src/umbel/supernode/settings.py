@@ -14,6 +14,7 @@ from umbel import __version__
 from umbel.bundle.flat import Config
 from umbel.bundle.overrides import parse_pairs
 from umbel.engine.resources import this_machine
+from umbel.environments import permission
 from umbel.errors import ConfigError, UsageError
 from umbel.home import home
 
@@ -43,6 +44,7 @@ class Settings:
     max_wait: float = math.inf  # seconds
     cache_bytes: int = int(CACHE_GIB * 2**30)
     log_file: Path | None = None
+    may_install: bool = False  # what apps declare and this machine does not have
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
@@ -66,6 +68,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
         max_wait=options.max_wait_time,
         cache_bytes=int(options.cache_size * 2**30),
         log_file=options.log_file,
+        may_install=options.may_install,
     )
 
 
@@ -147,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help="attempts to reach the SuperLink before giving up (default: no limit)",
     )
     add("--max-wait-time", type=_positive, default=math.inf, metavar="SECONDS", help="likewise, time")
+    add(permission.OPTION, action="store_true", dest="may_install", help=permission.HELP)
     add("--log-file", type=Path, metavar="FILE", help="write the log there")
     add("--version", action="version", version=f"umbel-supernode {__version__}")
     return parser

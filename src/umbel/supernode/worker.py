@@ -30,8 +30,8 @@ class WorkerEnded(Exception):
 class SiteWorker(WorkerProcess):
     """Serves one message at a time; a thread of its own hears all it says, also between messages."""
 
-    def __init__(self, environment: Mapping[str, str], setup: frames.Setup, on_log: OnLog) -> None:
-        super().__init__(environment)
+    def __init__(self, interpreter: str, environment: Mapping[str, str], setup: frames.Setup, on_log: OnLog) -> None:
+        super().__init__(environment, interpreter)
         self.run_id = setup.run_id
         self.has_ended = False
         self._on_log = on_log

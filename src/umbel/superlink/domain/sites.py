@@ -18,6 +18,7 @@ _VERBS = {
     "query": "answers",
     "querying": "answers",
     "serving": "works",
+    "installing": "installs the app's dependencies",
     "uploading": "uploads",
     "downloading": "downloads",
 }
