@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from umbel.cli.output import print_error, print_json_error
+from umbel.cli.updates import remind
 from umbel.errors import UmbelError, UsageError
 
 UNEXPECTED = 70  # EX_SOFTWARE of sysexits.h
@@ -27,6 +28,8 @@ def run_command(arguments: Sequence[str]) -> int:
     try:
         code = _invoke(list(arguments) or ["--help"])
         sys.stdout.flush()
+        if not wants_json(arguments) and (reminder := remind()):
+            print(reminder, file=sys.stderr)
         return code
     except BrokenPipeError:
         _silence_stdout()

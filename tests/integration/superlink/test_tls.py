@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import ssl
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +18,7 @@ from tests.integration.superlink.programs import Program, program
 from umbel.cli import certificates
 from umbel.cli.main import main as umbel
 from umbel.errors import ConfigError, PermissionRefused, SuperLinkUnreachable, TlsFailed, UmbelError
+from umbel.superexec.main import main as superexec
 from umbel.superlink import tls
 from umbel.superlink.main import main as superlink
 from umbel.wire.control import ControlClient
@@ -73,7 +77,7 @@ def test_this_machine_needs_no_certificate(secure: Program) -> None:
 
 def test_a_run_goes_through_a_superlink_with_tls(umbel_home: Path, made: certificates.Made) -> None:
     """Its own SuperExec and the app's process need nothing special: the run completes and the client follows it over TLS."""
-    with program(umbel_home, *with_tls(made), superexec="own") as running:
+    with program(umbel_home, *with_tls(made, "--simulation"), superexec="own") as running:
         far = client(running, made.authority)
         run = runs.wait(far, runs.start(far, num_server_rounds=1))
         assert (run.sub_status, run.cause) == ("completed", None)
@@ -196,3 +200,33 @@ def test_options_that_do_not_fit_are_refused(
     """A SuperLink does not start half secure."""
     assert superlink(options) == ConfigError.exit_code
     assert words in capsys.readouterr().err
+
+
+def test_a_superexec_of_another_machine(umbel_home: Path, made: certificates.Made, tmp_path: Path) -> None:
+    """It signs with the shared secret, trusts the authority, and so do the processes that it starts: a run completes."""
+    secret, far_home = tmp_path / "secret", tmp_path / "far"
+    secret.write_text("0123456789abcdef0123456789abcdef\n")
+    options = with_tls(made, "--simulation", "--superexec-auth-secret-file", str(secret))
+    with program(umbel_home, *options) as running:
+        address = str(running.info["public_address"])
+        command = [sys.executable, "-m", "umbel.superexec.main", "--superlink", address]
+        command += ["--root-certificates", str(made.authority), "--superexec-auth-secret-file", str(secret)]
+        environment = {**os.environ, "UMBEL_HOME": str(far_home)}
+        with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as superexec:
+            far = client(running, made.authority)
+            run = runs.wait(far, runs.start(far, num_server_rounds=1))
+            superexec.terminate()
+    assert (run.sub_status, run.cause) == ("completed", None)
+
+
+@pytest.mark.parametrize(("text", "words"), [("short", "fewer than 32"), (None, "cannot be read")])
+def test_a_weak_secret_is_refused(
+    umbel_home: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str | None, words: str
+) -> None:
+    """A secret that is too short, or not there, starts neither a SuperLink nor a SuperExec."""
+    secret = tmp_path / "secret"
+    if text is not None:
+        secret.write_text(text)
+    assert superlink(["--superexec-auth-secret-file", str(secret)]) == ConfigError.exit_code
+    assert superexec(["--superlink", "http://127.0.0.1:1", "--superexec-auth-secret-file", str(secret)]) == 3
+    assert capfd.readouterr().err.count(words) == 2
