@@ -6,8 +6,9 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 
+import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from umbel.errors import UmbelError
@@ -18,18 +19,22 @@ from umbel.superlink.idle import IdleExit
 from umbel.superlink.leases import Leases, LeaseTimer
 from umbel.superlink.live import Live
 from umbel.superlink.meters import Traffic
+from umbel.superlink.notices import ASKED, LIVE, MOVED, WORK, Note, Notice
 from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.presence import Attendance
-from umbel.superlink.service import answering, claiming, collecting, handing_out, sessions
+from umbel.superlink.replicas import Hooks, Replicas, new_number
+from umbel.superlink.service import answering, claiming, collecting, handing_out, sessions, watching
 from umbel.superlink.service.answering import Answer
 from umbel.superlink.service.handing_out import Want
 from umbel.superlink.service.starting import Kind
 from umbel.superlink.service.views import Moment
 from umbel.superlink.sitework import SiteWork
-from umbel.superlink.store import runs, tasks
+from umbel.superlink.store import leases as store_leases
+from umbel.superlink.store import runs
 from umbel.superlink.store.database import Database, Transaction
-from umbel.superlink.wakeups import Wakeups
-from umbel.wire.messages import Pulled
+from umbel.superlink.wakeups import Wakeups, run_topic
+from umbel.wire.api import ClaimedTask, ClaimTask, Event
+from umbel.wire.messages import MessageProgress, Pulled
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +43,8 @@ class SuperLink:
     """All that the API's handlers share. To be made in the event loop.
 
     `now` gives seconds since the epoch; `idle.on_idle` is called once there was nothing to do for `idle_exit`
-    seconds (0: never).
+    seconds (0: never). `number` is this SuperLink's among those on the database; a new one if it is not given.
+    `has_superexec`: it has one that ends with it.
     """
 
     def __init__(
@@ -50,9 +56,12 @@ class SuperLink:
         now: Callable[[], float] = time.time,
         idle_exit: float = 0.0,
         kind: Kind = "serverapp",
+        number: int | None = None,
+        has_superexec: bool = False,
     ) -> None:
         self.db = db
         self.kind = kind
+        self.has_superexec = has_superexec
         self.objects = objects
         self.now = now
         self.started_at = now()
@@ -70,17 +79,22 @@ class SuperLink:
         self.pulls = Batch(self._hand_out)
         self.answers = Batch(self._take_answers)
         self._heard = Batch(self._store_heard)
+        hooks = Hooks(self._on_notice, self._on_connected, self._on_check)
+        self.replicas = Replicas(db, number or new_number(), hooks)
+        self._suspects: set[int] = set()
         db.after_commit = self._after_commit
 
-    async def recover(self, *, executor_is_gone: bool) -> None:
-        """After a start: hand out again what the SuperExec of the last life held, or give it a fresh lease."""
-        if executor_is_gone:
-            await self._take_back("the SuperLink was started again")
-        for row in await self.db.aread(tasks.unfinished):
-            if row.state != "created":
-                self.beat(row.task_id)
-        alone = not self.db.is_shared
-        self.nodes.expect(await self.db.awrite(lambda transaction: sessions.restart(transaction, alone, self.now())))
+    async def recover(self, last: int | None = None) -> None:
+        """After a start: hand out again what the SuperExec of the last life held, and watch over the rest from now on.
+
+        `last` is the number that this SuperLink had in its last life. On SQLite every other one has ended.
+        """
+        await self.replicas.start()
+        ended = set() if last is None else {last}
+        if not self.db.is_shared:
+            ended = await self.db.aread(store_leases.replicas)
+            self.nodes.expect(await self.db.awrite(lambda transaction: sessions.restart(transaction, self.now())))
+        await self._adopt(ended)
         self.idle.touch()
         self._in_background(self._collect())
 
@@ -92,10 +106,12 @@ class SuperLink:
             _log.error("The tasks of the SuperExec could not be taken back: %s", error)
 
     async def _take_back(self, reason: str) -> None:
-        await self.db.awrite(lambda transaction: claiming.take_back(transaction, reason, self.now()))
+        number = self.replicas.number
+        await self.db.awrite(lambda transaction: watching.take_back(transaction, number, reason, self.now()))
 
     def close(self) -> None:
         """End every wait and every timer; the database is closed by its owner."""
+        self.replicas.close()
         self.wakeups.close()
         self._timer.cancel()
         self.nodes.cancel()
@@ -107,8 +123,26 @@ class SuperLink:
         """A random id of a run or a task; JavaScript's whole numbers end at 2**53."""
         return secrets.randbelow(2**53 - 1) + 1
 
+    async def claim(self, wanted: ClaimTask, *, own: bool) -> ClaimedTask | None:
+        """Hand out a task; `own`: to the SuperExec that ends with this SuperLink."""
+        claimed = await self.db.awrite(lambda transaction: self._claim(transaction, wanted, own=own))
+        if claimed is not None:
+            self._hear_of(claimed.task_id)
+        return claimed
+
+    def _claim(self, transaction: Transaction, wanted: ClaimTask, *, own: bool) -> ClaimedTask | None:
+        claimed = claiming.claim(transaction, wanted, self.now())
+        if claimed is not None:
+            store_leases.hold(transaction, claimed.task_id, self.replicas.number, own=own)
+        return claimed
+
     def beat(self, task_id: int) -> None:
         """A sign of life of a task's process."""
+        if task_id not in self._leases.known():
+            self._in_background(self._hold([task_id]))
+        self._hear_of(task_id)
+
+    def _hear_of(self, task_id: int) -> None:
         self._leases.beat(task_id, self._loop.time())
         self._timer.arm()
 
@@ -128,7 +162,7 @@ class SuperLink:
     async def _hand_out(self, wants: Sequence[Want]) -> list[Pulled | UmbelError]:
         """What each of some polls gets; nothing is written while there is nothing to lease."""
         looks = await self.db.aread(lambda connection: handing_out.look(connection, wants))
-        pulled = [look if isinstance(look, UmbelError) else Pulled(cancelled=list(look.finished)) for look in looks]
+        pulled = [look if isinstance(look, UmbelError) else handing_out.told(look) for look in looks]
         due = [place for place, look in enumerate(looks) if not isinstance(look, UmbelError) and look.changes]
         if due:
             chosen, now = [wants[place] for place in due], self.now()
@@ -145,18 +179,67 @@ class SuperLink:
         self._in_background(self._heard.ask((node_id, event)))
 
     async def _store_heard(self, heard: Sequence[tuple[int, NodeEvent]]) -> list[None]:
-        now = self.now()
+        now, number = self.now(), self.replicas.number
         try:
-            await self.db.awrite(lambda transaction: sessions.hear(transaction, heard, now))
+            await self.db.awrite(lambda transaction: sessions.hear(transaction, heard, now, number))
         except (UmbelError, DBAPIError) as error:  # told again with the next poll, or by the next silence
             _log.error("What became known of %d nodes could not be stored: %s", len(heard), error)
         return [None] * len(heard)
 
+    def _on_notice(self, notice: Notice) -> None:
+        for note in notice.notes:
+            self._take_note(note)
+        self._announce(notice.topics, notice.released, notice.finished)
+
+    def _take_note(self, note: Note) -> None:
+        if note.kind == MOVED:
+            self.nodes.moved(note.data)
+        elif note.kind == ASKED:
+            self.executors.heard(*note.data)
+        elif note.kind == LIVE:
+            run_id, events = note.data
+            self.live.publish(run_id, msgspec.convert(events, list[Event]))
+            self.wakeups.wake([run_topic(run_id)])
+        elif note.kind == WORK:
+            node_id, said = note.data
+            self.work.take(node_id, msgspec.convert(said, list[MessageProgress]), self.now())
+
+    def _on_connected(self) -> None:
+        self.wakeups.wake_all()
+
+    async def _on_check(self, alive: Collection[int]) -> None:
+        """Take over from those that are dead for the second time in a row, and see that memory and database agree."""
+        number, here = self.replicas.number, self._leases.known()
+        watch = await self.db.aread(lambda connection: watching.look(connection, number))
+        suspects = watch.replicas.difference(alive)
+        gone, self._suspects = suspects & self._suspects, suspects
+        for task_id in watch.mine - here:
+            self._hear_of(task_id)
+        if here - watch.mine:
+            await self._hold(here - watch.mine)
+        if gone or watch.unwatched:
+            await self._adopt(gone)
+
+    async def _adopt(self, gone: Collection[int]) -> None:
+        number = self.replicas.number
+        adopted = await self.db.awrite(lambda transaction: watching.adopt(transaction, gone, number, self.now()))
+        for task_id in adopted.tasks:
+            self._hear_of(task_id)
+        self.nodes.expect(adopted.nodes)
+
+    async def _hold(self, task_ids: Collection[int]) -> None:
+        number = self.replicas.number
+        try:
+            await self.db.awrite(lambda transaction: watching.hold(transaction, task_ids, number))
+        except (UmbelError, DBAPIError) as error:
+            _log.error("Other SuperLinks do not know that tasks %s are watched over here: %s", task_ids, error)
+
     def _after_commit(self, transaction: Transaction) -> None:
         if transaction.dropped:
             self._remove(transaction.dropped)
-        if transaction.topics:
-            self._loop.call_soon_threadsafe(self._announce, transaction)
+        if transaction.topics or transaction.released or transaction.finished:
+            said = (transaction.topics, transaction.released, transaction.finished)
+            self._loop.call_soon_threadsafe(self._announce, *said)
 
     def _remove(self, digests: set[str]) -> None:
         try:
@@ -164,14 +247,14 @@ class SuperLink:
         except (UmbelError, DBAPIError) as error:
             _log.warning("%d objects without a reference stay until the next start: %s", len(digests), error)
 
-    def _announce(self, transaction: Transaction) -> None:
-        for task_id in transaction.released:
+    def _announce(self, topics: Collection[str], released: Collection[int], finished: Collection[int]) -> None:
+        for task_id in released:
             self._leases.end(task_id)
-        for run_id in transaction.finished:
+        for run_id in finished:
             self.live.forget(run_id)
-        if transaction.finished:
+        if finished:
             self.idle.touch()
-        self.wakeups.wake(transaction.topics)
+        self.wakeups.wake(topics)
 
     def _on_expired(self, task_ids: list[int]) -> None:
         self._in_background(self._lose(task_ids))
@@ -182,13 +265,18 @@ class SuperLink:
         task.add_done_callback(self._background.discard)
 
     async def _lose(self, task_ids: list[int]) -> None:
-        seconds = self._leases.seconds
+        seconds, number = self._leases.seconds, self.replicas.number
+
+        def lose(transaction: Transaction) -> None:
+            silent = watching.silent(transaction, task_ids, number)
+            claiming.lose(transaction, silent, seconds, self.now())
+
         try:
-            await self.db.awrite(lambda transaction: claiming.lose(transaction, task_ids, seconds, self.now()))
+            await self.db.awrite(lose)
         except (UmbelError, DBAPIError) as error:
             _log.error("Tasks %s could not be taken back, to be tried again: %s", task_ids, error)
             for task_id in task_ids:
-                self.beat(task_id)
+                self._hear_of(task_id)
 
     async def _collect(self) -> None:
         try:

@@ -25,14 +25,18 @@ class Executors:
     @contextmanager
     def asking(self, executor: str, kinds: Sequence[str], slots: int) -> Iterator[None]:
         """A SuperExec asks for work of these kinds, for as long as the context is open."""
-        self._slots.update(((executor, kind), slots) for kind in kinds)
-        self._asked[executor] = self._now()
+        self.heard(executor, kinds, slots)
         self._parked[executor] = self._parked.get(executor, 0) + 1
         try:
             yield
         finally:
             self._parked[executor] -= 1
             self._asked[executor] = self._now()
+
+    def heard(self, executor: str, kinds: Sequence[str], slots: int) -> None:
+        """A SuperExec asks for work, here or at another SuperLink."""
+        self._slots.update(((executor, kind), slots) for kind in kinds)
+        self._asked[executor] = self._now()
 
     def slots(self, kind: str, busy: set[str], now: float) -> int:
         """How many tasks of a kind the SuperExecs that are there, or that hold such a task (`busy`), can run at a time."""

@@ -19,6 +19,7 @@ class Home:
         self.token = self.local / "token"
         self.lock = self.local / "lock"
         self.info = self.local / "superlink.json"
+        self.number = self.local / "number"
         self.database = self.local / "umbel.db"
         self.objects = self.local / "objects"
 
@@ -44,6 +45,15 @@ class Home:
         with os.fdopen(descriptor, "w") as file:
             json.dump(info, file)
         temporary.rename(self.info)
+
+    def swap_number(self, number: int) -> int | None:
+        """Keep this life's number among the SuperLinks on a database; returns that of the last life."""
+        try:
+            last = int(self.number.read_text())
+        except (FileNotFoundError, ValueError):
+            last = None
+        self.number.write_text(str(number))
+        return last
 
     def read_info(self) -> dict[str, Any] | None:
         """Where the SuperLink answers, if it has said so."""

@@ -23,6 +23,10 @@ class Leases:
         """A sign of life: the task's lease begins anew."""
         self._deadlines[task_id] = now + self.seconds
 
+    def known(self) -> set[int]:
+        """The tasks that have a lease."""
+        return set(self._deadlines)
+
     def park(self, task_id: int) -> None:
         """A heartbeat request waits: the lease does not run out."""
         self._parked[task_id] = self._parked.get(task_id, 0) + 1

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from umbel.superlink.domain.node import OFFLINE_AFTER, SILENT_AFTER, Cut, NodeEvent, Poll, Silence
-
-REFRESH = 20.0  # seconds after which a node that goes on polling is told of again
 
 
 @dataclass(slots=True)
@@ -18,7 +15,6 @@ class _Known:
     is_online: bool
     due: float  # when its silence is too long, unless a poll of it waits
     parked: int = 0
-    told: float = -math.inf  # when it was last said to be online
 
 
 class Presence:
@@ -33,7 +29,7 @@ class Presence:
     def activated(self, node_id: int, now: float) -> None:
         """A node has begun a session, which is known."""
         parked = self._nodes[node_id].parked if node_id in self._nodes else 0
-        self._nodes[node_id] = _Known(True, now + SILENT_AFTER, parked, now)
+        self._nodes[node_id] = _Known(True, now + SILENT_AFTER, parked)
 
     def expect(self, node_ids: Iterable[int], now: float) -> None:
         """These nodes were there before this process was: they have some time to show themselves."""
@@ -44,9 +40,9 @@ class Presence:
         """A poll of a node begins to wait."""
         known = self._nodes.setdefault(node_id, _Known(False, now))
         known.parked += 1
-        if known.is_online and now - known.told < REFRESH:
+        if known.is_online:
             return None
-        known.is_online, known.told = True, now
+        known.is_online = True
         return Poll(session)
 
     def unpark(self, node_id: int, now: float, *, cut: bool) -> NodeEvent | None:
@@ -60,6 +56,11 @@ class Presence:
             return None
         known.is_online, known.due = False, now + OFFLINE_AFTER
         return Cut()
+
+    def moved(self, node_id: int) -> None:
+        """The node polls another SuperLink now: should it come back here, that has to be told."""
+        if (known := self._nodes.get(node_id)) is not None:
+            known.is_online = False
 
     def leave(self, node_id: int, now: float) -> None:
         """A node has gone, which is known."""
@@ -103,6 +104,10 @@ class Attendance:
         """See `Presence.expect`."""
         self._presence.expect(node_ids, self._loop.time())
         self._arm(self._loop.time() + OFFLINE_AFTER)
+
+    def moved(self, node_id: int) -> None:
+        """See `Presence.moved`."""
+        self._presence.moved(node_id)
 
     def leave(self, node_id: int) -> None:
         """See `Presence.leave`."""

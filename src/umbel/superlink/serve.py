@@ -33,6 +33,7 @@ from umbel.wire.credentials import read_secret
 
 _SHUTDOWN = 5  # seconds for the requests under way; waits end at once
 _HANDSHAKE = 15.0  # seconds to agree on TLS
+_FAREWELL = 1.0  # seconds for the other side to say that it knows of the end
 _KEEP_ALIVE = 75  # seconds; longer than a client pauses between two requests
 
 
@@ -52,6 +53,7 @@ class Server(uvicorn.server.Server):
                 sock=self._doors.secure,
                 ssl=self._doors.context,
                 ssl_handshake_timeout=_HANDSHAKE,
+                ssl_shutdown_timeout=_FAREWELL,
             )
             self.servers.append(secure)
 
@@ -107,6 +109,7 @@ async def _run(
         leases=Leases(settings.lease_seconds),
         idle_exit=settings.idle_exit,
         kind="simulation" if settings.simulation else "serverapp",
+        has_superexec=superexec is not None,
     )
     app = create_app(
         link,
@@ -118,7 +121,7 @@ async def _run(
     link.idle.on_idle = end = _ender(link, server)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, end)
-    await link.recover(executor_is_gone=settings.isolation == "subprocess")
+    await link.recover(home.swap_number(link.replicas.number))
     if superexec is not None:
         superexec.watch(link.executor_died)
     try:

@@ -66,6 +66,10 @@ class Wakeups:
             for bell in self._bells.get(topic, ()):
                 bell.set()
 
+    def wake_all(self) -> None:
+        """Set all events: something may have been missed."""
+        self.wake(list(self._bells))
+
     def wake_from_thread(self, topics: Iterable[str]) -> None:
         """`wake`, from another thread."""
         self._loop.call_soon_threadsafe(self.wake, list(topics))
@@ -73,4 +77,4 @@ class Wakeups:
     def close(self) -> None:
         """Let every wait end at once: the SuperLink shuts down."""
         self.closing = True
-        self.wake(list(self._bells))
+        self.wake_all()

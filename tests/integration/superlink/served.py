@@ -138,13 +138,15 @@ async def serve_in(
     registered_only: bool = False,
     secret: bytes = SECRET,
     kind: Kind = "simulation",
+    url: str | None = None,
+    has_superexec: bool = True,
 ) -> AsyncIterator[Served]:
-    """A SuperLink that keeps its files in `root`."""
-    db = Database(f"sqlite:///{root / 'umbel.db'}")
+    """A SuperLink that keeps its files in `root`, its database too unless that is at `url`."""
+    db = Database(url or f"sqlite:///{root / 'umbel.db'}")
     prepare(db.writer)
     objects = ObjectDirectory(root / "objects", max_object)
-    link = SuperLink(db, objects, leases=Leases(lease_seconds), now=now, kind=kind)
-    await link.recover(executor_is_gone=True)
+    link = SuperLink(db, objects, leases=Leases(lease_seconds), now=now, kind=kind, has_superexec=has_superexec)
+    await link.recover()
     server = make_server(create_app(link, Secrets(USER, EXECUTOR, secret), registered_only=registered_only))
     listener = listen("127.0.0.1", 0)
     address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -88,8 +88,8 @@ def test_a_killed_superlink_loses_nothing(umbel_home: Path, tmp_path: Path) -> N
 
 
 def test_a_new_start_takes_back_what_its_own_superexec_held(umbel_home: Path, tmp_path: Path) -> None:
-    """With a SuperExec of its own, a SuperLink that was killed hands its tasks out at once, and counts no loss."""
-    with program(umbel_home) as first:
+    """What the SuperExec of a SuperLink that was killed had is handed out at once, and counts no loss."""
+    with program(umbel_home, superexec=PATIENT) as first:
         run_id = start(first, tmp_path)
         assert first.executor().claim(*WANTED) is not None
         first.kill()

@@ -141,7 +141,7 @@ async def test_a_request_that_is_cut_leaves_no_trace(served: Served) -> None:
     await until(lambda: link._leases._parked)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
-    await until(lambda: not link._leases._parked and not link.wakeups._bells)
+    await until(lambda: not link._leases._parked and "task" not in dict(link.wakeups.parked()))
 
 
 async def test_answers_are_not_held_back(served: Served) -> None:

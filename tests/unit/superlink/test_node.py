@@ -23,7 +23,7 @@ from umbel.superlink.domain.node import (
     fold,
     step,
 )
-from umbel.superlink.presence import REFRESH, Presence
+from umbel.superlink.presence import Presence
 
 ONLINE, QUIET, GONE, REMOVED = Node("online", 3), Node("silent", 3), Node("offline", 3), Node("removed", 3)
 
@@ -120,12 +120,14 @@ def test_a_cut_connection_is_silence_at_once() -> None:
     assert presence.park(1, 7, 3.0) == Poll(7)
 
 
-def test_a_node_that_goes_on_polling_is_told_of_now_and_then() -> None:
-    """Others on the same database see that it is there."""
+def test_a_node_that_was_elsewhere_is_told_of_again() -> None:
+    """A node that goes on polling is told of once; one that polled another SuperLink meanwhile is told of again."""
     presence = Presence()
     presence.activated(1, 0.0)
     assert presence.park(1, 7, 1.0) is None
-    assert presence.park(1, 7, REFRESH) == Poll(7)
+    assert presence.unpark(1, 2.0, cut=False) is None
+    presence.moved(1)
+    assert presence.park(1, 7, 3.0) == Poll(7)
 
 
 def test_after_a_restart_nodes_have_time_to_show_themselves() -> None:

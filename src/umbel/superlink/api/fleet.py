@@ -20,6 +20,7 @@ from umbel.superlink.api.requests import (
     watched,
 )
 from umbel.superlink.auth.tokens import require
+from umbel.superlink.notices import WORK
 from umbel.superlink.service import answering, sessions, sites
 from umbel.superlink.service.handing_out import Want
 from umbel.superlink.wakeups import node_topic
@@ -31,7 +32,10 @@ async def activate(request: Request) -> Response:
     link, who = superlink(request), principal(request)
     require(who, "node")
     said, new_id, now = await body(request, Activate), link.new_id(), link.now()
-    begun = await link.db.awrite(lambda transaction: sessions.activate(transaction, who.public_key, said, new_id, now))
+    number = link.replicas.number
+    begun = await link.db.awrite(
+        lambda transaction: sessions.activate(transaction, who.public_key, said, new_id, now, number)
+    )
     link.nodes.activated(begun.node_id)
     link.work.leave(begun.node_id)
     return answer(begun)
@@ -42,12 +46,12 @@ async def pull(request: Request) -> Response:
     link, node_id = superlink(request), _node(request)
     deadline = asyncio.get_running_loop().time() + query_wait(request)
     said = await body(request, Pull)
-    want = Want(node_id, said.session, said.room, frozenset(said.holding))
+    want = Want(node_id, said.session, said.room, frozenset(said.holding), frozenset(said.runs))
     with link.wakeups.listen(node_topic(node_id)) as bell:
         pulled = await link.pulls.ask(want)
         async with watched(request) as gone:
             with link.nodes.parked(node_id, said.session, gone):
-                while not (pulled.messages or pulled.cancelled):
+                while not (pulled.messages or pulled.cancelled or pulled.over):
                     if link.wakeups.closing or not await rings(bell, gone, deadline):
                         break
                     bell.clear()
@@ -77,6 +81,8 @@ async def report(request: Request) -> Response:
     if said.logs:  # most reports have none, and write nothing
         await link.db.awrite(lambda transaction: sessions.report(transaction, node_id, said, now))
     link.work.take(node_id, said.progress, now)
+    if said.progress:
+        link.replicas.tell(WORK, node_id, [node_id, said.progress])
     return nothing()
 
 

@@ -21,9 +21,10 @@ from umbel.superlink.api.requests import (
 )
 from umbel.superlink.auth.tokens import require, require_task
 from umbel.superlink.core import SuperLink
-from umbel.superlink.service import claiming, progress
+from umbel.superlink.notices import ASKED, LIVE
+from umbel.superlink.service import progress
 from umbel.superlink.wakeups import TASKS, run_topic, task_topic
-from umbel.wire.api import ClaimedTask, ClaimTask, Directive, FinishTask, Report, TaskExited
+from umbel.wire.api import ClaimTask, Directive, FinishTask, Report, TaskExited
 
 
 async def claim(request: Request) -> Response:
@@ -31,22 +32,17 @@ async def claim(request: Request) -> Response:
     require(principal(request), "executor")
     link, wait = superlink(request), query_wait(request)
     wanted = await body(request, ClaimTask)
+    own = link.has_superexec and request.scope["umbel.body_digest"] is None  # those of other machines sign
+    link.replicas.tell(ASKED, wanted.executor, [wanted.executor, wanted.kinds, wanted.slots])
     deadline = asyncio.get_running_loop().time() + wait
     with link.executors.asking(wanted.executor, wanted.kinds, wanted.slots), link.wakeups.listen(TASKS) as bell:
         async with watched(request) as gone:
             while True:
                 bell.clear()
-                if claimed := await _claim(link, wanted):
+                if claimed := await link.claim(wanted, own=own):
                     return answer(claimed)
                 if link.wakeups.closing or not await rings(bell, gone, deadline):
                     return nothing()
-
-
-async def _claim(link: SuperLink, wanted: ClaimTask) -> ClaimedTask | None:
-    claimed = await link.db.awrite(lambda transaction: claiming.claim(transaction, wanted, link.now()))
-    if claimed is not None:
-        link.beat(claimed.task_id)
-    return claimed
 
 
 async def task_input(request: Request) -> Response:
@@ -97,6 +93,7 @@ async def report(request: Request) -> Response:
     if taken.progress:
         link.live.publish(taken.run_id, taken.progress)
         link.wakeups.wake([run_topic(taken.run_id)])
+        link.replicas.tell(LIVE, taken.run_id, [taken.run_id, taken.progress])
     return nothing()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from umbel.superlink.auth.tokens import task_token
-from umbel.superlink.domain.task import Claim, LeaseLost, Restarted
+from umbel.superlink.domain.task import Claim, LeaseLost
 from umbel.superlink.service.transitions import apply
 from umbel.superlink.store import tasks
 from umbel.superlink.store.database import Transaction
@@ -25,9 +25,3 @@ def lose(transaction: Transaction, task_ids: list[int], seconds: float, now: flo
     """The leases of these tasks have run out after `seconds` of silence."""
     for task_id in task_ids:
         apply(transaction, tasks.get(transaction.connection, task_id, for_update=True), LeaseLost(seconds), now)
-
-
-def take_back(transaction: Transaction, reason: str, now: float) -> None:
-    """The SuperExec that held the tasks is gone: hand all of them out again."""
-    for row in tasks.unfinished(transaction.connection):
-        apply(transaction, row, Restarted(reason), now)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
+
+from sqlalchemy import Row
 
 from umbel.errors import Conflict, RequestInvalid
 from umbel.superlink.domain.message import Return
@@ -16,10 +19,10 @@ from umbel.superlink.domain.node import (
     Rekey,
     Remove,
     Restart,
-    Silence,
     check_session,
     step,
 )
+from umbel.superlink.notices import MOVED
 from umbel.superlink.service import pushing
 from umbel.superlink.service.moving import Move, move
 from umbel.superlink.store import items, messages, nodes
@@ -30,11 +33,12 @@ from umbel.wire.messages import Activate as Activation
 from umbel.wire.messages import NodeReport, NodeSession
 
 _MAX_SLOTS = 10_000
-_SLACK = 1.0  # seconds
 _MAX_LINE = 100_000  # characters
 
 
-def activate(transaction: Transaction, public_key: str, said: Activation, new_id: int, now: float) -> NodeSession:
+def activate(
+    transaction: Transaction, public_key: str, said: Activation, new_id: int, now: float, replica: int | None = None
+) -> NodeSession:
     """A SuperNode has started: a new session, which ends the older ones. An unknown key becomes the node `new_id`."""
     if max(len(said.name), len(said.version)) > 100 or not 0 < said.slots <= _MAX_SLOTS:
         raise RequestInvalid(f"A node has a name and a version of up to 100 characters, and 1 to {_MAX_SLOTS} slots.")
@@ -44,6 +48,7 @@ def activate(transaction: Transaction, public_key: str, said: Activation, new_id
     _apply(transaction, row.node_id, nodes.to_domain(row), Activate(), now)
     values = {"version": said.version, "slots": said.slots, "last_report": 0, "name": said.name or row.name}
     nodes.change(transaction, row.node_id, values)
+    _move(transaction, row, replica)
     return NodeSession(node_id=row.node_id, session=row.session + 1)
 
 
@@ -53,23 +58,29 @@ def deactivate(transaction: Transaction, node_id: int, session: int, now: float)
     _apply(transaction, node_id, nodes.to_domain(row), Deactivate(session), now)
 
 
-def hear(transaction: Transaction, heard: Sequence[tuple[int, NodeEvent]], now: float) -> None:
-    """What became known of nodes, by id, in this order; what does not fit any more is left out."""
+def hear(
+    transaction: Transaction, heard: Sequence[tuple[int, NodeEvent]], now: float, replica: int | None = None
+) -> None:
+    """What became known of nodes, by id, in this order; what does not fit any more is left out.
+
+    `replica` is the SuperLink that heard it: of a node that polls another one meanwhile its silence says nothing.
+    """
     rows = nodes.among(transaction.connection, {node_id for node_id, _ in heard})
     at = {node_id: nodes.to_domain(row) for node_id, row in rows.items()}
     for node_id, event in heard:
-        if node_id in at and not _is_stale(event, rows[node_id].seen_at, now):
-            with suppress(Conflict):
-                at[node_id] = _apply(transaction, node_id, at[node_id], event, now)
+        if node_id not in at or (not isinstance(event, Poll) and rows[node_id].replica not in (None, replica)):
+            continue
+        with suppress(Conflict):
+            at[node_id] = _apply(transaction, node_id, at[node_id], event, now)
+            if isinstance(event, Poll):
+                _move(transaction, rows[node_id], replica)
 
 
-def restart(transaction: Transaction, alone: bool, now: float) -> list[int]:
-    """This SuperLink has started: nodes that were online have to show themselves, unless they may have shown themselves to
-    others (it is not `alone`). Returns those that are not offline.
-    """
+def restart(transaction: Transaction, now: float) -> list[int]:
+    """The SuperLink has started: nodes that were online have to show themselves. Returns those that are not offline."""
     present = nodes.present(transaction.connection)
-    if alone:
-        hear(transaction, [(node_id, Restart()) for node_id in present], now)
+    for node_id, row in nodes.among(transaction.connection, present).items():
+        _apply(transaction, node_id, nodes.to_domain(row), Restart(), now)
     return present
 
 
@@ -107,9 +118,12 @@ def report(transaction: Transaction, node_id: int, said: NodeReport, now: float)
     return True
 
 
-def _is_stale(event: NodeEvent, seen_at: float | None, now: float) -> bool:
-    """Whether a node that is silent here was seen by another SuperLink meanwhile."""
-    return isinstance(event, Silence) and seen_at is not None and now - seen_at < event.seconds - _SLACK
+def _move(transaction: Transaction, row: Row[Any], replica: int | None) -> None:
+    """The node polls this SuperLink from now on; the one that it polled before has to know."""
+    if replica is not None and row.replica != replica:
+        nodes.change(transaction, row.node_id, {"replica": replica})
+        if row.replica is not None:
+            transaction.notes.append((MOVED, row.node_id))
 
 
 def _attributed(line: LogLine, node_id: int, now: float) -> LogLine:
@@ -124,8 +138,6 @@ def _apply(transaction: Transaction, node_id: int, before: Node, event: NodeEven
         held = messages.pending(transaction.connection, [node_id], for_update=True).get(node_id, [])
         move(transaction, [Move(one, Return()) for one in held if one.state == "leased"], now)
     if done.node == before:
-        if isinstance(event, Poll):
-            nodes.change(transaction, node_id, {"seen_at": now})
         return before
     nodes.move(transaction, node_id, done.node, done.reason, now)
     transaction.topics.add(NODES)

@@ -9,7 +9,7 @@ from sqlalchemy import Row
 from umbel.superlink.domain import run as run_domain
 from umbel.superlink.domain import task as task_domain
 from umbel.superlink.service import closing
-from umbel.superlink.store import items, references, runs, tasks
+from umbel.superlink.store import items, leases, references, runs, tasks
 from umbel.superlink.store.database import Transaction
 from umbel.superlink.wakeups import TASKS, task_topic
 from umbel.wire.api import Event
@@ -84,6 +84,7 @@ def _after_change(transaction: Transaction, row: Row[Any], task: task_domain.Tas
     if task.state in ("created", "finished"):
         transaction.topics.add(TASKS)
         transaction.released.add(row.task_id)
+        leases.end(transaction, row.task_id)
         runs.change(transaction, row.run_id, {"waiting": None})
     if task.state == "finished":
         transaction.finished.add(row.run_id)

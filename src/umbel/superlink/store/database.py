@@ -30,6 +30,7 @@ class Transaction:
         self.dropped: set[str] = set()  # digests of objects that may have lost their last reference
         self.released: set[int] = set()  # tasks that no process works on any more
         self.finished: set[int] = set()  # runs
+        self.notes: list[tuple[str, object]] = []  # kind and data of what other SuperLinks are to know
         self.complete = False  # whether all was written: only the commit is left
         self.execute = connection.execute
         self._is_postgres = connection.dialect.name == "postgresql"

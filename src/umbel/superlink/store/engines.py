@@ -16,7 +16,7 @@ _HINT = "Give it as sqlite:////PATH/umbel.db or postgresql+psycopg://USER:PASSWO
 _SQLITE = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON")
 # A statement or a lock that takes longer than a client waits is given up; a server that vanishes is noticed within 30 s.
 _POSTGRES = "SET statement_timeout = '25s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
-KEEP_ALIVE = {
+KEEP_ALIVE: dict[str, Any] = {
     "connect_timeout": 5,  # seconds
     "keepalives_idle": 15,
     "keepalives_interval": 5,
@@ -40,6 +40,11 @@ def parse(text: str) -> URL:
             "The driver for PostgreSQL is not installed.", hint='pip install "umbel[postgres]" brings it.'
         )
     return url.set(drivername=_NAMES[kind])
+
+
+def conninfo(url: URL) -> str:
+    """How the driver of PostgreSQL itself takes a database's URL. Holds the password."""
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def is_sqlite(url: URL) -> bool:

@@ -73,6 +73,16 @@ def among(connection: Connection, node_ids: Collection[int]) -> dict[int, Row[An
     return found
 
 
+def standing(connection: Connection, node_ids: Collection[int]) -> dict[int, Node]:
+    """Where those of these nodes stand that are registered, by id."""
+    found: dict[int, Node] = {}
+    for part in parts(node_ids):
+        query = select(_node.c.node_id, _node.c.state, _node.c.session)
+        rows = connection.execute(query.where(_node.c.node_id.in_(part), _node.c.public_key.is_not(None)))
+        found |= {node_id: Node(state, session) for node_id, state, session in rows}
+    return found
+
+
 def names(connection: Connection, node_ids: Collection[int]) -> dict[int, str]:
     """The names of nodes, those that were unregistered too; a node without one is left out."""
     query = select(_node.c.node_id, _node.c.name).where(_node.c.node_id.in_(list(node_ids)), _node.c.name != "")
@@ -87,7 +97,7 @@ def change(transaction: Transaction, node_id: int, values: dict[str, Any]) -> No
 def move(transaction: Transaction, node_id: int, node: Node, reason: str, at: float) -> None:
     """Set the state of a node, with its event."""
     state: dict[str, Any] = {"state": node.state, "session": node.session, "state_at": at}
-    if node.state == "online":
+    if node.state in ("online", "silent"):
         state["seen_at"] = at
     counted = update(_node).where(_node.c.node_id == node_id).values(last_event=_node.c.last_event + 1, **state)
     seq: int = transaction.execute(counted.returning(_node.c.last_event)).scalar_one()
@@ -98,6 +108,12 @@ def move(transaction: Transaction, node_id: int, node: Node, reason: str, at: fl
 def events(connection: Connection, node_id: int) -> list[Row[Any]]:
     """What happened to a node, oldest first."""
     return list(connection.execute(select(_event).where(_event.c.node_id == node_id).order_by(_event.c.seq)))
+
+
+def adopt(transaction: Transaction, gone: int, replica: int) -> list[int]:
+    """The nodes of a SuperLink that has ended are another one's; returns those that were not offline."""
+    theirs = update(_node).where(_node.c.replica == gone, _node.c.state != "offline").values(replica=replica)
+    return list(transaction.execute(theirs.returning(_node.c.node_id)).scalars())
 
 
 def to_domain(row: Row[Any]) -> Node:

@@ -1,0 +1,167 @@
+"""The other SuperLinks on the same database: what one commits wakes those who wait at the others.
+
+PostgreSQL carries it (LISTEN and NOTIFY): a notice is sent with the transaction that it is about, and arrives when that is
+committed. For as long as a SuperLink is connected it holds a lock of the database under its number, so that the others see
+whether it still lives. On SQLite there is never another one, and nothing of this happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+from sqlalchemy import text
+
+from umbel.errors import UmbelError
+from umbel.superlink.notices import HELLO, Note, Notice, payloads
+from umbel.superlink.store import engines
+from umbel.superlink.store.database import Database, Transaction
+
+if TYPE_CHECKING:
+    import psycopg
+
+_log = logging.getLogger(__name__)
+CHANNEL = "umbel"
+CHECK = 30.0  # seconds between two looks for SuperLinks that have died
+_FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0  # seconds until the database is tried again
+_ALIVE = """
+SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def new_number() -> int:
+    """A number for a SuperLink; 53 bits, so that no two of them ever have the same one."""
+    return secrets.randbelow(2**53 - 1) + 1
+
+
+class Hooks(NamedTuple):
+    """What is called, in the event loop, as it comes up."""
+
+    on_notice: Callable[[Notice], None]  # of another SuperLink
+    on_connected: Callable[[], None]  # notices may have been missed before
+    on_check: Callable[[Collection[int]], Awaitable[None]]  # with the numbers of those that live, every `CHECK` seconds
+
+
+class Replicas:
+    """This SuperLink, with its `number`, among those on `db`. To be used in the event loop, but for `announce`."""
+
+    def __init__(self, db: Database, number: int, hooks: Hooks) -> None:
+        self.number = number
+        self.others: set[int] = set()  # of which something was heard
+        self._db = db
+        self._hooks = hooks
+        self._notes: dict[tuple[str, object], Any] = {}
+        self._sending: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
+        if db.is_shared:
+            db.before_commit = self.announce
+
+    async def start(self) -> None:
+        """Listen from now on; returns when nothing can be missed any more, or the database cannot be reached."""
+        if self._db.is_shared:
+            first = asyncio.Event()
+            self._listening = asyncio.create_task(self._listen(first))
+            await first.wait()
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._closing.set()
+        for task in (self._listening, self._sending):
+            if task is not None:
+                task.cancel()
+
+    def announce(self, transaction: Transaction) -> None:
+        """Send what a transaction has for others with its commit. Blocks."""
+        if transaction.topics or transaction.released or transaction.finished or transaction.notes:
+            notice = Notice(
+                self.number,
+                sorted(transaction.topics),
+                sorted(transaction.released),
+                sorted(transaction.finished),
+                [Note(*note) for note in transaction.notes],
+            )
+            notify = text("SELECT pg_notify(:channel, :payload)")
+            for payload in payloads(notice):
+                transaction.execute(notify, {"channel": CHANNEL, "payload": payload})
+
+    def tell(self, kind: str, key: object, data: object) -> None:
+        """Let the others know something that is not stored; of what has the same key only the newest is sent."""
+        if self.others:
+            self._notes[kind, key] = data
+            if self._sending is None:
+                self._sending = asyncio.create_task(self._send())
+
+    async def _send(self) -> None:
+        try:
+            while self._notes:
+                notes = [(kind, data) for (kind, _), data in self._notes.items()]
+                self._notes = {}
+                await self._db.awrite(lambda transaction, notes=notes: transaction.notes.extend(notes))  # type: ignore[misc]
+        except UmbelError as error:
+            _log.warning("The other SuperLinks could not be told of what is live: %s", error)
+        finally:
+            self._sending = None
+
+    async def _listen(self, first: asyncio.Event) -> None:
+        import psycopg
+
+        delay = _FIRST_DELAY
+        while not self._closing.is_set():
+            try:
+                async with await self._connect() as connection:
+                    delay = _FIRST_DELAY
+                    await self._follow(connection, first)
+            except (psycopg.Error, UmbelError) as error:
+                _log.warning("The notices of other SuperLinks are missed for now: %s", error)
+            first.set()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), delay)
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    async def _connect(self) -> psycopg.AsyncConnection[Any]:
+        import psycopg
+
+        return await psycopg.AsyncConnection.connect(
+            engines.conninfo(self._db.url), autocommit=True, **engines.KEEP_ALIVE
+        )
+
+    async def _follow(self, connection: psycopg.AsyncConnection[Any], first: asyncio.Event) -> None:
+        locked = await self._lock(connection)
+        await connection.execute(f"LISTEN {CHANNEL}")
+        self._hooks.on_connected()
+        await self._db.awrite(lambda transaction: transaction.notes.append((HELLO, None)))
+        first.set()
+        while True:
+            async for notification in connection.notifies(timeout=CHECK):
+                self._hear(notification.payload)
+            locked = locked or await self._lock(connection)
+            alive = {number async for (number,) in await connection.execute(_ALIVE)}
+            self.others &= alive
+            await self._hooks.on_check(alive | {self.number})
+
+    async def _lock(self, connection: psycopg.AsyncConnection[Any]) -> bool:
+        """Take the lock of this SuperLink's number; the server may not have noticed yet that the last connection is gone."""
+        cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", [self.number])
+        row = await cursor.fetchone()
+        return bool(row and row[0])
+
+    def _hear(self, payload: str) -> None:
+        try:
+            notice = msgspec.json.decode(payload, type=Notice)
+        except msgspec.DecodeError as error:
+            _log.warning("A notice of another SuperLink is not understood: %s", error)
+            return
+        if notice.sender == self.number:
+            return  # known here before the commit
+        if notice.sender not in self.others:
+            self.others.add(notice.sender)
+            self.tell(HELLO, None, None)
+        self._hooks.on_notice(notice)
