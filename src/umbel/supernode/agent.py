@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_HELD = 64  # messages that are taken before they can be served: they are this node's, nobody else could serve them
+MOST_RUNS = 100  # of those whose end is asked about at a time
 AHEAD = 1  # messages whose contents are fetched while they wait for a slot
 SENDERS = 2  # replies sent at a time
 WAIT = 30.0  # seconds that a long-poll may take
@@ -111,13 +112,16 @@ class Agent:
             self._take(delivery)
         for message_id in pulled.cancelled:
             self._cancel(message_id)
+        for run_id in pulled.over:
+            self._end_run(run_id)
         self._parts.pool.trim()
 
     def _ask(self) -> Pulled:
         with self._lock:
             holding = list(self._jobs)
         room = max(0, MOST_HELD - len(holding))
-        body = Pull(session=self._parts.presence.session, room=room, holding=holding)
+        runs = self._parts.runs.kept()[:MOST_RUNS]
+        body = Pull(session=self._parts.presence.session, room=room, holding=holding, runs=runs)
         return self._client.pull(body, WAIT if room else FULL_WAIT)
 
     def _persistently(self, call: Callable[[], T]) -> T:
@@ -153,6 +157,16 @@ class Agent:
             job.cancel()
             self._parts.slots.look_again()
             self._parts.surroundings.look_again()
+
+    def _end_run(self, run_id: int) -> None:
+        with self._lock:
+            its = [job.message_id for job in self._jobs.values() if job.run_id == run_id]
+        for message_id in its:
+            self._cancel(message_id)
+        self._parts.surroundings.over(run_id)
+        self._parts.pool.end_run(run_id)
+        self._parts.runs.over(run_id)
+        log.info("Run %d is over.", run_id)
 
     # They are served.
 

@@ -170,12 +170,14 @@ class Pull(Body):
     """POST /api/fleet/pull?wait=30, a long-poll that is also the heartbeat: up to `room` messages, each under a lease.
 
     `holding` names the messages that this session has and has not answered: a lease the SuperLink believes in and the node
-    does not is handed out again; of these, the ones that nobody waits for any more come back as `cancelled`.
+    does not is handed out again; of these, the ones that nobody waits for any more come back as `cancelled`. `runs` names those
+    of which the node keeps something; the ones that have ended come back as `over`.
     """
 
     session: int
     room: int
     holding: list[str] = msgspec.field(default_factory=list)
+    runs: list[int] = msgspec.field(default_factory=list)
 
 
 class Delivery(Body):
@@ -193,10 +195,11 @@ class Delivery(Body):
 
 
 class Pulled(Body):
-    """What there is for the node; both may be empty."""
+    """What there is for the node; all of it may be empty."""
 
     messages: list[Delivery] = msgspec.field(default_factory=list)
     cancelled: list[str] = msgspec.field(default_factory=list)
+    over: list[int] = msgspec.field(default_factory=list)
 
 
 class NodeRun(Body):

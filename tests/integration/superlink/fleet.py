@@ -74,9 +74,11 @@ class Site(signing.Site):
         self.node_id, self.session = begun.node_id, begun.session
         return begun
 
-    async def pull(self, room: int = 8, holding: Sequence[str] = (), wait: float = 0.0) -> Pulled:
+    async def pull(
+        self, room: int = 8, holding: Sequence[str] = (), wait: float = 0.0, runs: Sequence[int] = ()
+    ) -> Pulled:
         """Ask for messages."""
-        said = Pull(session=self.session, room=room, holding=list(holding))
+        said = Pull(session=self.session, room=room, holding=list(holding), runs=list(runs))
         return await self.ask(Pulled, "POST", f"/api/fleet/pull?wait={wait:g}", said)
 
     async def take(self, **options: Any) -> list[str]:

@@ -279,3 +279,19 @@ async def test_a_run_says_for_which_sites_it_waits(served: Served) -> None:
     await one.reply(first, b"x")
     await grid.expire(second)
     assert (await served.run(grid.task.run_id)).waiting_for is None
+
+
+async def test_a_node_learns_that_a_run_is_over(served: Served) -> None:
+    """At once, if it keeps something of it, also when it holds none of its messages; an unknown run is over as well."""
+    grid, (site,) = await start(served, "one")
+    (message,) = await grid.send([site])
+    await site.take()
+    await site.reply(message, b"x")
+    run_id = grid.task.run_id
+    assert (await site.pull(runs=[run_id])).over == []
+    assert (await site.pull(runs=[run_id, run_id + 1])).over == [run_id + 1]
+    poll = asyncio.create_task(site.pull(runs=[run_id], wait=20))
+    await parked(served, site)
+    await served.stop(run_id)
+    assert (await poll).over == [run_id]
+    assert (await site.pull()).over == []

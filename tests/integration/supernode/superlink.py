@@ -60,6 +60,7 @@ class FakeSuperLink:
     sessions: dict[str, int] = field(default_factory=dict)  # of each key, the newest
     activated: list[Activate] = field(default_factory=list)
     reports: list[NodeReport] = field(default_factory=list)
+    kept: list[int] | None = None  # the runs of the last poll
     bytes_in: int = 0  # of objects
     bytes_out: int = 0
     interfere: Interfere | None = None
@@ -136,6 +137,14 @@ class FakeSuperLink:
         """Nobody waits for it any more."""
         with self.changed:
             self.sent[message_id].is_over = True
+            self.changed.notify_all()
+
+    def end_run(self, run_id: int) -> None:
+        """It has ended: nobody waits for its messages any more."""
+        with self.changed:
+            del self.runs[run_id]
+            for one in self.sent.values():
+                one.is_over |= one.delivery.run_id == run_id
             self.changed.notify_all()
 
     def wait(self, is_so: Callable[[], object]) -> None:
@@ -229,6 +238,8 @@ class FakeSuperLink:
 
     def _pull(self, key: str, pull: Pull, wait: float) -> Answer:
         peer, pulled = self.peer, Pulled()
+        self.kept = pull.runs
+        self.changed.notify_all()
 
         def is_due() -> bool:
             if self.peer is not peer or pull.session != self.sessions[key]:
@@ -239,8 +250,9 @@ class FakeSuperLink:
                 if not one.is_over and (one.session != pull.session or name not in pull.holding)
             ]
             pulled.cancelled = [name for name in pull.holding if self.sent[name].is_over]
+            pulled.over = [run for run in pull.runs if run not in self.runs]
             pulled.messages = [one.delivery for one in free if one.delivery.message_id not in pull.holding][: pull.room]
-            return bool(pulled.messages or pulled.cancelled)
+            return bool(pulled.messages or pulled.cancelled or pulled.over)
 
         self.changed.wait_for(is_due, wait)
         if pull.session != self.sessions[key]:

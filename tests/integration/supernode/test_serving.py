@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.integration.supernode.conftest import APP, Gate, StartNode, model, values
-from tests.integration.supernode.superlink import FakeSuperLink
+from tests.integration.supernode.superlink import LIMIT, FakeSuperLink
 from umbel.app import ConfigRecord, ErrorCode
 from umbel.bundle import build_fab
 from umbel.wire.messages import CHUNK
@@ -109,7 +109,7 @@ def test_what_the_superlink_lacks_is_answered_for(superlink: FakeSuperLink, star
 
 def test_messages_of_two_runs_are_served_at_a_time(superlink: FakeSuperLink, start: StartNode, gate: Gate) -> None:
     """With two slots a message of another run does not wait for the first."""
-    superlink.runs[8] = superlink.runs[7]
+    superlink.add_run(build_fab(APP).data, 8)
     start("--slots", "2")
     held = superlink.send(model(gate=gate))
     gate.wait()
@@ -143,6 +143,25 @@ def test_a_cancelled_message_ends_its_worker(superlink: FakeSuperLink, start: St
     assert superlink.metrics(again)["pid"] != worker
     assert worker not in {process.pid for process in node.workers()}
     assert superlink.sent[message].reply is None
+
+
+def test_the_end_of_a_run_ends_its_workers(superlink: FakeSuperLink, start: StartNode, tmp_path: Path) -> None:
+    """Also the idle ones, and what its clients keep is removed; a run that ended while the node was away likewise."""
+    superlink.add_run(build_fab(APP).data, 8)
+    node = start()
+    for run in (7, 8):
+        superlink.metrics(superlink.send(model(), run_id=run))
+    first, second = sorted(node.workers(), key=lambda worker: worker.create_time())
+    assert (tmp_path / "node" / "runs" / "7" / "state").is_dir()
+    superlink.end_run(7)
+    first.wait(LIMIT)
+    assert second.is_running()
+    superlink.wait(lambda: superlink.kept == [8])
+    node.kill()
+    superlink.end_run(8)
+    start()
+    superlink.wait(lambda: superlink.kept == [])
+    assert list((tmp_path / "node" / "runs").iterdir()) == []
 
 
 def test_the_app_says_how_far_it_is(superlink: FakeSuperLink, start: StartNode, gate: Gate) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -105,6 +106,7 @@ class Handout(msgspec.Struct, frozen=True):
     deliver: tuple[str, ...] = ()
     adopt: tuple[str, ...] = ()
     finished: tuple[str, ...] = ()  # held by the node, and not unfinished any more
+    over: tuple[int, ...] = ()  # runs of which the node keeps something, and that have ended
 
     @property
     def changes(self) -> bool:
@@ -112,7 +114,7 @@ class Handout(msgspec.Struct, frozen=True):
         return bool(self.deliver or self.adopt)
 
 
-def hand_out(pending: list[Pending], session: int, room: int, holding: frozenset[str]) -> Handout:
+def hand_out(pending: Sequence[Pending], session: int, room: int, holding: frozenset[str]) -> Handout:
     """What a node's `session`, which has the messages `holding` and room for more, gets of its unfinished ones.
 
     `pending` is in the order in which they are handed out. A message that is leased but that the node does not have was lost

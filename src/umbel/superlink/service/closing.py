@@ -15,7 +15,8 @@ _ALL = 2**62
 
 
 def close(transaction: Transaction, run_id: int) -> None:
-    """The run has ended: its messages, contents and journal go, and the nodes that hold messages hear of it."""
+    """The run has ended: its messages, contents and journal go, and the nodes that took part in it hear of it."""
+    transaction.topics |= {node_topic(node_id) for node_id in messages.participants(transaction.connection, run_id)}
     announce_end(transaction, messages.unfinished(transaction.connection, run_id, for_update=True))
     messages.delete_to(transaction, run_id, _ALL)
     journal.delete_to(transaction, run_id, _ALL)

@@ -6,13 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Row
 
 from umbel.errors import NotFound, UmbelError
 from umbel.superlink.domain.message import Adopt, Handout, Lease, Pending, hand_out
-from umbel.superlink.domain.node import check_session
+from umbel.superlink.domain.node import Node, check_session
 from umbel.superlink.service.moving import Move, move
-from umbel.superlink.store import contents, messages, nodes
+from umbel.superlink.store import contents, messages, nodes, runs
 from umbel.superlink.store.database import Transaction
 from umbel.wire.messages import ContentRef, Delivery, Pulled
 
@@ -24,19 +25,23 @@ class Want(NamedTuple):
     session: int
     room: int
     holding: frozenset[str] = frozenset()
+    runs: frozenset[int] = frozenset()  # of which it keeps something
 
 
 def look(connection: Connection, wants: Sequence[Want]) -> list[Handout | UmbelError]:
     """What there is for each of some polls: nothing is leased yet. An error in the place of a poll that is refused."""
-    pending = messages.pending(connection, {want.node_id for want in wants})
-    return _plan(connection, wants, pending)
+    return _plan(connection, wants, messages.pending_states(connection, {want.node_id for want in wants}))
 
 
 def take(transaction: Transaction, wants: Sequence[Want], now: float) -> list[Pulled | UmbelError]:
     """Lease what there is to each of some polls. An error in the place of a poll that is refused."""
     connection = transaction.connection
-    pending = messages.pending(connection, {want.node_id for want in wants}, for_update=True)
-    rows = {row.message_id: row for of_node in pending.values() for row in of_node}
+    locked = messages.pending(connection, {want.node_id for want in wants}, for_update=True)
+    rows = {row.message_id: row for of_node in locked.values() for row in of_node}
+    pending = {
+        node_id: [Pending(row.message_id, messages.to_domain(row)) for row in of_node]
+        for node_id, of_node in locked.items()
+    }
     plans = _plan(connection, wants, pending)
     moves = []
     for want, plan in zip(wants, plans, strict=True):
@@ -49,10 +54,17 @@ def take(transaction: Transaction, wants: Sequence[Want], now: float) -> list[Pu
     return [plan if isinstance(plan, UmbelError) else _pulled(plan, rows, loaded) for plan in plans]
 
 
+def told(plan: Handout) -> Pulled:
+    """What a poll gets of which nothing is leased."""
+    return Pulled(cancelled=list(plan.finished), over=list(plan.over))
+
+
 def _plan(
-    connection: Connection, wants: Sequence[Want], pending: Mapping[int, list[Row[Any]]]
+    connection: Connection, wants: Sequence[Want], pending: Mapping[int, Sequence[Pending]]
 ) -> list[Handout | UmbelError]:
-    registered = nodes.among(connection, {want.node_id for want in wants})
+    kept = {run_id for want in wants for run_id in want.runs}
+    unfinished = runs.unfinished_among(connection, kept) if kept else set()
+    registered = nodes.standing(connection, {want.node_id for want in wants})
     given: dict[int, set[str]] = defaultdict(set)  # to polls of the same node before this one
     plans: list[Handout | UmbelError] = []
     for want in wants:
@@ -62,23 +74,19 @@ def _plan(
             plans.append(error)
         else:
             given[want.node_id] |= {*plan.deliver}
-            plans.append(plan)
+            plans.append(replace(plan, over=tuple(sorted(want.runs - unfinished))))
     return _without_answered(connection, plans)
 
 
 def _of_one(
-    want: Want, registered: Mapping[int, Row[Any]], pending: Mapping[int, list[Row[Any]]], given: set[str]
+    want: Want, registered: Mapping[int, Node], pending: Mapping[int, Sequence[Pending]], given: set[str]
 ) -> Handout:
-    row = registered.get(want.node_id)
-    if row is None:
+    node = registered.get(want.node_id)
+    if node is None:
         raise NotFound(f"There is no node {want.node_id}.")
-    check_session(nodes.to_domain(row), want.session)
-    found = [
-        Pending(one.message_id, messages.to_domain(one))
-        for one in pending.get(want.node_id, ())
-        if one.message_id not in given
-    ]
-    return hand_out(found, want.session, want.room, want.holding)
+    check_session(node, want.session)
+    mine = [one for one in pending.get(want.node_id, ()) if one.message_id not in given]
+    return hand_out(mine, want.session, want.room, want.holding)
 
 
 def _without_answered(connection: Connection, plans: Sequence[Handout | UmbelError]) -> list[Handout | UmbelError]:
@@ -90,12 +98,13 @@ def _without_answered(connection: Connection, plans: Sequence[Handout | UmbelErr
 
 
 def _without(plan: Handout, answered: Collection[str]) -> Handout:
-    return Handout(plan.deliver, plan.adopt, tuple(name for name in plan.finished if name not in answered))
+    return replace(plan, finished=tuple(name for name in plan.finished if name not in answered))
 
 
 def _pulled(plan: Handout, rows: Mapping[str, Row[Any]], loaded: Mapping[tuple[int, str], ContentRef]) -> Pulled:
-    deliveries = [_delivery(rows[name], loaded) for name in plan.deliver]
-    return Pulled(messages=deliveries, cancelled=list(plan.finished))
+    pulled = told(plan)
+    pulled.messages = [_delivery(rows[name], loaded) for name in plan.deliver]
+    return pulled
 
 
 def _delivery(row: Row[Any], loaded: Mapping[tuple[int, str], ContentRef]) -> Delivery:

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
-from umbel.superlink.domain.message import UNFINISHED, Message
+from umbel.superlink.domain.message import UNFINISHED, Message, Pending
 from umbel.superlink.store import tables
 from umbel.superlink.store.database import Transaction
 from umbel.superlink.store.references import parts
@@ -51,6 +51,17 @@ def pending(
         query = select(_message).where(_message.c.node_id.in_(part), _message.c.state.in_(UNFINISHED))
         for row in _rows(connection, query.order_by(*_ORDER), for_update):
             found[row.node_id].append(row)
+    return found
+
+
+def pending_states(connection: Connection, node_ids: Collection[int]) -> dict[int, list[Pending]]:
+    """`pending` without all that is only needed to hand them out."""
+    found: dict[int, list[Pending]] = defaultdict(list)
+    columns = (_message.c.node_id, _message.c.message_id, _message.c.state, _message.c.session, _message.c.leases)
+    for part in parts(sorted(set(node_ids))):
+        query = select(*columns).where(_message.c.node_id.in_(part), _message.c.state.in_(UNFINISHED))
+        for node_id, message_id, *message in connection.execute(query.order_by(*_ORDER)):
+            found[node_id].append(Pending(message_id, Message(*message)))
     return found
 
 
@@ -121,6 +132,11 @@ def runs_of(connection: Connection, node_id: int, run_ids: Collection[int]) -> s
     """Those of some runs in which a node takes part."""
     query = select(_participant.c.run_id).where(_participant.c.node_id == node_id)
     return set(connection.execute(query.where(_participant.c.run_id.in_(list(run_ids)))).scalars())
+
+
+def participants(connection: Connection, run_id: int) -> list[int]:
+    """The nodes that take part in a run."""
+    return list(connection.execute(select(_participant.c.node_id).where(_participant.c.run_id == run_id)).scalars())
 
 
 def to_domain(row: Row[Any]) -> Message:

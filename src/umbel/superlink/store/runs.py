@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -44,6 +45,12 @@ def unfinished(connection: Connection) -> bool:
     """Whether any run has not finished."""
     query = select(_run.c.run_id).where(_run.c.status != "finished").limit(1)
     return connection.execute(query).one_or_none() is not None
+
+
+def unfinished_among(connection: Connection, run_ids: Collection[int]) -> set[int]:
+    """Those of some runs that have not finished."""
+    query = select(_run.c.run_id).where(_run.c.run_id.in_(list(run_ids)), _run.c.status != "finished")
+    return set(connection.execute(query).scalars())
 
 
 def change(transaction: Transaction, run_id: int, values: dict[str, Any]) -> None:
