@@ -7,9 +7,10 @@ import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
-from umbel.errors import NotFound, ObjectInvalid, StorageFull
+from umbel.errors import ObjectInvalid, StorageFull
 from umbel.wire.backoff import Backoff
 from umbel.wire.http import BLOCK, CUT, Blocks, HttpClient, Request, read_answer, read_blocks
+from umbel.wire.messages import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -113,11 +114,8 @@ def _put(client: HttpClient, digest: str, blocks: Blocks, size: int) -> str:
 
 
 def _is_known(client: HttpClient, digest: str) -> bool:
-    try:
-        client.exchange(Request("HEAD", _path(digest)), lambda _: None)
-    except NotFound:
-        return False
-    return True
+    """Whether the SuperLink has an object; it keeps one that a task asks about until the task has said what it is."""
+    return not client.call("POST", "/api/objects/missing", Missing, Missing(digests=[digest])).digests
 
 
 def _slices(views: Sequence[memoryview]) -> Iterator[memoryview]:

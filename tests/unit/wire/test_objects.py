@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.wire.peer import Call, Cut, answering, ok, peer, problem
+from tests.unit.wire.peer import Call, Cut, answering, json_answer, ok, peer, problem
 from umbel.errors import NotFound, ObjectInvalid, StorageFull
 from umbel.wire import objects
 from umbel.wire.control import ControlClient
 from umbel.wire.runtime import RuntimeClient
 
 CREATED = ok(status="201 Created")
-MISSING = b"HTTP/1.1 404 Not Found\r\nContent-Length: 50\r\n\r\n"  # the answer to a HEAD has no body
 DATA = bytes(range(256)) * 1024
 DIGEST = hashlib.sha256(DATA).hexdigest()
+MISSING, KNOWN = json_answer({"digests": [DIGEST]}), json_answer({"digests": []})
+ASKED = f'{{"digests":["{DIGEST}"]}}'.encode()
 
 
 def test_parts_arrive_as_their_concatenation() -> None:
@@ -38,16 +39,16 @@ def test_parts_arrive_as_their_concatenation() -> None:
 
 def test_a_known_object_does_not_travel() -> None:
     """Before a large object is sent the SuperLink is asked for it; if it has it, nothing is sent."""
-    with peer(b"HTTP/1.1 200 OK\r\nContent-Length: 262144\r\n\r\n") as server:
+    with peer(KNOWN) as server:
         assert RuntimeClient(server.address, "").put_object([DATA]) == DIGEST
-    assert [call.method for call in server.calls] == ["HEAD"]
+    assert [(call.path, call.body) for call in server.calls] == [("/api/objects/missing", ASKED)]
 
 
 def test_an_unknown_object_travels_over_the_same_connection() -> None:
     """A large object that is not known follows the question."""
     with peer(MISSING, CREATED) as server:
         assert RuntimeClient(server.address, "").put_object([DATA]) == DIGEST
-    assert [(call.method, call.connection) for call in server.calls] == [("HEAD", 0), ("PUT", 0)]
+    assert [(call.method, call.connection) for call in server.calls] == [("POST", 0), ("PUT", 0)]
     assert server.calls[1].body == DATA
 
 
@@ -68,7 +69,7 @@ def test_a_put_that_is_cut_is_sent_again_whole(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(DATA)
     with peer(MISSING, Cut(), CREATED) as server:
         ControlClient(server.address, "").put_object(tmp_path / "file")
-    assert [call.body for call in server.calls] == [b"", DATA, DATA]
+    assert [call.body for call in server.calls] == [ASKED, DATA, DATA]
 
 
 def test_an_object_is_verified(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""An app that shows at once when something was done twice or in another order."""
