@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 Content = bytes | tuple[int, int]  # its bytes, or a descriptor and a size
 
-_FRUITLESS_ENDS = 3  # workers that end in a row before they have begun to serve
+_FRUITLESS_ENDS = 3  # workers that end before they have begun to serve
+_TRIES = 2  # at a message whose worker ends while it serves: what was killed by chance must not change the model
 _CODES: dict[type[UmbelError], ErrorCode] = {
     EnvironmentFailed: ErrorCode.LOAD_CLIENT_APP_EXCEPTION,
     AppLoadError: ErrorCode.LOAD_CLIENT_APP_EXCEPTION,
@@ -103,17 +104,23 @@ class Serving:
         environment: Environment,
         grant: Grant,
     ) -> Spooled:
-        how = ""
-        for _ in range(_FRUITLESS_ENDS):
+        served, unserved = 0, 0  # workers that ended while they served, and before
+        while True:
             try:
                 with self._pool.lent(prepared, environment, grant) as worker, job.served_by(worker):
                     return self._ask(worker, job, delivery, content)
             except WorkerEnded as ended:
                 job.check()
-                how = ended.how
-                if ended.had_begun:
-                    return self._crashed(job, how)
-        raise AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody.")
+                if not ended.had_begun:
+                    unserved += 1
+                    if unserved == _FRUITLESS_ENDS:
+                        raise _unusable(ended.how) from None
+                    continue
+                served += 1
+                if served == _TRIES:
+                    return self._crashed(job, ended.how)
+                text = f"The process that served this node was ended {ended.how}: the message is served once more."
+                self._reporter.log(job.run_id, text, "WARNING")
 
     def _environment(self, job: Job, prepared: PreparedRun) -> Environment:
         def on_install() -> None:
@@ -144,7 +151,7 @@ class Serving:
             job.check()
             self._reporter.progress(job.message_id, "downloading", done, total, "bytes")
 
-        fd = self._cache.open(self._client.http, content, on_progress)
+        fd = self._cache.open(self._client.http, job.run_id, content, on_progress)
         try:
             yield fd, content.size
         finally:
@@ -186,6 +193,10 @@ class Serving:
         )
         self._reporter.log(job.run_id, reason, "ERROR")
         return _error(job, ErrorCode.CLIENT_APP_CRASHED, reason)
+
+
+def _unusable(how: str) -> AppLoadError:
+    return AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody.")
 
 
 def _error(job: Job, code: ErrorCode, reason: str) -> Spooled:

@@ -64,16 +64,29 @@ def test_a_client_that_raises_is_answered_for(superlink: FakeSuperLink, start: S
     assert superlink.metrics(superlink.send(model(), sequence=2))["rounds"] == 0
 
 
-def test_a_killed_client_is_answered_for_at_once(superlink: FakeSuperLink, start: StartNode, gate: Gate) -> None:
-    """Its error says how the process ended; the next message finds a new process."""
+def test_a_client_that_is_killed_once_serves_again(superlink: FakeSuperLink, start: StartNode, gate: Gate) -> None:
+    """A new process serves the message with what the first began with: nobody could tell from the reply."""
     start()
     message = superlink.send(model(gate=gate))
     worker = gate.wait()
     os.kill(worker, signal.SIGKILL)
+    assert gate.wait() != worker
+    gate.open()
+    assert superlink.metrics(message)["rounds"] == 0
+
+
+def test_a_client_that_is_killed_again_is_answered_for_at_once(
+    superlink: FakeSuperLink, start: StartNode, gate: Gate
+) -> None:
+    """The error says how the process ended; the next message finds a new process."""
+    start()
+    message = superlink.send(model(gate=gate))
+    for _ in range(2):
+        os.kill(gate.wait(), signal.SIGKILL)
     error = superlink.reply(message).error
     assert error is not None
     assert (error.code, "SIGKILL" in str(error.reason)) == (ErrorCode.CLIENT_APP_CRASHED, True)
-    assert superlink.metrics(superlink.send(model(), sequence=2))["pid"] != worker
+    assert superlink.metrics(superlink.send(model(), sequence=2))["rounds"] == 0
 
 
 def test_an_app_that_cannot_be_loaded_is_answered_for(
