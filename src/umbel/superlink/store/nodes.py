@@ -83,12 +83,6 @@ def standing(connection: Connection, node_ids: Collection[int]) -> dict[int, Nod
     return found
 
 
-def names(connection: Connection, node_ids: Collection[int]) -> dict[int, str]:
-    """The names of nodes, those that were unregistered too; a node without one is left out."""
-    query = select(_node.c.node_id, _node.c.name).where(_node.c.node_id.in_(list(node_ids)), _node.c.name != "")
-    return {row.node_id: row.name for row in connection.execute(query)}
-
-
 def change(transaction: Transaction, node_id: int, values: dict[str, Any]) -> None:
     """Set columns of a node."""
     transaction.execute(update(_node).where(_node.c.node_id == node_id).values(**values))
