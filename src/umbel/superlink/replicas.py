@@ -55,6 +55,7 @@ class Replicas:
     def __init__(self, db: Database, number: int, hooks: Hooks) -> None:
         self.number = number
         self.others: set[int] = set()  # of which something was heard
+        self.connected = 0  # how often it has begun to listen
         self._db = db
         self._hooks = hooks
         self._notes: dict[tuple[str, object], Any] = {}
@@ -138,6 +139,7 @@ class Replicas:
         await connection.execute(f"LISTEN {CHANNEL}")
         self._hooks.on_connected()
         await self._db.awrite(lambda transaction: transaction.notes.append((HELLO, None)))
+        self.connected += 1
         first.set()
         while True:
             async for notification in connection.notifies(timeout=CHECK):

@@ -6,6 +6,7 @@ import importlib.util
 from typing import Any
 
 from sqlalchemy import URL, Engine, create_engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError
 
 from umbel.errors import ConfigError
@@ -69,6 +70,7 @@ def engine(url: URL, *, writes: bool) -> Engine:
     isolation = "READ COMMITTED" if writes else "REPEATABLE READ"
     made = create_engine(url, isolation_level=isolation, connect_args=KEEP_ALIVE, **sized)
     event.listen(made, "connect", _postgres_settings)
+    event.listen(made, "handle_error", _note_shutdown)
     return made
 
 
@@ -76,6 +78,12 @@ def _sqlite_settings(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver's own BEGIN comes too late: ours is sent by the "begin" event
     for pragma in _SQLITE:
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _note_shutdown(context: ExceptionContext) -> None:
+    """A server that ends says so on every connection: none of them is any good."""
+    if str(getattr(context.original_exception, "sqlstate", "")).startswith("57P"):
+        context.is_disconnect = True
 
 
 def _postgres_settings(connection: Any, _record: object) -> None:

@@ -1,0 +1,185 @@
+"""Two SuperLinks on one PostgreSQL database and one directory of objects."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import msgspec
+import pytest
+import pytest_asyncio
+
+from tests.integration.superlink.served import EXECUTOR, Served, serve_in, until
+from tests.postgres import PostgresServer
+from umbel.superlink.service import watching
+from umbel.superlink.store import tasks
+from umbel.superlink.wakeups import TASKS
+from umbel.wire.api import ClaimedTask, ClaimTask, Directive, Event, FinishTask, Report, StreamItem
+
+WANTED = ClaimTask(executor="exec", kinds=["simulation"], slots=2)
+CLAIM = "/api/runtime/tasks/claim?wait=20"
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer, postgres: str) -> str:
+    """The URL of an empty database."""
+    return postgres_server.url(postgres)
+
+
+@pytest_asyncio.fixture
+async def pair(tmp_path: Path, url: str) -> AsyncIterator[tuple[Served, Served]]:
+    """Two SuperLinks whose SuperExecs are elsewhere; a silent process loses its task after half a second."""
+    async with AsyncExitStack() as stack:
+        options = {"url": url, "has_superexec": False, "lease_seconds": 0.5}
+        one = await stack.enter_async_context(serve_in(tmp_path, **options))  # type: ignore[arg-type]
+        two = await stack.enter_async_context(serve_in(tmp_path, **options))  # type: ignore[arg-type]
+        await until(lambda: one.link.replicas.others and two.link.replicas.others)
+        yield one, two
+
+
+def directive(task: ClaimedTask, wait: float) -> str:
+    """The path of a heartbeat."""
+    return f"/api/runtime/tasks/{task.task_id}/directive?wait={wait}"
+
+
+async def test_a_run_started_at_one_wakes_who_waits_at_the_other(pair: tuple[Served, Served]) -> None:
+    """Work, orders and the stream of a run reach whoever waits at the other SuperLink, at once."""
+    one, two = pair
+    claiming = asyncio.create_task(two.ask(ClaimedTask, "POST", CLAIM, WANTED, EXECUTOR))
+    await until(lambda: (TASKS, 1) in two.link.wakeups.parked())
+    run = await one.start()
+    task = await claiming
+    assert task.run_id == run.run_id
+    await one.input(task)
+    waiting = asyncio.create_task(two.ask(Directive, "GET", directive(task, 20), token=task.token))
+    await until(lambda: ("task", 1) in two.link.wakeups.parked())
+    await one.stop(run.run_id)
+    assert (await waiting).stop
+
+
+async def test_what_is_live_is_seen_at_both(pair: tuple[Served, Served]) -> None:
+    """The progress of a run, which is not stored, is in the other SuperLink's stream too."""
+    one, two = pair
+    run = await one.start()
+    task = await one.begin()
+    path = f"/api/v1/runs/{run.run_id}/stream?kinds=event"
+    async with two.client.stream("GET", path, headers={"Authorization": "Bearer user-token"}) as response:
+        lines = response.aiter_lines()
+        await until(lambda: ("run", 1) in two.link.wakeups.parked())
+        progress = Event(kind="progress", data={"phase": "train", "done": 3})
+        await one.report(task, Report(seq=1, events=[progress]))
+        async for line in lines:
+            event = msgspec.json.decode(line[5:], type=StreamItem).event if line.startswith("data:") else None
+            if event is not None and event.kind == "progress":
+                assert event.data["done"] == 3
+                break
+    await one.finish(task, FinishTask(outcome="completed"))
+
+
+async def test_a_heartbeat_at_either_keeps_the_task(pair: tuple[Served, Served]) -> None:
+    """A process that is silent at one SuperLink keeps its task as long as the other one hears of it; then it loses it once."""
+    one, two = pair
+    await one.start()
+    task = await one.begin()
+    for _ in range(2):
+        assert (await two.ask(Directive, "GET", directive(task, 0.7), token=task.token)) == Directive()
+    assert one.link._leases.known() == set()
+    row = await two.link.db.aread(lambda connection: tasks.get(connection, task.task_id))
+    assert (row.state, row.attempt) == ("active", 1)
+    again = await one.ask(ClaimedTask, "POST", CLAIM, WANTED, EXECUTOR)
+    assert again.attempt == 2
+    row = await two.link.db.aread(lambda connection: tasks.get(connection, task.task_id))
+    assert row.losses == 1
+    await until(lambda: two.link._leases.known() == set())
+
+
+async def test_both_know_who_asks_for_work(pair: tuple[Served, Served]) -> None:
+    """What a run waits for is the same sentence at both, wherever the SuperExec asks."""
+    one, two = pair
+    first = await one.start()
+    await one.claim()
+    await until(lambda: two.link.executors.last_asked)
+    second = await one.start()
+    for served in pair:
+        waiting = (await served.run(second.run_id)).waiting_for
+        assert waiting == f"Waits for its turn: run {first.run_id} is running (1 of 1 slots)."
+
+
+async def test_a_dead_one_is_taken_over(tmp_path: Path, url: str) -> None:
+    """Its own SuperExec's task is handed out again, and costs no attempt; another's goes on under a fresh lease."""
+    async with serve_in(tmp_path, url=url, has_superexec=False) as heir:
+        async with serve_in(tmp_path, url=url) as mortal:
+            number = mortal.link.replicas.number
+            await mortal.start()
+            own = await mortal.claim()
+            mortal.link.has_superexec = False
+            await mortal.start()
+            other = await mortal.begin()
+            await heir.link._on_check({heir.link.replicas.number})
+            await heir.link._on_check({heir.link.replicas.number})
+            assert heir.link._leases.known() == set()  # it lives, whatever they say
+        for _ in range(2):
+            await heir.link._on_check({heir.link.replicas.number})
+        assert heir.link._leases.known() == {other.task_id}
+        again = await heir.claim()
+        assert (again.task_id, again.attempt) == (own.task_id, 2)
+        row = await heir.link.db.aread(lambda connection: tasks.get(connection, own.task_id))
+        assert row.losses == 0
+        look = await heir.link.db.aread(lambda connection: watching.look(connection, number))
+        assert look.mine == look.unwatched == set()
+
+
+async def test_a_start_takes_over_from_its_last_life(tmp_path: Path, url: str) -> None:
+    """With the number of its last life a SuperLink knows at once what its SuperExec has left."""
+    async with serve_in(tmp_path, url=url) as first:
+        await first.start()
+        task = await first.claim()
+        last = first.link.replicas.number
+    async with serve_in(tmp_path, url=url) as second:
+        assert second.link._leases.known() == set()
+        await second.link.recover(last)
+        again = await second.claim()
+        assert (again.task_id, again.attempt) == (task.task_id, 2)
+
+
+async def test_lost_connections_are_made_again(
+    pair: tuple[Served, Served], postgres_server: PostgresServer, postgres: str
+) -> None:
+    """All connections are cut, as by a restart of the server: no request notices, and wakes go on to arrive."""
+    one, two = pair
+    claiming = asyncio.create_task(two.ask(ClaimedTask, "POST", CLAIM, WANTED, EXECUTOR))
+    await until(lambda: (TASKS, 1) in two.link.wakeups.parked())
+    listening = two.link.replicas.connected
+    await asyncio.to_thread(postgres_server.disconnect, postgres)
+    run = await one.start()
+    assert (await claiming).run_id == run.run_id
+    await until(lambda: two.link.replicas.connected > listening)
+
+
+async def test_a_database_that_is_gone_is_said(
+    pair: tuple[Served, Served], postgres_server: PostgresServer, postgres: str
+) -> None:
+    """Without its database a SuperLink answers 503 and is not ready; with it all is well again."""
+    one, _ = pair
+    run = await one.start()
+    await asyncio.to_thread(postgres_server.admit, postgres, allowed=False)
+    await asyncio.to_thread(postgres_server.disconnect, postgres)
+    for method, path in (("GET", f"/api/v1/runs/{run.run_id}"), ("POST", f"/api/v1/runs/{run.run_id}/stop")):
+        found = await one.refused(method, path)
+        assert (found.status, found.code) == (503, "database-unavailable")
+    assert (await one.client.get("/ready")).status_code == 503
+    await asyncio.to_thread(postgres_server.admit, postgres, allowed=True)
+    assert (await one.stop(run.run_id)).status == "finished"
+    assert (await one.client.get("/ready")).status_code == 200
+
+
+async def test_uploads_of_one_survive_the_start_of_another(tmp_path: Path, url: str) -> None:
+    """A SuperLink that starts removes half uploads that nobody writes any more, and no others."""
+    async with serve_in(tmp_path, url=url) as one:
+        with one.link.objects.receive("a" * 64) as incoming:
+            incoming.write(b"half")
+            (one.link.objects.incoming / "dead").write_bytes(b"left over")
+            async with serve_in(tmp_path, url=url):
+                assert list(one.link.objects.incoming.iterdir()) == [incoming._temporary]
