@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,7 +41,7 @@ def agreed(app: App, environment: Path, *, record: bool) -> bool:
     """Whether the two agree; where one of them fails, they do not."""
     try:
         return compare(app, environment, record=record)
-    except RuntimeError as error:
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
         print(f"{app.name:<20} failed: {error}", flush=True)
         return False
 

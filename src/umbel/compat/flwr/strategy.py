@@ -21,6 +21,7 @@ from umbel.serverapp.grid import Grid
 from umbel.serverapp.reduction import Reply
 from umbel.serverapp.strategy.callback import Callback
 from umbel.serverapp.strategy.checkpoint import Progress
+from umbel.serverapp.strategy.distances import krum_order, squared_distances
 from umbel.serverapp.strategy.fedavg import MetricsFn
 from umbel.serverapp.strategy.report import RoundReport
 from umbel.serverapp.strategy.result import Result
@@ -227,7 +228,14 @@ class MultiKrum(FedAvg, umbels.MultiKrum):
 
 @_in_order(f"{_SAMPLING} num_malicious_nodes {_KEYS} selection_rule")
 class Bulyan(FedAvg, umbels.Bulyan):
-    """See `umbel.serverapp.strategy.Bulyan`."""
+    """As `umbel.serverapp.strategy.Bulyan`, but the models are selected all at once by their first scores, not one after another."""
+
+    def _selected(self, arrays: Sequence[ArrayRecord], usable: Sequence[Reply], theta: int) -> list[ArrayRecord]:
+        if self.selection_rule is not None:
+            return super()._selected(arrays, usable, theta)
+        nodes = [reply.node_id for reply in usable]
+        best = krum_order(squared_distances(arrays), self.num_malicious_nodes, nodes)[:theta]
+        return [arrays[index] for index in best]
 
 
 @_in_order(f"client_learning_rate q train_loss_key {_SAMPLING} {_KEYS}")
