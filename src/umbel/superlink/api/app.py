@@ -61,6 +61,10 @@ class _Api(FastAPI):
         """The OpenAPI document."""
         if not self.openapi_schema:
             document = super().openapi()
+            for operation in (one for path in document["paths"].values() for one in path.values()):
+                operation["responses"].pop(
+                    "422", None
+                )  # FastAPI's own: ours is a problem like every other, the default
             token = {"type": "http", "scheme": "bearer", "description": "UMBEL_HOME/local/token"}
             document["components"] = {"schemas": operations.components(), "securitySchemes": {"token": token}}
         return self.openapi_schema or {}
