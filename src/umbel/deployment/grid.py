@@ -98,9 +98,9 @@ class DeploymentGrid(RecordingGrid):
 
     def _send(self, messages: Sequence[Message], policy: RoundPolicy) -> list[Metadata]:
         sequence = self._position.advance()
-        oldest = self._inbox.oldest_unanswered()
         # A node that dies before its reply is safe serves the message again, with the state that it had before.
-        keep_from = min(self._position.needed_from, sequence - 1 if oldest is None else oldest - 1)
+        before = (self._inbox.oldest_unanswered() or sequence) - 1
+        keep_from = min(self._position.needed_from, before)
         seconds = shown_limit(policy)
         until = 0.0 if seconds is None else time.time() + seconds
         self._sent += self._outbox.send(messages, Sending(sequence, keep_from, until))

@@ -142,7 +142,7 @@ class Executor:
 
     def _launch(self, task: ClaimedTask) -> Process:
         command = plan.command(self._programs[task.kind], self._client.address, task.task_id)
-        environ = plan.environment(os.environ, task.token, self._client.root_certificates)
+        environ = plan.environment(os.environ, task.token, task.run_id, self._client.root_certificates)
         with lock_scratch(task.run_id) as scratch, self._lock:
             if self._ending.is_set():
                 raise InterruptedError("the SuperExec ends")

@@ -29,14 +29,18 @@ def command(program: Sequence[str], address: str, task_id: int) -> list[str]:
     return [*program, "--superlink", address, "--task-id", str(task_id)]
 
 
-def environment(environ: Mapping[str, str], token: str, root_certificates: str | None = None) -> dict[str, str]:
+def environment(
+    environ: Mapping[str, str], token: str, run_id: int, root_certificates: str | None = None
+) -> dict[str, str]:
     """The environment of a task's process: the SuperExec's own, with the task's token in place of the executor's.
 
-    `root_certificates` names the file that the SuperExec trusts itself, if there is one.
+    Python's sets and dicts have the same order in each attempt of a run, so that an app does the same in each. `root_certificates` names
+    the file that the SuperExec trusts itself, if there is one.
     """
     kept = {name: value for name, value in environ.items() if name not in (EXECUTOR_TOKEN, ROOT_CERTIFICATES)}
     trusted = {ROOT_CERTIFICATES: root_certificates} if root_certificates else {}
-    return {**kept, **trusted, TASK_TOKEN: token, "PYTHONUNBUFFERED": "1"}
+    hashes = {"PYTHONHASHSEED": str(run_id % 2**32)}
+    return {**hashes, **kept, **trusted, TASK_TOKEN: token, "PYTHONUNBUFFERED": "1"}
 
 
 def executor_token(environ: Mapping[str, str]) -> str:

@@ -12,7 +12,8 @@ def test_a_task_gets_its_own_token_only() -> None:
     """The process of a task sees its task's token, not the executor's, and writes its output unbuffered."""
     environ = {"PATH": "/bin", "UMBEL_HOME": "/h", "UMBEL_EXECUTOR_TOKEN": "secret"}
     expected = {"PATH": "/bin", "UMBEL_HOME": "/h", "UMBEL_TASK_TOKEN": "mine", "PYTHONUNBUFFERED": "1"}
-    assert plan.environment(environ, "mine") == expected
+    assert plan.environment(environ, "mine", 2**32 + 5) == expected | {"PYTHONHASHSEED": "5"}
+    assert plan.environment(environ | {"PYTHONHASHSEED": "0"}, "mine", 5)["PYTHONHASHSEED"] == "0"
 
 
 def test_the_command_names_superlink_and_task() -> None:
@@ -53,5 +54,5 @@ def test_the_tail_keeps_the_last_lines() -> None:
 def test_a_process_trusts_whom_its_superexec_trusts() -> None:
     """The root certificates of the SuperExec are those of its processes; what was set for another program is not."""
     environ = {plan.ROOT_CERTIFICATES: "/other.pem"}
-    assert plan.environment(environ, "mine", "/ca.pem")[plan.ROOT_CERTIFICATES] == "/ca.pem"
-    assert plan.ROOT_CERTIFICATES not in plan.environment(environ, "mine")
+    assert plan.environment(environ, "mine", 1, "/ca.pem")[plan.ROOT_CERTIFICATES] == "/ca.pem"
+    assert plan.ROOT_CERTIFICATES not in plan.environment(environ, "mine", 1)
