@@ -165,6 +165,7 @@ class Agent:
             self._cancel(message_id)
         self._parts.surroundings.over(run_id)
         self._parts.pool.end_run(run_id)
+        self._parts.cache.over(run_id)
         self._parts.runs.over(run_id)
         log.info("Run %d is over.", run_id)
 

@@ -1,14 +1,14 @@
 """Contents on disk, as they came: a model that is here is not fetched again, and neither are the chunks of a similar one.
 
-Each content is a file named by its id, and beside it `ID.chunks`, the digests of its chunks. The file's time of access is set by hand, as
-file systems may not keep it; those not used for longest go first.
+Each content is a file named by its id, and beside it `ID.chunks`, the digests of its chunks. The file's time of change is set when it is
+used; those not used for longest go first. What an earlier process left is checked before it is used: it may not have been written.
 """
 
 from __future__ import annotations
 
 import os
-from collections import defaultdict
-from functools import partial
+import time
+from collections import defaultdict, deque
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -23,36 +23,59 @@ if TYPE_CHECKING:
 
     from umbel.wire.http import HttpClient
 
+MOST_OF_A_RUN = 3  # what a run sends is seldom older; what is deleted soon need not be written to the disk at all
 _CHUNKS = ".chunks"
+_LOCKS = 16
+_ABANDONED = 86_400.0  # seconds after which the download of a content is not gone on with
 _decode = msgspec.msgpack.Decoder(ContentRef).decode
 
 
 class ContentCache:
-    """The contents below one directory, of about `capacity` bytes at most; the newest one stays, however large it is."""
+    """The newest contents of each run, of about `capacity` bytes at most; the newest of all stays, however large it is."""
 
     def __init__(self, directory: Path, capacity: int) -> None:
         """Finds what an earlier process left there."""
         self._directory = directory
         self._capacity = capacity
         self._lock = Lock()
-        self._fetching: defaultdict[str, Lock] = defaultdict(Lock)
+        self._fetching = [Lock() for _ in range(_LOCKS)]  # each for some of the contents
+        self._unchecked: set[str] = set()
+        self._of_run: defaultdict[int, deque[str]] = defaultdict(deque)  # contents, newest last
         self._places: dict[str, tuple[str, int, int]] = {}  # of a chunk: content, position in it, bytes
         for path in directory.glob(f"*{_CHUNKS}"):
             self._read(path)
+        for path in directory.glob("*.part"):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
 
-    def open(self, client: HttpClient, content: ContentRef, on_progress: Callable[[int, int], None]) -> int:
+    def open(
+        self, client: HttpClient, run_id: int, content: ContentRef, on_progress: Callable[[int, int], None]
+    ) -> int:
         """A descriptor, which the caller closes, of a content in chunks; what of it is not here is fetched. Raises as `download` does."""
         name = content_id(content)
-        with self._lock:
-            lock = self._fetching[name]
-        with lock:
-            path = self._directory / name
-            if not path.exists():
-                contents.download(client, content, path, known=partial(self._known), on_progress=on_progress)
+        with self._fetching[hash(name) % _LOCKS]:
+            while (fd := self._opened(name)) is None:
+                contents.download(client, content, self._directory / name, known=self._known, on_progress=on_progress)
                 self._add(name, content)
-            os.utime(path)
+        self._make_room(run_id, name)
+        return fd
+
+    def over(self, run_id: int) -> None:
+        """The run has ended: its contents are not needed any more."""
+        with self._lock:
+            for name in self._of_run.pop(run_id, ()):
+                self._remove(name)
+
+    def _opened(self, name: str) -> int | None:
+        path = self._directory / name
+        try:
+            if name in self._unchecked:
+                self._unchecked.discard(name)
+                path.rename(f"{path}.part")  # so a download looks at it, and fetches what is damaged
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        self._make_room(name)
+        except FileNotFoundError:
+            return None
+        os.utime(fd)
         return fd
 
     def _add(self, name: str, content: ContentRef) -> None:
@@ -69,6 +92,7 @@ class ContentCache:
             size, content = -1, ContentRef(size=0)
         if size == content.size:
             self._add(path.stem, content)
+            self._unchecked.add(path.stem)
         else:
             self._remove(path.stem)
 
@@ -84,9 +108,15 @@ class ContentCache:
         except FileNotFoundError:
             return None
 
-    def _make_room(self, newest: str) -> None:
-        """Remove what was not used for longest, as long as there is too much; whoever has it open may go on using it."""
+    def _make_room(self, run_id: int, newest: str) -> None:
+        """Remove what was used least recently, while there is too much of it. Who has it open may go on using it."""
         with self._lock:
+            mine = self._of_run[run_id]
+            if newest in mine:
+                mine.remove(newest)
+            mine.append(newest)
+            while len(mine) > MOST_OF_A_RUN:
+                self._remove(mine.popleft())
             files = [(entry.stat(), entry.name) for entry in os.scandir(self._directory)]
             total = sum(stat.st_size for stat, _ in files)
             for stat, name in sorted(files, key=lambda file: file[0].st_mtime):

@@ -34,6 +34,7 @@ class Parts:
     surroundings: Surroundings
     slots: Slots
     pool: WorkerPool
+    cache: ContentCache
     spool: Spool
     serving: Serving
     sending: Sending
@@ -51,4 +52,4 @@ def assemble(settings: Settings, state: StateDir, client: FleetClient) -> Parts:
     cache = ContentCache(state.contents, settings.cache_bytes)
     serving = Serving(client, runs, surroundings, cache, slots, pool, spool, reporter, presence)
     sending = Sending(client, spool, reporter, presence, ending)
-    return Parts(presence, reporter, runs, surroundings, slots, pool, spool, serving, sending, ending)
+    return Parts(presence, reporter, runs, surroundings, slots, pool, cache, spool, serving, sending, ending)

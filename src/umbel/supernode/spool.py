@@ -1,7 +1,8 @@
 """Replies on disk, from when they were computed to when the SuperLink has them: no client's work is done twice.
 
 A reply is `ID.reply`, written at once or not at all, and beside it `ID.content` when its content is large. They outlive the process, not
-a loss of power: what is damaged then is dropped, and the message served again.
+the machine: what was not written to the disk when its power went may look whole, so after a restart of the machine messages are
+served again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -18,8 +20,8 @@ from umbel.wire.messages import ReplyError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -32,6 +34,15 @@ class Spooled(msgspec.Struct):
     error: ReplyError | None = None
     data: bytes | None = None
     size: int = 0
+    boot: str = ""  # of the machine
+
+
+def boot_id() -> str:
+    """What tells this start of the machine from others; empty where the machine does not say."""
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
 
 
 _decode = msgspec.msgpack.Decoder(Spooled).decode
@@ -40,8 +51,10 @@ _decode = msgspec.msgpack.Decoder(Spooled).decode
 class Spool:
     """The replies below one directory."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, boot: str | None = None) -> None:
+        """`boot` tells starts of the machine apart; None: as the machine says."""
         self._directory = directory
+        self._boot = boot_id() if boot is None else boot
 
     def content_path(self, message_id: str) -> Path:
         """Where a message's large reply is written. Raises ObjectInvalid for an id that cannot be a file's name."""
@@ -49,6 +62,7 @@ class Spool:
 
     def keep(self, reply: Spooled) -> None:
         """Write a reply, whose content is there already if it is large. Raises StorageFull."""
+        reply.boot = self._boot
         path = self._path(reply.message_id, "reply")
         temporary = path.with_suffix(".new")
         try:
@@ -79,7 +93,7 @@ class Spool:
                 reply = _decode(path.read_bytes())
             except msgspec.DecodeError:
                 continue
-            if reply.message_id == path.stem and self._is_whole(reply):
+            if (reply.message_id, reply.boot) == (path.stem, self._boot) and self._is_whole(reply):
                 yield reply
 
     def _is_whole(self, reply: Spooled) -> bool:
