@@ -66,6 +66,8 @@ class LiveDisplay:
         text = bar_line(self.progress, now)
         if self.progress.waiting:
             text.append(f"\n{waiting_line(self.progress, now)}", style="yellow")
+        elif self.progress.sites:
+            text.append(f"\n{clean(self.progress.sites)}", style="yellow")
         return text
 
     def _event(self, event: Event) -> None:

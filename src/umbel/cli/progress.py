@@ -41,12 +41,15 @@ class RunProgress:
     round_started_at: float | None = None
     waiting: str | None = None
     waiting_since: float | None = None
+    sites: str = ""  # for which it waits, in a sentence
     results: list[RoundResult] = field(default_factory=list)
 
     @classmethod
     def of(cls, run: RunView) -> RunProgress:
         """The progress that a run's view tells."""
-        return cls(status=run.status, round=run.round, num_rounds=run.num_rounds, waiting=run.waiting_for)
+        waits = run.waiting_for or ""
+        waiting, sites = (None, waits) if run.sites else (waits or None, "")
+        return cls(status=run.status, round=run.round, num_rounds=run.num_rounds, waiting=waiting, sites=sites)
 
     def apply(self, event: Event) -> None:
         """Fold one event; kinds that say nothing about progress are ignored."""
@@ -89,7 +92,7 @@ class RunProgress:
     def _round_started(self, data: dict[str, Any], at: float) -> None:
         if not self.in_round or data.get("round") != self.round:
             self.round_started_at = at or None
-        self.in_round, self.waiting = True, None
+        self.in_round, self.waiting, self.sites = True, None, ""
         self.round = _whole(data, "round", self.round)
         self.num_rounds = _whole(data, "num_rounds", self.num_rounds)
         self.phase = str(data.get("phase", "") or "")
@@ -103,7 +106,7 @@ class RunProgress:
     def _round_finished(self, data: dict[str, Any], at: float) -> None:
         self.round = _whole(data, "round", self.round)
         self.num_rounds = _whole(data, "num_rounds", self.num_rounds)
-        self.in_round, self.waiting, self.done, self.total, self.failed = False, None, 0, 0, 0
+        self.in_round, self.waiting, self.sites, self.done, self.total, self.failed = False, None, "", 0, 0, 0
         seconds = data.get("seconds")
         metrics = {phase: data[phase] for phase in PHASES if isinstance(data.get(phase), dict) and data[phase]}
         counts = _whole(data, "clients"), _whole(data, "failed")
@@ -114,6 +117,9 @@ class RunProgress:
         self.waiting = waiting_text(data)
         since = data.get("since")
         self.waiting_since = float(since) if isinstance(since, int | float) else at or None
+
+    def _sites(self, data: dict[str, Any], at: float) -> None:
+        self.sites = str(data.get("text") or "")
 
 
 def waiting_text(data: dict[str, Any]) -> str | None:
@@ -136,4 +142,5 @@ _HANDLERS: dict[str, Callable[[RunProgress, dict[str, Any], float], None]] = {
     "progress": RunProgress._progress,  # noqa: SLF001
     "round-finished": RunProgress._round_finished,  # noqa: SLF001
     "waiting": RunProgress._waiting,  # noqa: SLF001
+    "sites": RunProgress._sites,  # noqa: SLF001
 }

@@ -32,7 +32,7 @@ from umbel.superlink.sitework import SiteWork
 from umbel.superlink.store import leases as store_leases
 from umbel.superlink.store import runs
 from umbel.superlink.store.database import Database, Transaction
-from umbel.superlink.wakeups import Wakeups, run_topic
+from umbel.superlink.wakeups import SITE_WORK, Wakeups, run_topic
 from umbel.wire.api import ClaimedTask, ClaimTask, Event
 from umbel.wire.messages import MessageProgress, Pulled
 
@@ -75,7 +75,7 @@ class SuperLink:
         self._loop = asyncio.get_running_loop()
         self._background: set[asyncio.Task[None]] = set()
         self.nodes = Attendance(self._hear)
-        self.work = SiteWork()
+        self.work = SiteWork(lambda: self.wakeups.wake([SITE_WORK]))
         self.pulls = Batch(self._hand_out)
         self.answers = Batch(self._take_answers)
         self._heard = Batch(self._store_heard)

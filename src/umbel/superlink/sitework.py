@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from umbel.superlink.domain.sites import Progress
 from umbel.wire.messages import MessageProgress
@@ -12,9 +12,13 @@ _TEXT = 40  # characters of a stage or a unit
 
 
 class SiteWork:
-    """The newest progress of each message, by node. To be changed in the event loop; read from anywhere."""
+    """The newest progress of each message, by node. To be changed in the event loop; read from anywhere.
 
-    def __init__(self) -> None:
+    `on_news` is called when a node has said something.
+    """
+
+    def __init__(self, on_news: Callable[[], None] = lambda: None) -> None:
+        self._on_news = on_news
         self._of_node: dict[int, dict[str, Progress]] = {}
 
     def take(self, node_id: int, said: Iterable[MessageProgress], now: float) -> None:
@@ -24,6 +28,7 @@ class SiteWork:
             mine[one.message_id] = _after(mine.pop(one.message_id, None), one, now)
         for message_id in list(mine)[:-_MOST]:
             del mine[message_id]
+        self._on_news()
 
     def end(self, node_id: int, message_id: str) -> None:
         """The message is answered."""

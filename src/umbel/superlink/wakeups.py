@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 TASKS = "tasks"  # a task can be claimed
 NODES = "nodes"  # a node has come or gone
+SITE_WORK = "site-work"  # a node has said how far it is
 NODE_KEYS = "node-keys"  # a key of a node was replaced, or is not good any more
 
 
@@ -37,7 +38,7 @@ class Wakeups:
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._bells: dict[str, set[asyncio.Event]] = {}
+        self._bells: dict[str, set[asyncio.Event | Nudge]] = {}
         self.closing = False
 
     @contextmanager
@@ -52,6 +53,22 @@ class Wakeups:
             bells.discard(bell)
             if not bells and self._bells.get(topic) is bells:
                 del self._bells[topic]
+
+    @contextmanager
+    def nudge(self, bell: asyncio.Event, topics: Iterable[str], pause: float) -> Iterator[Nudge]:
+        """Set `bell` too when one of `topics` was woken, at most once in `pause` seconds and so much later."""
+        nudge = Nudge(bell, pause)
+        for topic in (known := list(topics)):
+            self._bells.setdefault(topic, set()).add(nudge)
+        try:
+            yield nudge
+        finally:
+            nudge.cancel()
+            for topic in known:
+                bells = self._bells.get(topic, set())
+                bells.discard(nudge)
+                if not bells:
+                    self._bells.pop(topic, None)
 
     def parked(self) -> list[tuple[str, int]]:
         """(kind of topic, number) of the waits."""
@@ -78,3 +95,34 @@ class Wakeups:
         """Let every wait end at once: the SuperLink shuts down."""
         self.closing = True
         self.wake_all()
+
+
+class Nudge:
+    """Sets an event some time after it was set itself."""
+
+    def __init__(self, bell: asyncio.Event, pause: float) -> None:
+        self._bell = bell
+        self._pause = pause
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._rang = True  # there is always a first time
+
+    def set(self) -> None:
+        """Something happened."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._pause, self._ring)
+
+    def rang(self) -> bool:
+        """Whether it is time to look, once."""
+        rang, self._rang = self._rang, False
+        return rang
+
+    def cancel(self) -> None:
+        """Set the event no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._rang = True
+        self._bell.set()

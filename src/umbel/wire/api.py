@@ -117,6 +117,7 @@ class Event(Body):
     - `round-finished`: {round, num_rounds, seconds, train?, evaluate?, server?: {metric: value}, clients, failed}
     - `reply-dropped`: {round, phase, node_id, code, reason}
     - `waiting`: {for, what, since, until?} ; an empty `for` ends the wait
+    - `sites`: {text}: for which sites the run waits, in words; an empty text ends the wait; sent live, not stored
     - `artifact`: {name, digest, size}
     - `note`: {text}
     """

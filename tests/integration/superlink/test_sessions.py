@@ -10,8 +10,10 @@ import pytest
 
 from tests.integration.superlink.fleet import Grid, Site, inline, start
 from tests.integration.superlink.served import Served, serve_in, until
+from tests.integration.superlink.test_stream import follow
 from umbel.errors import Conflict
 from umbel.superlink import presence
+from umbel.superlink.api import stream
 from umbel.superlink.domain import message as messages
 from umbel.superlink.domain.node import Cut, NodeEvent, Poll, Silence
 from umbel.superlink.presence import Attendance
@@ -295,3 +297,35 @@ async def test_a_node_learns_that_a_run_is_over(served: Served) -> None:
     await served.stop(run_id)
     assert (await poll).over == [run_id]
     assert (await site.pull()).over == []
+
+
+async def test_who_follows_a_run_is_told_of_its_sites(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The live stream says for which sites the run waits, as often as that changes, until it waits for none."""
+    monkeypatch.setattr(stream, "PAUSE", 0.001)
+    grid, (one, other) = await start(served, "hospital-a", "hospital-b")
+    first, second = await grid.send([one, other])
+    told: list[str] = []
+    async for _, item in follow(served, grid.task.run_id, "kinds=event"):
+        if item.event is None or item.event.kind != "sites":
+            continue
+        told.append(re.sub(r"[\d:]{8}", "T", str(item.event.data["text"])))
+        match len(told):
+            case 1:
+                await other.reply(second, b"x")
+            case 2:
+                said = MessageProgress(message_id=first, stage="training", done=2, total=5, unit="epochs")
+                assert await one.take() == [first]
+                await one.report(NodeReport(session=one.session, seq=1, progress=[said]))
+            case 3:
+                await one.reply(first, b"x")
+            case 4:
+                await served.finish(grid.task, FinishTask(outcome="completed"))
+    assert told == [
+        (
+            "Waits for 2 of 2 sites in round 1 (train): hospital-a has not fetched the message of T; "
+            "hospital-b has not fetched the message of T."
+        ),
+        "Waits for 1 of 2 sites in round 1 (train): hospital-a has not fetched the message of T.",
+        "Waits for 1 of 2 sites in round 1 (train): hospital-a trains (epoch 2 of 5) since T.",
+        "",
+    ]

@@ -10,7 +10,7 @@ from tests.acceptance.cli.fake_superlink import make_run
 from umbel.cli.display_live import bar_line, waiting_line
 from umbel.cli.lines import event_line, log_text
 from umbel.cli.progress import RunProgress
-from umbel.wire.api import Event, LogLine
+from umbel.wire.api import Event, LogLine, SiteWait
 
 
 def after(*events: tuple[str, dict[str, Any]]) -> RunProgress:
@@ -64,6 +64,16 @@ def test_waiting_begins_and_ends() -> None:
     progress = after(STARTED, waiting)
     assert waiting_line(progress, now=14.0) == "waiting for 3 of 5 clients: train replies (since 12 s)"
     assert after(STARTED, waiting, ("waiting", {"for": ""})).waiting is None
+
+
+def test_the_sites_that_a_round_waits_for_come_and_go() -> None:
+    """A sentence about sites stands until it is replaced, taken back, or its round ends."""
+    told = ("sites", {"text": "Waits for 1 of 2 sites: a trains."})
+    assert after(STARTED, told).sites == "Waits for 1 of 2 sites: a trains."
+    assert after(STARTED, told, ("sites", {"text": ""})).sites == ""
+    assert after(STARTED, told, ("round-finished", {"round": 1})).sites == ""
+    run = make_run(1, waiting_for="Waits for a.", sites=[SiteWait(node_id=1)])
+    assert (RunProgress.of(run).sites, RunProgress.of(run).waiting) == ("Waits for a.", None)
 
 
 def test_a_run_that_runs_no_longer_waits_to_start() -> None:

@@ -13,12 +13,14 @@ from starlette.responses import Response, StreamingResponse
 from umbel.errors import RequestInvalid
 from umbel.superlink.api.requests import parse_cursor
 from umbel.superlink.core import SuperLink
+from umbel.superlink.service import waits
 from umbel.superlink.store import items, runs
-from umbel.superlink.wakeups import run_topic
-from umbel.wire.api import StreamItem
+from umbel.superlink.wakeups import NODES, SITE_WORK, replies_topic, run_topic
+from umbel.wire.api import Event, StreamItem
 
 _PAGE = 500  # items that are read and sent at a time
 KEEP_ALIVE = 15.0  # seconds
+PAUSE = 1.0  # seconds between two looks at the sites for which a run waits
 
 
 async def stream_run(
@@ -45,8 +47,9 @@ def _kinds(text: str) -> list[str]:
 async def _frames(
     link: SuperLink, run_id: int, after: int, kinds: Sequence[str], node_id: int | None
 ) -> AsyncIterator[bytes]:
-    shown = 0  # of the live events
-    with link.wakeups.listen(run_topic(run_id)) as bell:
+    shown, told = 0, ""  # of the live events; for which sites the run waits
+    topics = (run_topic(run_id), replies_topic(run_id), NODES, SITE_WORK)
+    with link.wakeups.listen(run_topic(run_id)) as bell, link.wakeups.nudge(bell, topics, PAUSE) as sites:
         while True:
             bell.clear()
             over, found = await link.db.aread(partial(_look, run_id=run_id, after=after, kinds=kinds, node_id=node_id))
@@ -60,6 +63,11 @@ async def _frames(
             for number, event in link.live.after(run_id, shown) if "event" in kinds else ():
                 shown = number
                 yield _frame(StreamItem(cursor=str(after), event=event))
+            if "event" in kinds and sites.rang():
+                before, told = told, await link.db.aread(partial(waits.told, run_id=run_id, progress_of=link.work.of))
+                if told != before:
+                    event = Event(kind="sites", data={"text": told}, at=link.now())
+                    yield _frame(StreamItem(cursor=str(after), event=event))
             if not await _rings(bell):
                 yield b": still there\n\n"
 

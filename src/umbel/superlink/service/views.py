@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +13,7 @@ from umbel.superlink.domain.sites import Exchange
 from umbel.superlink.domain.waiting import AppWait, Queue, waiting_for
 from umbel.superlink.executors import Executors
 from umbel.superlink.service import waits
-from umbel.superlink.service.waits import ProgressOf
+from umbel.superlink.service.waits import ProgressOf, clock_time
 from umbel.superlink.store import runs, tasks
 from umbel.wire.api import BundleInfo, Cause, Config, RunView
 
@@ -49,7 +48,7 @@ def _views(connection: Connection, rows: Sequence[Row[Any]], moment: Moment, *, 
         exchange = waits.exchange(connection, row.run_id, moment.progress_of) if running else None
         view = _view(row, task, _queue(task, unfinished, moment.executors, moment.now), moment, exchange)
         if sites and exchange is not None:
-            view.sites = waits.listed(exchange, _clock)
+            view.sites = waits.listed(exchange, clock_time)
         views.append(view)
     return views
 
@@ -65,7 +64,7 @@ def _view(row: Row[Any], task: Row[Any], queue: Queue, moment: Moment, exchange:
         status=row.status,
         sub_status=row.sub_status,
         cause=msgspec.json.decode(row.cause, type=Cause) if row.cause else None,
-        waiting_for=waiting_for(row.status, state, queue, app, _clock, moment.full_since, exchange),
+        waiting_for=waiting_for(row.status, state, queue, app, clock_time, moment.full_since, exchange),
         run_config=msgspec.json.decode(row.run_config, type=Config),
         federation_config=msgspec.json.decode(row.federation_config, type=Config),
         attempts=task_domain.started_attempts(state),
@@ -90,7 +89,3 @@ def _queue(task: Row[Any], unfinished: list[Row[Any]], executors: Executors, now
         slots=executors.slots(task.kind, {row.executor for row in running}, now),
         last_asked=executors.last_asked,
     )
-
-
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")

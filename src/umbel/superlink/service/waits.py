@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from sqlalchemy import Connection
 
-from umbel.superlink.domain.sites import Exchange, Progress, Site, clause
+from umbel.superlink.domain.sites import Exchange, Progress, Site, clause, sentence
 from umbel.superlink.store import messages, nodes
 from umbel.wire.api import SiteWait
 
@@ -39,6 +40,17 @@ def exchange(connection: Connection, run_id: int, progress_of: ProgressOf) -> Ex
     newest = rows[-1]
     asked = sum(messages.count(connection, run_id, sequence) for sequence in {row.sequence for row in rows})
     return Exchange(asked, tuple(missing), newest.group_id, newest.message_type, newest.until)
+
+
+def told(connection: Connection, run_id: int, progress_of: ProgressOf) -> str:
+    """The sentence about the sites for which a run waits; empty when it waits for none."""
+    found = exchange(connection, run_id, progress_of)
+    return sentence(found, clock_time) if found is not None and found.missing else ""
+
+
+def clock_time(at: float) -> str:
+    """A time of this machine's clock, to be read by a person."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
 
 
 def listed(found: Exchange, clock: Callable[[float], str]) -> list[SiteWait]:
