@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from umbel.errors import ConfigError
+from umbel.wire.addresses import each
 
 if TYPE_CHECKING:
     from umbel.wire.api import Config
@@ -49,13 +50,19 @@ class Connection:
 
     @property
     def url(self) -> str:
-        """The address with its scheme: https, unless `insecure` is set, or the host is this machine and no roots are named."""
-        if "://" in self.address:
-            return self.address
-        host = urlsplit(f"//{self.address}").hostname
+        """The address with its scheme: https, unless `insecure` is set, or the host is this machine and no roots are named.
+
+        An address may be several, separated by commas.
+        """
+        return each(self.address, self._with_scheme)
+
+    def _with_scheme(self, address: str) -> str:
+        if "://" in address:
+            return address
+        host = urlsplit(f"//{address}").hostname
         here = host in ("localhost", "127.0.0.1", "::1") and not self.root_certificates
         plain = self.insecure or here
-        return f"{'http' if plain else 'https'}://{self.address}"
+        return f"{'http' if plain else 'https'}://{address}"
 
 
 @dataclass(frozen=True)

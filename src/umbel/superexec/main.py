@@ -93,7 +93,9 @@ def _wait_for_end(woken: int) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="umbel-superexec", description="Run the tasks of a SuperLink.")
-    parser.add_argument("--superlink", required=True, metavar="ADDRESS", help="https://HOST:PORT")
+    parser.add_argument(
+        "--superlink", required=True, metavar="ADDRESS", help="https://HOST:PORT; several, separated by commas"
+    )
     parser.add_argument("--root-certificates", metavar="PEM", help="authorities to trust (default: the system's)")
     parser.add_argument("--superexec-auth-secret-file", type=Path, metavar="FILE", help=_SHARED)
     parser.add_argument("--max-concurrent", type=int, metavar="N", help=_MAX_CONCURRENT)

@@ -17,6 +17,7 @@ from umbel.engine.resources import this_machine
 from umbel.environments import permission
 from umbel.errors import ConfigError, UsageError
 from umbel.home import home
+from umbel.wire.addresses import each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,10 +53,10 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     options = _parser().parse_args(arguments)
     if options.name and not _NAME.fullmatch(options.name):
         raise UsageError(f"`{options.name}` is no name for a node.", hint="Use letters, digits, dots and hyphens.")
-    machine = this_machine()
+    machine, has_roots = this_machine(), bool(options.root_certificates)
     gpus = machine.gpus if options.num_gpus is None else machine.gpus[: options.num_gpus]
     return Settings(
-        superlink=address_of(options.superlink, insecure=options.insecure, has_roots=bool(options.root_certificates)),
+        superlink=each(options.superlink, lambda one: address_of(one, insecure=options.insecure, has_roots=has_roots)),
         state_dir=options.state_dir or default_state_dir(options.name, options.auth_supernode_private_key),
         root_certificates=options.root_certificates,
         private_key=options.auth_supernode_private_key,
@@ -109,7 +110,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="umbel-supernode", description="Serve the runs of a SuperLink with this site's data."
     )
     add = parser.add_argument
-    add("--superlink", required=True, metavar="ADDRESS", help="HOST:PORT, or a URL")
+    add("--superlink", required=True, metavar="ADDRESS", help="HOST:PORT, or a URL; several, separated by commas")
     add("--insecure", action="store_true", help="no TLS, even to another machine")
     add(
         "--root-certificates",

@@ -25,7 +25,16 @@ from urllib.parse import urlsplit
 import msgspec
 
 from umbel import __version__
-from umbel.errors import ConfigError, SuperLinkUnreachable, TooLarge, UmbelError, all_errors, from_code
+from umbel.errors import (
+    ConfigError,
+    DatabaseUnavailable,
+    SuperLinkUnreachable,
+    TooLarge,
+    UmbelError,
+    all_errors,
+    from_code,
+)
+from umbel.wire.addresses import Addresses
 from umbel.wire.api import UNDECODABLE, Problem
 from umbel.wire.backoff import Backoff
 from umbel.wire.credentials import Bearer, Credentials
@@ -43,7 +52,15 @@ ANSWER_TIMEOUT = 30.0  # seconds without a byte, on top of what a long-poll may 
 PATIENCE = 10.0  # seconds
 MAX_ANSWER = 64 * 1024 * 1024  # bytes of a JSON answer
 BLOCK = 1024 * 1024  # bytes sent or received in one piece
-CUT = (ConnectionError, TimeoutError, socket.gaierror, ssl.SSLError, IncompleteRead)  # what a retry may heal
+CUT = (  # what a retry may heal
+    ConnectionError,
+    TimeoutError,
+    socket.gaierror,
+    ssl.SSLError,
+    IncompleteRead,
+    DatabaseUnavailable,
+)
+_BETWEEN = (502, 503, 504)  # what a proxy answers while the SuperLink behind it is gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +80,9 @@ class Request:
 class HttpClient:
     """Requests to one SuperLink; safe to share between threads.
 
-    `address` is `https://host:port`, or with http. An answer may be silent for `silence` seconds. `locate`, asked before each
-    retry, may name the address to which the SuperLink has moved. `root_certificates` is a PEM file that replaces the system's
+    `address` is `https://host:port`, or with http; several, separated by commas, are those of SuperLinks that share a database: when
+    one fails, the next is tried. An answer may be silent for `silence` seconds. `locate`, asked before each retry where there
+    is one address, may name that to which the SuperLink has moved. `root_certificates` is a PEM file that replaces the system's
     trust. `version` is that as which the client introduces itself. Raises ConfigError for an address that is not a SuperLink's.
     """
 
@@ -79,7 +97,7 @@ class HttpClient:
         root_certificates: str | Path | None = None,
         version: str = __version__,
     ) -> None:
-        self.address = address
+        self.addresses = Addresses(address)
         self.patience = patience
         self._silence = silence
         self._locate = locate
@@ -88,7 +106,13 @@ class HttpClient:
         self._closed = threading.Event()
         self._trust = Trust(root_certificates)
         self._fixed = {HEADER: version}
-        open_connection(address, self._trust)
+        for one in self.addresses.all:
+            open_connection(one, self._trust)
+
+    @property
+    def address(self) -> str:
+        """The address that is used at present."""
+        return self.addresses.current
 
     def close(self) -> None:
         """Close this thread's connection and end every wait for a retry."""
@@ -118,16 +142,24 @@ class HttpClient:
 
     def retry(self, backoff: Backoff, failure: BaseException) -> None:
         """Wait until the next attempt is due. Raises SuperLinkUnreachable when patience is at its end."""
+        several, failed = len(self.addresses.all), self._local.tried
+        self._local.failures = getattr(self._local, "failures", 0) + 1
+        self.addresses.leave(failed)
+        if failed != self.address:
+            self._drop()
+        if self._local.failures % several and not self._closed.is_set():
+            return  # the next address is tried at once
         if not backoff.wait(self._closed):
-            raise unreachable(self.address, failure) from failure
-        if self._locate is not None:
-            self.address = self._locate() or self.address
+            raise failure if isinstance(failure, UmbelError) else unreachable(failed, failure) from failure
+        if several == 1 and self._locate is not None:
+            self.addresses.current = self._locate() or self.address
 
     def open(self, request: Request) -> tuple[HTTPConnection, HTTPResponse]:
         """Send a request on a connection of its own, which the caller closes; one attempt."""
-        connection = open_connection(self.address, self._trust)
+        self._local.tried = address = self.address
+        connection = open_connection(address, self._trust)
         try:
-            _connect(connection, self.address)
+            _connect(connection, address)
             response = self._send_on(connection, request)
             check(response)
         except BaseException:
@@ -145,6 +177,7 @@ class HttpClient:
             check(response)
             result = consume(response)
             response.read()
+            self._local.failures = 0
             return result
         finally:
             if not response.isclosed():
@@ -154,8 +187,10 @@ class HttpClient:
         held: _Held | None = getattr(self._local, "held", None)
         if held is None or _is_stale(held.connection):
             self._drop()
-            held = self._local.held = _Held(open_connection(self.address, self._trust))
-            _connect(held.connection, self.address)
+            self._local.tried = address = self.address
+            held = self._local.held = _Held(open_connection(address, self._trust), address)
+            _connect(held.connection, address)
+        self._local.tried = held.address
         return held.connection
 
     def _send_on(self, connection: HTTPConnection, request: Request) -> HTTPResponse:
@@ -187,8 +222,9 @@ class HttpClient:
 class _Held:
     """A thread's connection, closed at the latest when its thread or its client is gone."""
 
-    def __init__(self, connection: HTTPConnection) -> None:
+    def __init__(self, connection: HTTPConnection, address: str) -> None:
         self.connection = connection
+        self.address = address
         weakref.finalize(self, connection.close).atexit = False
 
 
@@ -251,6 +287,8 @@ def _problem(status: int, reason: str, data: bytes) -> UmbelError:
     try:
         problem = msgspec.json.decode(data, type=Problem)
     except UNDECODABLE:
+        if status in _BETWEEN:
+            raise ConnectionError(f"a proxy answered {status} {reason}") from None
         known = {cls.http_status: cls for cls in reversed(list(all_errors()))}
         return known.get(status, UmbelError)(f"The SuperLink answered {status} {reason}.")
     return from_code(problem.code, problem.detail or problem.title, problem.hint)

@@ -38,8 +38,8 @@ class RuntimeClient:
 
     @property
     def address(self) -> str:
-        """Where the SuperLink answers."""
-        return self.http.address
+        """Where the SuperLink answers; several addresses are separated by commas."""
+        return self.http.address if len(self.http.addresses.all) == 1 else str(self.http.addresses)
 
     def claim(self, executor: str, kinds: Sequence[str], wait: float = 30, slots: int = 1) -> ClaimedTask | None:
         """The next task for this executor, which runs `slots` at a time; None when none came within `wait` seconds."""

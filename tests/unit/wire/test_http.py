@@ -159,7 +159,7 @@ def test_a_problem_becomes_its_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [("403 Forbidden", PermissionRefused), ("404 Not Found", NotFound), ("502 Bad", UmbelError)]
+    ("status", "error"), [("403 Forbidden", PermissionRefused), ("404 Not Found", NotFound), ("500 Bad", UmbelError)]
 )
 def test_an_error_without_a_problem_document_keeps_its_meaning(status: str, error: type[UmbelError]) -> None:
     """What a proxy in between answers becomes the general error of its status."""
