@@ -1,4 +1,4 @@
-"""The ways to run an app of this folder under Umbel: each gives what its ServerApp wrote."""
+"""The ways to run an app of this folder under Umbel: each takes the app and an empty folder, and gives what its ServerApp wrote."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tests.compat.catalogue import App
 from umbel.simulation import run_simulation
 from umbel.simulation.settings import SimulationSettings
-
-Way = Callable[[App, Path], Any]
 
 
 def in_process(app: App, folder: Path) -> Any:
@@ -54,6 +51,3 @@ def run_command(app: Path, nodes: int, result: Path, home: Path) -> None:
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
         raise RuntimeError(f"umbel run ended with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-
-
-WAYS: dict[str, Way] = {"in_process": in_process, "command_line": command_line}
