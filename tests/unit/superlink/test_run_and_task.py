@@ -19,6 +19,7 @@ from umbel.superlink.domain.task import (
     Exit,
     Finish,
     LeaseLost,
+    Progress,
     Report,
     Restarted,
     Stop,
@@ -96,6 +97,16 @@ def test_a_lost_process_is_started_again_up_to_the_limit(event: TaskEvent) -> No
     assert isinstance(step.run, runs.Finished)
     assert step.run.cause is not None
     assert step.run.cause.message.startswith("The run was given up after 3 attempts")
+
+
+@pytest.mark.parametrize("progress", [Report(1, progressed=True), Progress()])
+def test_a_run_that_gets_further_is_never_given_up(progress: TaskEvent) -> None:
+    """What counts is how many attempts in a row got the run nowhere."""
+    task = CREATED
+    for _ in range(5 * MAX_ATTEMPTS):
+        task = after(task, Claim("exec"), Activate(), progress, Exit(-9))
+    assert (task.state, task.losses) == ("created", 1)
+    assert after(task, Claim("exec"), Activate(), Report(1), Exit(-9)).losses == 2
 
 
 def test_a_restart_of_the_superlink_counts_no_loss() -> None:

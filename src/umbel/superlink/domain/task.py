@@ -17,7 +17,7 @@ MAX_ATTEMPTS = 3
 
 
 class Task(msgspec.Struct, frozen=True):
-    """Where a task stands. `losses` counts the attempts that were lost by the process's own doing."""
+    """Where a task stands. `losses` counts the attempts that were lost by the process's own doing since the run last got further."""
 
     state: State = "created"
     attempt: int = 1  # the present one; while created, the next one
@@ -37,9 +37,14 @@ class Activate(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """The app process reports."""
+    """The app process reports; `progressed` tells that the run got further."""
 
     seq: int
+    progressed: bool = False
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """The run got further: it sent messages that no earlier attempt had sent."""
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -73,7 +78,7 @@ class Stop(msgspec.Struct, frozen=True):
     """A person stops the run."""
 
 
-TaskEvent = Claim | Activate | Report | Finish | Exit | LeaseLost | Restarted | Stop
+TaskEvent = Claim | Activate | Report | Progress | Finish | Exit | LeaseLost | Restarted | Stop
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -94,6 +99,8 @@ def step(task: Task, event: TaskEvent, now: float) -> Step:
             return _activate(task, now)
         case Report():
             return _report(task, event)
+        case Progress():
+            return Step(msgspec.structs.replace(task, losses=0) if task.state == "active" else task)
         case Finish():
             return _finish(task, event, now)
         case Exit():
@@ -139,7 +146,8 @@ def _report(task: Task, event: Report) -> Step:
         raise Conflict("The task waits to be handed out again: this attempt is over.")
     if event.seq <= task.last_seq:
         return Step(task, accepted=False)
-    return Step(msgspec.structs.replace(task, last_seq=event.seq))
+    losses = 0 if event.progressed else task.losses
+    return Step(msgspec.structs.replace(task, last_seq=event.seq, losses=losses))
 
 
 def _finish(task: Task, event: Finish, now: float) -> Step:
@@ -186,7 +194,7 @@ def _lost(task: Task, now: float, reason: str, log_tail: tuple[str, ...]) -> Ste
         return Step(_again(task), reason=reason)
     cause = Cause(
         code="run-failed",
-        message=f"The run was given up after {task.losses} attempts: {reason}.",
+        message=f"The run was given up after {task.losses} attempts that did not get it further: {reason}.",
         hint="A process that is killed has often run out of memory: use fewer workers, or a smaller model.",
         component="superexec",
         log_tail=list(log_tail),

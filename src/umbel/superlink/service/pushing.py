@@ -10,11 +10,13 @@ from sqlalchemy import Row
 from umbel.errors import Conflict, RequestInvalid
 from umbel.superlink.auth.tokens import Principal
 from umbel.superlink.domain.message import NODE_UNAVAILABLE, TIMED_OUT, Cancel, Expire, Fail, Push
+from umbel.superlink.domain.task import Progress
 from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.service.answering import check_chunks
 from umbel.superlink.service.closing import announce_end
 from umbel.superlink.service.moving import Move, move
 from umbel.superlink.service.ownership import own_task
+from umbel.superlink.service.transitions import apply
 from umbel.superlink.store import contents, journal, messages, nodes, references
 from umbel.superlink.store.database import Transaction
 from umbel.superlink.wakeups import node_topic
@@ -46,6 +48,8 @@ def push(transaction: Transaction, who: Principal, said: PushMessages, objects: 
     new = [one for one in said.messages if one.message_id not in known]
     _store_contents(transaction, task.run_id, dict(zip(names, said.contents, strict=True)), new, objects)
     _insert(transaction, task, said, new, names, now)
+    if new:
+        apply(transaction, task, Progress(), now)
     again = [known[one.message_id] for one in said.messages if one.message_id in known]
     _push_again(transaction, task, again, now)
     if not said.more:

@@ -29,7 +29,8 @@ def take(transaction: Transaction, row: Row[Any], report: Report, objects: Objec
     Raises RequestInvalid for an event that an app may not send, ObjectInvalid for an artifact without its object.
     """
     _check_kinds(report)
-    if not apply(transaction, row, Reported(report.seq), now).accepted:
+    progressed = bool(report.artifacts) or any(event.kind == "round-finished" for event in report.events)
+    if not apply(transaction, row, Reported(report.seq, progressed), now).accepted:
         return []
     _stamp(report, now)
     if row.state == "finished":
