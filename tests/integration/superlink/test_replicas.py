@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -11,12 +12,31 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.integration.superlink.served import EXECUTOR, Served, serve_in, until
+from tests.integration.superlink import programs
+from tests.integration.superlink.programs import program
+from tests.integration.superlink.served import EXECUTOR, Served, problem, serve_in, until
+from tests.integration.superlink.signing import SUPEREXEC, Site, headers
+from tests.integration.superlink.signing import WANTED as WANTED_SIGNED
 from tests.postgres import PostgresServer
+from tests.unit.bundle.apps import write_app
+from umbel.bundle import build_fab
 from umbel.superlink.service import watching
 from umbel.superlink.store import tasks
-from umbel.superlink.wakeups import TASKS
-from umbel.wire.api import ClaimedTask, ClaimTask, Directive, Event, FinishTask, Report, StreamItem
+from umbel.superlink.wakeups import NODE_KEYS, TASKS
+from umbel.wire.api import (
+    ClaimedTask,
+    ClaimTask,
+    Directive,
+    Event,
+    FinishTask,
+    LogLine,
+    Report,
+    StartRun,
+    StreamItem,
+    TaskExited,
+)
+from umbel.wire.control import ControlClient
+from umbel.wire.runtime import RuntimeClient
 
 WANTED = ClaimTask(executor="exec", kinds=["simulation"], slots=2)
 CLAIM = "/api/runtime/tasks/claim?wait=20"
@@ -183,3 +203,68 @@ async def test_uploads_of_one_survive_the_start_of_another(tmp_path: Path, url: 
             (one.link.objects.incoming / "dead").write_bytes(b"left over")
             async with serve_in(tmp_path, url=url):
                 assert list(one.link.objects.incoming.iterdir()) == [incoming._temporary]
+
+
+async def test_a_request_is_not_replayed_at_the_other(pair: tuple[Served, Served]) -> None:
+    """A signed request that one SuperLink has accepted is refused by the other, in whichever order they come."""
+    one, two = pair
+    target = "/api/runtime/tasks/claim"
+    for first, second in (pair, (two, one)):
+        proof = headers(one, SUPEREXEC, "POST", target, WANTED_SIGNED)
+        assert (await first.client.post(target, content=WANTED_SIGNED, headers=proof)).status_code == 204
+        refused = await second.client.post(target, content=WANTED_SIGNED, headers=proof)
+        assert "sent before" in problem(refused).detail
+
+
+async def test_a_revoked_key_is_refused_at_the_other(pair: tuple[Served, Served]) -> None:
+    """A node that one SuperLink unregisters is a stranger to the other one, which remembered its key."""
+    one, two = pair
+    site = Site(two)
+    await site.register(5)
+    assert (await site.knocks()).code == "permission-refused"
+    assert (await one.request("DELETE", "/api/v1/nodes/5")).status_code == 200
+    async with asyncio.timeout(10):
+        with two.link.wakeups.listen(NODE_KEYS) as bell:
+            if (await site.knocks()).code == "permission-refused":
+                await bell.wait()  # the notice is on its way
+    assert (await site.knocks()).code == "unauthenticated"
+
+
+def test_one_that_is_killed_is_not_missed(
+    tmp_path: Path, umbel_home: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two processes the one that everybody uses is killed: people, SuperExec and process go on at the other, in the same attempt."""
+    monkeypatch.setenv("UMBEL_DATABASE", url)
+    homes = [umbel_home / name for name in ("one", "two")]
+    for home in homes:
+        (home / "local").mkdir(parents=True)
+        (home / "local" / "token").write_text("the-same-token-at-both")
+    objects = ["--object-store", str(umbel_home / "objects")]
+    with program(homes[0], *objects) as one, program(homes[1], *objects) as two, ThreadPoolExecutor(2) as threads:
+        addresses = f"{one.address},{two.address}"
+        person = ControlClient(addresses, "the-same-token-at-both")
+        executor = RuntimeClient(addresses, programs.EXECUTOR)
+        bundle = person.put_object(build_fab(write_app(tmp_path / "app")).data)
+        run_id = person.start_run(StartRun(fab_hash=bundle)).run_id
+        task = executor.claim("exec", ["simulation"])
+        assert task is not None
+        process = RuntimeClient(addresses, task.token)
+        process.input(task.task_id)
+        process.report(task.task_id, Report(seq=1, logs=[LogLine(text="before")]))
+        followed = person.stream(run_id, kinds=["log"])
+        assert next(followed).log
+        heartbeat = threads.submit(process.directive, task.task_id, 20)
+        one.kill()
+        process.report(task.task_id, Report(seq=2, logs=[LogLine(text="after")]))
+        line = next(followed).log
+        assert line is not None
+        assert line.text == "after"
+        assert process.address == addresses
+        process.finish(task.task_id, FinishTask(outcome="completed"))
+        assert heartbeat.result().over
+        executor.exited(task.task_id, TaskExited(returncode=0, attempt=1))
+        assert list(followed) == []
+        view = person.get_run(run_id)
+        assert (view.sub_status, view.attempts, person.address) == ("completed", 1, two.address)
+        for client in (person, executor, process):
+            client.close()
