@@ -117,3 +117,18 @@ def test_the_context_tells_a_client_its_part_of_the_data(tmp_path: Path) -> None
     assert seen[1].node_config == {"partition-id": NODE - 2, "num-partitions": 10}
     assert (seen[0].run_id, seen[0].node_id) == (8, NODE)
     assert seen[0].run_config is not seen[1].run_config
+
+
+def test_a_real_site_has_its_own_config(tmp_path: Path) -> None:
+    """Instead of a partition; what one message's function changes in it, the next does not see."""
+
+    def tell(message: Message, context: Context) -> Message:
+        seen.append(dict(context.node_config))
+        context.node_config["beds"] = 0
+        return Message(RecordDict(), reply_to=message)
+
+    seen: list[dict[str, object]] = []
+    server = ClientServer(tell, Population(1, 0, {}, 0, 0, {"beds": 3}), StateStore(tmp_path))
+    for exchange in (1, 2):
+        server.serve(message(), exchange, 0)
+    assert seen == [{"beds": 3}, {"beds": 3}]

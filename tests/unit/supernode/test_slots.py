@@ -1,0 +1,79 @@
+"""Messages wait for their turn."""
+
+from __future__ import annotations
+
+from threading import Event, Thread
+
+import pytest
+
+from umbel.supernode.budget import Budget, Need
+from umbel.supernode.cancelling import Cancelled
+from umbel.supernode.slots import Slots
+
+ONE, BOTH = Need(1, 0), Need(2, 0)
+
+
+class Client(Thread):
+    """Takes what it needs, and has it until it is told to go."""
+
+    def __init__(self, slots: Slots, need: Need) -> None:
+        super().__init__(daemon=True)
+        self.slots, self.need = slots, need
+        self.has, self.go, self.is_cancelled = Event(), Event(), Event()
+        self.waits = Event()
+        self.was_cancelled = False
+        self.start()
+        assert self.waits.wait(10)
+
+    def run(self) -> None:
+        try:
+            with self.slots.taken(self.need, self._look):
+                self.has.set()
+                self.go.wait(10)
+        except Cancelled:
+            self.was_cancelled = True
+
+    def _look(self) -> bool:
+        self.waits.set()
+        return self.is_cancelled.is_set()
+
+
+def test_first_come_first_served() -> None:
+    """Who needs more is not overtaken for ever by those who need less."""
+    slots = Slots(Budget(9, 2, ()))
+    first = Client(slots, ONE)
+    assert first.has.wait(10)
+    large, small = Client(slots, BOTH), Client(slots, ONE)
+    assert not small.has.is_set()
+    first.go.set()
+    assert large.has.wait(10)
+    large.go.set()
+    assert small.has.wait(10)
+    small.go.set()
+    for client in (first, large, small):
+        client.join(10)
+
+
+def test_who_is_cancelled_waits_no_more() -> None:
+    """And those behind it get their turn."""
+    slots = Slots(Budget(9, 2, ()))
+    first = Client(slots, ONE)
+    assert first.has.wait(10)
+    large, small = Client(slots, BOTH), Client(slots, ONE)
+    large.is_cancelled.set()
+    slots.look_again()
+    large.join(10)
+    assert large.was_cancelled
+    assert small.has.wait(10)
+    for client in (first, small):
+        client.go.set()
+        client.join(10)
+
+
+def test_what_a_failure_had_is_given_back() -> None:
+    """Whatever happens to a message, its slot is free afterwards."""
+    slots = Slots(Budget(1, 1, ()))
+    with pytest.raises(KeyError), slots.taken(ONE, lambda: False):
+        raise KeyError
+    with slots.taken(ONE, lambda: False) as grant:
+        assert grant.cpus == 1

@@ -1,0 +1,84 @@
+"""Replies on disk."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from umbel.errors import ObjectInvalid, StorageFull
+from umbel.supernode.spool import Spool, Spooled, boot_id
+from umbel.wire.messages import ReplyError
+
+SMALL = Spooled("a", 7, 1.5, data=b"x")
+FAILED = Spooled("b", 7, error=ReplyError(code=2, reason="no"))
+LARGE = Spooled("c", 8, size=4)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    """A spool with three replies."""
+    spool = Spool(tmp_path)
+    spool.content_path("c").write_bytes(b"1234")
+    for reply in (SMALL, FAILED, LARGE):
+        spool.keep(reply)
+    return spool
+
+
+def test_replies_are_found_again(spool: Spool, tmp_path: Path) -> None:
+    """By another process too, in the order in which they were kept."""
+    found = Spool(tmp_path).replies()
+    assert sorted(found, key=lambda reply: reply.message_id) == [SMALL, FAILED, LARGE]
+
+
+def test_what_was_dropped_is_gone(spool: Spool, tmp_path: Path) -> None:
+    """With its content; dropping it again is no error."""
+    for message in ("a", "b", "c", "c"):
+        spool.drop(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_not_whole_is_removed(spool: Spool, tmp_path: Path) -> None:
+    """A damaged reply, one whose content is missing or too short, a content without a reply, one that was being written."""
+    (tmp_path / "a.reply").write_bytes(b"\xff\x00")
+    (tmp_path / "c.content").write_bytes(b"123")
+    (tmp_path / "d.content").write_bytes(b"1234")
+    (tmp_path / "e.new").write_bytes(b"")
+    (tmp_path / "b.reply").rename(tmp_path / "f.reply")
+    assert Spool(tmp_path).replies() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_replies_do_not_outlive_the_machine(spool: Spool, tmp_path: Path) -> None:
+    """What its disk had not got when its power went looks whole, and is not."""
+    assert Spool(tmp_path, "another start of the machine").replies() == []
+
+
+def test_starts_of_the_machine_can_be_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the system says so; elsewhere all are one."""
+    assert boot_id() == boot_id()
+    monkeypatch.setattr("umbel.supernode.spool._BOOT_ID", tmp_path / "none")
+    assert boot_id() == ""
+
+
+@pytest.mark.parametrize("name", ["", "../a", "a/b", "a.b", "x" * 65, "a\0"])
+def test_an_id_that_is_no_files_name_is_refused(spool: Spool, name: str) -> None:
+    """Ids come from outside."""
+    with pytest.raises(ObjectInvalid):
+        spool.content_path(name)
+
+
+def test_a_full_disk_is_named(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other trouble is not taken for it."""
+
+    def fail(_path: Path, _data: bytes) -> int:
+        raise OSError(code, "trouble")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    code = errno.ENOSPC
+    with pytest.raises(StorageFull):
+        spool.keep(SMALL)
+    code = errno.EIO
+    with pytest.raises(OSError, match="trouble"):
+        spool.keep(SMALL)

@@ -1,0 +1,104 @@
+"""The state directory, the key and the patience of a SuperNode."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from umbel.errors import ConfigError, Conflict
+from umbel.supernode.keys import load_key, own_key
+from umbel.supernode.persistence import Persistence
+from umbel.supernode.statedir import StateDir
+
+PEM, OPENSSH = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
+PLAIN = serialization.NoEncryption()
+
+
+def test_a_state_directory_is_its_owners_alone(tmp_path: Path) -> None:
+    """All that is made in it."""
+    state = StateDir(tmp_path / "a" / "b")
+    state.begin_run(7)
+    for path in (state.root, state.contents, state.spool, *state.root.glob("runs/*")):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+
+
+def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
+    """Until its file is closed."""
+    with StateDir(tmp_path).lock(), pytest.raises(Conflict, match=str(tmp_path)):
+        StateDir(tmp_path).lock()
+    StateDir(tmp_path).lock().close()
+
+
+def test_runs_are_kept_until_they_are_removed(tmp_path: Path) -> None:
+    """With what their clients keep; removing what is not there is no error."""
+    state = StateDir(tmp_path)
+    for run_id in (7, 8):
+        state.begin_run(run_id)
+        state.client_state(run_id).mkdir()
+    assert StateDir(tmp_path).runs() == [7, 8]
+    for run_id in (7, 9):
+        state.remove_run(run_id)
+    assert state.runs() == [8]
+
+
+def test_a_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
+    """It is named."""
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/state"):
+        StateDir(tmp_path / "file" / "state")
+
+
+def test_the_own_key_stays_the_same(tmp_path: Path) -> None:
+    """It is made once."""
+    key = own_key(tmp_path / "key.pem").public_key()
+    assert own_key(tmp_path / "key.pem").public_key() == key
+    assert stat.S_IMODE((tmp_path / "key.pem").stat().st_mode) == 0o600
+
+
+def test_keys_of_both_forms_are_read(tmp_path: Path) -> None:
+    """OpenSSH's and PKCS 8."""
+    key = Ed25519PrivateKey.generate()
+    for form in (OPENSSH, serialization.PrivateFormat.PKCS8):
+        (tmp_path / "key").write_bytes(key.private_bytes(PEM, form, PLAIN))
+        assert load_key(tmp_path / "key").public_key() == key.public_key()
+
+
+def test_what_is_no_key_is_an_error(tmp_path: Path) -> None:
+    """A missing file, nonsense, a key of another kind, a key with a password: each is told apart."""
+    secret = serialization.BestAvailableEncryption(b"secret")
+    ours, other = Ed25519PrivateKey.generate(), generate_private_key(SECP256R1())
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    for data, said in [
+        (None, "cannot be read"),
+        (b"nonsense", "not a private key"),
+        (b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "not a private key"),
+        (other.private_bytes(PEM, pkcs8, PLAIN), "not an Ed25519 key"),
+        (ours.private_bytes(PEM, pkcs8, secret), "protected by a password"),
+    ]:
+        if data is not None:
+            (tmp_path / "key").write_bytes(data)
+        with pytest.raises(ConfigError, match=said):
+            load_key(tmp_path / "key")
+
+
+def test_patience_ends_after_so_many_failures_in_a_row() -> None:
+    """A success begins the count anew; without a limit it never ends."""
+    patience = Persistence(2, float("inf"))
+    assert [patience.goes_on(0) for _ in range(3)] == [True, True, False]
+    patience.succeeded()
+    assert patience.goes_on(0)
+    endless = Persistence(None, float("inf"))
+    assert all(endless.goes_on(float(at)) for at in range(1000))
+
+
+def test_patience_ends_after_so_many_seconds() -> None:
+    """Counted from the first failure."""
+    patience = Persistence(None, 10.0)
+    assert [patience.goes_on(at) for at in (100.0, 109.0, 110.0)] == [True, True, False]
+    patience.succeeded()
+    assert patience.goes_on(200.0)
