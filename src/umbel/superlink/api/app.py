@@ -25,7 +25,7 @@ from umbel.superlink.api.programs import Programs
 from umbel.superlink.auth.guard import Guard, Secrets
 from umbel.superlink.auth.hosts import Hosts
 from umbel.superlink.auth.nodekeys import NodeKeys
-from umbel.superlink.auth.nonces import MemoryNonces
+from umbel.superlink.auth.nonces import MemoryNonces, SharedNonces
 from umbel.superlink.core import SuperLink
 from umbel.superlink.store import nodes
 
@@ -45,7 +45,8 @@ def create_app(
     for error in (UmbelError, HTTPException, RequestValidationError, msgspec.DecodeError, Exception):
         app.add_exception_handler(error, on_error)
     keys = NodeKeys(partial(_node_of, link), link.wakeups)
-    guard = Guard(secrets, keys, MemoryNonces(), link.now, registered_only=registered_only)
+    nonces = SharedNonces(link.db) if link.db.is_shared else MemoryNonces()
+    guard = Guard(secrets, keys, nonces, link.now, registered_only=registered_only)
     return Metered(Boundary(Programs(app), link, guard, hosts or Hosts()), link.traffic)
 
 

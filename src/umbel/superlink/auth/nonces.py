@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Sequence
 from typing import Protocol
 
 from umbel.errors import Unauthenticated
+from umbel.superlink.batching import Batch
+from umbel.superlink.store import nonces
+from umbel.superlink.store.database import Database, Transaction
+from umbel.superlink.store.nonces import Used
 from umbel.wire.signatures import WINDOW, Parameters
 
+_BEFORE, _ANEW = "The request was sent before: its nonce is used up.", "Sign each attempt anew."
 PER_KEY = 30_000  # requests of one key that were signed within the same `WINDOW` of seconds: 500 a second
 
 
@@ -33,7 +40,7 @@ class MemoryNonces:
         seen = self._stretches.setdefault(int(parameters.created // WINDOW), {}).setdefault(parameters.keyid, set())
         nonce = hash(parameters.nonce)  # 8 bytes instead of 70; keyed by a secret of this process
         if nonce in seen:
-            raise Unauthenticated("The request was sent before: its nonce is used up.", hint="Sign each attempt anew.")
+            raise Unauthenticated(_BEFORE, hint=_ANEW)
         if len(seen) >= PER_KEY:
             raise Unauthenticated(
                 f"The key has signed {PER_KEY} requests within a minute.", hint="Send fewer requests."
@@ -44,3 +51,33 @@ class MemoryNonces:
         oldest = int((now - WINDOW) // WINDOW)
         for stretch in [stretch for stretch in self._stretches if stretch < oldest]:
             del self._stretches[stretch]
+
+
+class SharedNonces:
+    """The nonces of all SuperLinks on one database. What many requests bring at the same time is written in one go."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._own = MemoryNonces()
+        self._batch: Batch[Used, bool] = Batch(self._write)
+        self._forgotten = 0.0  # when old ones were last dropped
+
+    async def use(self, parameters: Parameters, now: float) -> None:
+        """See `Nonces`."""
+        await self._own.use(parameters, now)
+        if not await self._batch.ask(Used(parameters.keyid, parameters.nonce, parameters.created)):
+            raise Unauthenticated(_BEFORE, hint=_ANEW)
+
+    async def _write(self, used: Sequence[Used]) -> list[bool]:
+        newest = float(max(one.created for one in used))
+        owner = secrets.randbits(62)
+        forgets = newest - self._forgotten > WINDOW
+        self._forgotten = newest if forgets else self._forgotten
+
+        def write(transaction: Transaction) -> set[Used]:
+            if forgets:
+                nonces.forget(transaction, newest - 4 * WINDOW)
+            return nonces.use(transaction, used, owner)
+
+        new = await self._db.awrite(write)
+        return [one in new for one in used]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 _PREPARING = 0x756D62656D  # an advisory lock of PostgreSQL
-HEAD = "0003"
+HEAD = "0004"
 _VERSION_TABLE = """
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)

@@ -266,3 +266,15 @@ journal = Table(
     Column("call", BigInteger, primary_key=True, autoincrement=False),
     Column("value", Text, nullable=False),
 )
+
+# Of signed requests, where several SuperLinks share the database.
+nonce = Table(
+    "nonce",
+    metadata,
+    Column("key", String(128), primary_key=True),
+    Column("nonce", String(64), primary_key=True),
+    Column("created", BigInteger, nullable=False),
+    Column("owner", BigInteger, nullable=False),  # the write that kept it
+    Index(None, "created"),
+    Index(None, "owner"),
+)
