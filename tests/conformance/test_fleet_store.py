@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Row
 
 from tests.conformance.test_store import start
-from umbel.errors import Conflict, NotFound, UmbelError
+from umbel.errors import Conflict, NotFound, RequestInvalid, UmbelError
 from umbel.superlink.auth.tokens import Principal, identify
 from umbel.superlink.domain.node import Cut, Poll, Silence
 from umbel.superlink.objects.directory import ObjectDirectory
@@ -30,8 +30,10 @@ from umbel.wire.messages import (
     JournalEntry,
     MessageMetadata,
     Outgoing,
+    Pull,
     Pulled,
     PushMessages,
+    ReplyError,
     ReplyMessage,
     ReplyView,
     content_id,
@@ -136,10 +138,48 @@ def test_what_is_refused_does_not_hurt_its_neighbours(db: Database, tmp_path: Pa
     found = fleet.pull(Want(1, 1, 5), Want(2, 1, 5), Want(99, 1, 5), Want(2, 2, 5))
     assert [type(one) for one in found] == [Pulled, Conflict, NotFound, Pulled]
     absent = ContentRef(size=100_000, chunks=["0" * 64])
-    results = fleet.reply((2, sent[0], MODEL), (1, sent[0], absent), (2, "unknown", MODEL), (2, sent[1], small(b"x")))
+    results = fleet.reply((2, sent[0], MODEL), (1, sent[0], absent), (2, "0" * 32, MODEL), (2, sent[1], small(b"x")))
     codes = [one.code if isinstance(one, UmbelError) else one for one in results]
     assert codes == ["permission-refused", "object-invalid", False, True]
     assert [r.message_id for r in fleet.replies()] == [sent[1]]
+
+
+@pytest.mark.parametrize(
+    "pull",
+    [
+        Pull(session=1, room=1, holding=["a\0b"]),
+        Pull(session=1, room=1, holding=["0" * 32] * 10_001),
+        Pull(session=1, room=1, runs=[2**63]),
+        Pull(session=1, room=1, runs=[-1]),
+    ],
+)
+def test_a_poll_that_would_hurt_its_neighbours_is_refused(pull: Pull) -> None:
+    """What a database cannot take does not come into a batch."""
+    with pytest.raises(RequestInvalid):
+        handing_out.check(1, pull)
+    assert handing_out.check(1, Pull(session=1, room=10**9)).room == 100
+
+
+def test_a_reply_that_would_hurt_its_neighbours_is_refused(db: Database, tmp_path: Path) -> None:
+    """Neither ids nor numbers nor characters that a database cannot take come into a batch."""
+    for said in (
+        ReplyMessage(session=1, message_id="a\0b", content=MODEL),
+        ReplyMessage(session=1, message_id="0" * 32, error=ReplyError(code=2**31)),
+        ReplyMessage(session=1, message_id="0" * 32, error=ReplyError(code=1), content=MODEL),
+        ReplyMessage(session=1, message_id="0" * 32),
+    ):
+        with pytest.raises(RequestInvalid):
+            answering.check(1, said)
+    fleet = Fleet(db, tmp_path, 1)
+    (name,) = fleet.push([1])
+    said = ReplyMessage(
+        session=1, message_id=name, error=ReplyError(code=1, reason="a\0b" + "x" * 50_000), seconds=1e308
+    )
+    assert db.write(lambda t: answering.take(t, [answering.check(1, said)], fleet.objects, 4.0)) == [True]
+    (reply,) = fleet.replies()
+    assert reply.error is not None
+    assert (reply.error.reason or "").startswith("a b")
+    assert len(reply.error.reason or "") == 20_000
 
 
 def test_two_polls_of_one_node_get_different_messages(db: Database, tmp_path: Path) -> None:

@@ -21,8 +21,7 @@ from umbel.superlink.api.requests import (
 )
 from umbel.superlink.auth.tokens import require
 from umbel.superlink.notices import WORK
-from umbel.superlink.service import answering, sessions, sites
-from umbel.superlink.service.handing_out import Want
+from umbel.superlink.service import answering, handing_out, sessions, sites
 from umbel.superlink.wakeups import node_topic
 from umbel.wire.messages import Accepted, Activate, Deactivate, NodeReport, Pull, ReplyMessage
 
@@ -45,12 +44,11 @@ async def pull(request: Request) -> Response:
     """Messages for a node, or a wait for some."""
     link, node_id = superlink(request), _node(request)
     deadline = asyncio.get_running_loop().time() + query_wait(request)
-    said = await body(request, Pull)
-    want = Want(node_id, said.session, said.room, frozenset(said.holding), frozenset(said.runs))
+    want = handing_out.check(node_id, await body(request, Pull))
     with link.wakeups.listen(node_topic(node_id)) as bell:
         pulled = await link.pulls.ask(want)
         async with watched(request) as gone:
-            with link.nodes.parked(node_id, said.session, gone):
+            with link.nodes.parked(node_id, want.session, gone):
                 while not (pulled.messages or pulled.cancelled or pulled.over):
                     if link.wakeups.closing or not await rings(bell, gone, deadline):
                         break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,6 +13,14 @@ UNFINISHED: tuple[State, State] = ("queued", "leased")
 # Codes of umbel.app.ErrorCode, which is not imported for the sake of NumPy's memory.
 NODE_UNAVAILABLE = 5
 TIMED_OUT = 21
+
+
+_ID = re.compile("[0-9a-f]{32}")
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of a message's id."""
+    return _ID.fullmatch(text) is not None
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Row
 
 from umbel.errors import ObjectInvalid, PermissionRefused, RequestInvalid, UmbelError
-from umbel.superlink.domain.message import UNFINISHED, Reply
+from umbel.superlink.domain.message import UNFINISHED, Reply, is_id
 from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.service.moving import Move, move
 from umbel.superlink.store import contents, messages
@@ -17,6 +17,7 @@ from umbel.superlink.store.database import Transaction
 from umbel.wire.messages import ContentRef, ReplyMessage, chunk_size, content_id
 
 _MAX_REASON = 20_000  # characters of an error's text
+_MAX_SECONDS = 1e8
 
 
 class Answer(NamedTuple):
@@ -28,9 +29,11 @@ class Answer(NamedTuple):
 
 
 def check(node_id: int, said: ReplyMessage) -> Answer:
-    """A reply of a form that can be taken in. Raises RequestInvalid, ObjectInvalid."""
+    """A reply that can be taken in together with others. Raises RequestInvalid, ObjectInvalid."""
     if (said.error is None) == (said.content is None):
         raise RequestInvalid("A reply has either a content or an error.")
+    if not is_id(said.message_id) or (said.error is not None and not 0 <= said.error.code < 2**31):
+        raise RequestInvalid("A reply names a message by its id, and an error by a small whole number.")
     return Answer(node_id, said, content_id(said.content) if said.content is not None else None)
 
 
@@ -75,8 +78,8 @@ def _columns(answer: Answer) -> Mapping[str, Any]:
     return {
         "reply_id": answer.reply_id,
         "error_code": error.code if error else None,
-        "error_reason": error.reason[:_MAX_REASON] if error and error.reason else None,
-        "seconds": max(0.0, answer.said.seconds),
+        "error_reason": error.reason[:_MAX_REASON].replace("\0", " ") if error and error.reason else None,
+        "seconds": min(max(0.0, answer.said.seconds), _MAX_SECONDS),
     }
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 
 from umbel.errors import Conflict, PermissionRefused
 from umbel.superlink.auth.tokens import Principal
-from umbel.superlink.domain.message import UNFINISHED
+from umbel.superlink.domain.message import UNFINISHED, is_id
 from umbel.superlink.service.ownership import own_task
 from umbel.superlink.store import contents, messages, references
 from umbel.superlink.store.database import Transaction
@@ -51,7 +51,7 @@ def _purpose(connection: Connection, who: Principal, message_id: str) -> tuple[i
 
 
 def _answered(connection: Connection, who: Principal, message_id: str) -> Row[Any]:
-    row = messages.by_ids(connection, [message_id]).get(message_id)
+    row = messages.by_ids(connection, [message_id]).get(message_id) if is_id(message_id) else None
     if row is not None and row.node_id != who.node_id:
         raise PermissionRefused("The message is for another node.")
     if row is None or row.state not in UNFINISHED:

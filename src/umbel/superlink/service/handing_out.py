@@ -9,13 +9,16 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 from sqlalchemy import Connection, Row
 
-from umbel.errors import NotFound, UmbelError
-from umbel.superlink.domain.message import Adopt, Handout, Lease, Pending, hand_out
+from umbel.errors import NotFound, RequestInvalid, UmbelError
+from umbel.superlink.domain.message import Adopt, Handout, Lease, Pending, hand_out, is_id
 from umbel.superlink.domain.node import Node, check_session
 from umbel.superlink.service.moving import Move, move
 from umbel.superlink.store import contents, messages, nodes, runs
 from umbel.superlink.store.database import Transaction
-from umbel.wire.messages import ContentRef, Delivery, Pulled
+from umbel.wire.messages import ContentRef, Delivery, Pull, Pulled
+
+_MOST_HELD = 10_000
+_MOST_AT_A_TIME = 100  # messages in one answer: their contents are inside
 
 
 class Want(NamedTuple):
@@ -26,6 +29,16 @@ class Want(NamedTuple):
     room: int
     holding: frozenset[str] = frozenset()
     runs: frozenset[int] = frozenset()  # of which it keeps something
+
+
+def check(node_id: int, said: Pull) -> Want:
+    """A poll that can be served together with others. Raises RequestInvalid."""
+    if len(said.holding) > _MOST_HELD or not all(map(is_id, said.holding)):
+        raise RequestInvalid(f"A node holds up to {_MOST_HELD} messages, each named by its id.")
+    if len(said.runs) > _MOST_HELD or not all(0 <= run_id < 2**63 for run_id in said.runs):
+        raise RequestInvalid(f"A node keeps something of up to {_MOST_HELD} runs, each named by its id.")
+    room = min(said.room, _MOST_AT_A_TIME)
+    return Want(node_id, said.session, room, frozenset(said.holding), frozenset(said.runs))
 
 
 def look(connection: Connection, wants: Sequence[Want]) -> list[Handout | UmbelError]:

@@ -128,7 +128,7 @@ def _move(transaction: Transaction, row: Row[Any], replica: int | None) -> None:
 
 def _attributed(line: LogLine, node_id: int, now: float) -> LogLine:
     line.source, line.node_id, line.at = "clientapp", node_id, line.at or now
-    line.text, line.level = line.text[:_MAX_LINE], line.level[:20]
+    line.text, line.level = line.text[:_MAX_LINE].replace("\0", " "), line.level[:20].replace("\0", " ")
     return line
 
 
