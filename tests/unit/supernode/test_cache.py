@@ -86,7 +86,8 @@ def test_the_newest_contents_of_a_run_stay(tmp_path: Path) -> None:
         node.get(data_of(9), run_id=2)
         for seed in range(cache.MOST_OF_A_RUN):
             node.get(data_of(seed))
-        assert node.get(data_of(0)) == 0
+        for _ in range(cache.MOST_OF_A_RUN):
+            assert node.get(data_of(0)) == 0
         node.get(data_of(5))
         assert node.get(data_of(1)) == 3
         assert node.get(data_of(9), run_id=2) == 0
