@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
+from itertools import count
 from typing import Any
 
 from umbel.app.arrayrecord import ArrayRecord
@@ -177,9 +178,11 @@ def fold(reduction: Reduction, replies: Iterable[Message], sent: Sequence[Record
 
     `sent` are the messages' contents, for a reduction that needs them.
     """
-    folding = Fold(reduction)
-    for index, reply in enumerate(replies):
+    folding, places = Fold(reduction), count()
+    for reply in replies:
+        index = next(places)
         folding.add(index, reply, sent[index] if sent else None)
+        del reply  # its memory is given back before the next one comes
     return folding.result()
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
+from numpy.typing import NDArray
 
 from tests.unit.deployment.conftest import Begin
 from tests.unit.deployment.fakes import RUN_ID, Life, Server, content, trained
@@ -284,3 +287,22 @@ def test_too_few_nodes_are_an_error_at_last(life: Life) -> None:
     assert [event["for"] for event in attempt.recorder.events("waiting")] == ["nodes", ""]
     with pytest.raises(NotEnoughNodes):
         attempt.grid.wait_for_nodes(4, 0)
+
+
+def test_a_folded_reply_is_let_go_of_before_the_next_one(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that of large replies one is in memory, whatever their number."""
+    grid = life.attempt().grid
+    alive: list[weakref.ref[NDArray[Any]]] = []
+    most = 0
+    opened = grid._contents.open
+
+    def watched(reference: ContentRef) -> RecordDict:
+        nonlocal most
+        made = opened(reference)
+        alive.append(weakref.ref(made.array_records["arrays"]["0"].storage))
+        most = max(most, sum(one() is not None for one in alive))
+        return made
+
+    monkeypatch.setattr(grid._contents, "open", watched)
+    grid.reduce(messages([3, 5, 8]), WeightedMean(), RoundPolicy())
+    assert (len(alive), most) == (3, 1)
