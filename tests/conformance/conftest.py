@@ -14,13 +14,18 @@ from umbel.superlink.store.schema import prepare
 DIALECTS = ["sqlite", "postgresql"]
 
 
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer, postgres: str) -> str:
+    """The URL of an empty database of PostgreSQL."""
+    return postgres_server.url(postgres)
+
+
 @pytest.fixture(params=DIALECTS)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database of each dialect."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'umbel.db'}"
-    server: PostgresServer = request.getfixturevalue("postgres_server")
-    return server.url(request.getfixturevalue("postgres"))
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

@@ -62,9 +62,9 @@ def adopt(transaction: Transaction, gone: Collection[int], replica: int, now: fl
             adopted.tasks.extend(leases.held(transaction.connection, other, own=False))
             adopted.nodes.extend(nodes.adopt(transaction, other, replica))
             leases.forget(transaction, other)
-    adopted.tasks.extend(leases.unwatched(transaction.connection))
-    hold(transaction, adopted.tasks, replica)
-    return adopted
+    found = {*adopted.tasks, *leases.unwatched(transaction.connection)}
+    hold(transaction, found, replica)
+    return Adopted(sorted(found), adopted.nodes)
 
 
 def take_back(transaction: Transaction, replica: int, reason: str, now: float) -> None:
