@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.deployment.sites import federation
+
 APP = Path(__file__).parents[2] / "integration" / "simulation" / "app"
 GUARD = """
 import os, pickle, _pickle, sys
@@ -41,7 +43,7 @@ def test_the_guard_bites(guarded: dict[str, str], tmp_path: Path) -> None:
     assert (tmp_path / "witness").read_text()
 
 
-def test_a_run_needs_no_pickle(guarded: dict[str, str], tmp_path: Path) -> None:
+def test_a_simulation_needs_no_pickle(guarded: dict[str, str], tmp_path: Path) -> None:
     """`umbel run`, its SuperLink, SuperExec, ServerApp and workers: all guarded, and the run completes."""
     umbel = Path(sys.executable).with_name("umbel")
     ended = subprocess.run(
@@ -55,3 +57,16 @@ def test_a_run_needs_no_pickle(guarded: dict[str, str], tmp_path: Path) -> None:
     assert (ended.returncode, witness.exists()) == (0, False), ended.stderr
     assert "completed" in ended.stdout
     assert len((tmp_path / "witness.guarded").read_text().splitlines()) >= 5
+
+
+def test_a_run_on_sites_needs_no_pickle(
+    guarded: dict[str, str], tmp_path: Path, umbel_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A SuperLink, two SuperNodes, the ServerApp and the workers of the sites: all guarded, and the run completes."""
+    for name in ("PYTHONPATH", "PICKLE_WITNESS"):
+        monkeypatch.setenv(name, guarded[name])
+    with federation(umbel_home) as sites:
+        run = sites.wait(sites.start())
+    assert (run.sub_status, run.cause) == ("completed", None)
+    assert not (tmp_path / "witness").exists()
+    assert len((tmp_path / "witness.guarded").read_text().splitlines()) >= 7
