@@ -81,8 +81,9 @@ def _read(stream: IO[bytes], number: int) -> Call | None:
     while header := stream.readline().strip():
         name, _, value = header.decode().partition(":")
         headers[name.lower()] = value.strip()
-    body = stream.read(int(headers.get("x-read", headers.get("content-length", 0))))
-    return Call(method, path, headers, body, number)
+    length = int(headers.get("x-read", headers.get("content-length", 0)))
+    body = stream.read(length)
+    return Call(method, path, headers, body, number) if len(body) == length else None
 
 
 def ok(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
