@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +68,25 @@ def umbel_home(monkeypatch: pytest.MonkeyPatch, _leaves_nothing_behind: None) ->
     """An empty `UMBEL_HOME` of the test's own; the local SuperLink that the test starts there ends with it."""
     for name in [name for name in os.environ if name.startswith("UMBEL_") and name != "UMBEL_DATA"]:
         monkeypatch.delenv(name)
+    with a_home() as home:
+        monkeypatch.setenv("UMBEL_HOME", str(home))
+        yield home
+
+
+@pytest.fixture(scope="module")
+def shared_home() -> Iterator[Path]:
+    """A home for what the tests of a module use together, because to start a SuperLink takes a second of processor time.
+
+    `UMBEL_HOME` names it only if a test says so.
+    """
+    with a_home() as home:
+        yield home
+
+
+@contextmanager
+def a_home() -> Iterator[Path]:
+    """An empty home; the local SuperLink that is started there ends with it, and whoever still works there is a fault."""
     home = Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))  # short: a socket's path has about 100 characters
-    monkeypatch.setenv("UMBEL_HOME", str(home))
     try:
         yield home
         end_superlink(home)

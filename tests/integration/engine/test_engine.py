@@ -22,7 +22,7 @@ from umbel.serverapp.grid import RoundPolicy
 from umbel.serverapp.reduction import Reduction, WeightedMean
 
 MEAN = WeightedMean()
-LARGE = 300_000  # floats: more than travels in a frame
+LARGE = 80_000  # floats: more than travels in a frame
 
 
 def digest(exchange: Exchange) -> str:

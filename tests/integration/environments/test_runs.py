@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
 from tests.integration.environments.apps import needy
+from tests.integration.environments.conftest import stocked
 from tests.integration.simulation.runs import events, family, start, wait
 from tests.integration.superexec.peers import wait_until_gone
 from tests.unit.environments.distributions import hanging_sdist
@@ -21,29 +24,53 @@ from umbel.wire.control import ControlClient
 TWO: dict[str, object] = {"num-supernodes": 2}
 
 
-@pytest.fixture
-def control(wheels: Path, umbel_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ControlClient]:
-    """A local SuperLink that runs two simulations at a time and may install what they need."""
-    monkeypatch.setenv(permission.VARIABLE, "1")
-    monkeypatch.setenv("UMBEL_MAX_CONCURRENT_RUNS", "2")
-    client = connect_local()
-    yield client
-    client.close()
+@dataclass
+class Site:
+    """A SuperLink that may install what apps need: two simulations at a time, and a folder of wheels."""
+
+    control: ControlClient
+    home: Path
+    wheels: Path
+
+    def half_made(self) -> list[str]:
+        """What lies where environments are and is no environment, locks and what the next one removes aside."""
+        folders = [path for path in (self.home / "environments").iterdir() if path.suffix not in (".lock", ".making")]
+        return [path.name for path in folders if not (path / "umbel.json").is_file()]
 
 
-def said(control: ControlClient, run_id: int) -> list[str]:
+@contextmanager
+def installing(home: Path, folder: Path) -> Iterator[Site]:
+    """Such a SuperLink in `home`, with its wheels in `folder`."""
+    with pytest.MonkeyPatch.context() as environment:
+        wheels = stocked(folder, environment)
+        environment.setenv("UMBEL_HOME", str(home))
+        environment.setenv(permission.VARIABLE, "1")
+        environment.setenv("UMBEL_MAX_CONCURRENT_RUNS", "2")
+        control = connect_local()
+    yield Site(control, home, wheels)
+    control.close()
+
+
+@pytest.fixture(scope="module")
+def site(shared_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """One that the tests share."""
+    with installing(shared_home, tmp_path_factory.mktemp("site")) as one:
+        yield one
+
+
+def said(control: ControlClient, run_id: int, level: str = "INFO") -> list[str]:
     """The lines of a run's log."""
-    return [line.text for line in control.logs(run_id)]
+    return [line.text for line in control.logs(run_id) if line.level == level]
 
 
 @pytest.mark.slow
-def test_two_runs_at_once_have_different_versions(control: ControlClient, tmp_path: Path) -> None:
+def test_two_runs_at_once_have_different_versions(site: Site, tmp_path: Path) -> None:
     """Two runs that need different versions of one library run at the same time, each with its own, in server and clients."""
     meeting = tmp_path / "meeting"
     os.mkfifo(meeting)
     runs = {
         version: start(
-            control,
+            site.control,
             needy(tmp_path / version, "umbel", "numpy", f"demo-lib=={version}"),
             federation=TWO,
             reads=str(meeting) if version == "1.0" else "",
@@ -52,58 +79,49 @@ def test_two_runs_at_once_have_different_versions(control: ControlClient, tmp_pa
         for version in ("1.0", "2.0")
     }
     for version, run_id in runs.items():
-        assert wait(control, run_id).sub_status == "completed"
-        versions = [line for line in said(control, run_id) if "has" in line]
+        assert wait(site.control, run_id).sub_status == "completed"
+        versions = [line for line in said(site.control, run_id) if "has" in line]
         assert sorted(versions) == [f"the client has {version}"] * 2 + [f"the server has {version}"]
-        waits = [str(event.data["what"]) for event in events(control, run_id) if event.kind == "waiting"]
+        waits = [str(event.data["what"]) for event in events(site.control, run_id) if event.kind == "waiting"]
         assert waits == [f"installing demo-lib=={version}", ""]
 
 
-def hanging(control: ControlClient, wheels: Path, tmp_path: Path) -> tuple[int, list[psutil.Process]]:
+def hanging(site: Site, folder: Path, name: str) -> tuple[int, list[psutil.Process]]:
     """A run whose environment is being made and never will be, and the processes that are at it."""
-    fifo = tmp_path / "told"
+    fifo = folder / "told"
     os.mkfifo(fifo)
-    hanging_sdist(wheels, "slow-lib", fifo)
-    run_id = start(control, needy(tmp_path / "app", "slow-lib"), federation=TWO)
+    hanging_sdist(site.wheels, name, fifo)
+    run_id = start(site.control, needy(folder / "app", name), federation=TWO)
     builder = psutil.Process(int(fifo.read_text()))
     return run_id, [builder, *builder.parents()[:3]]  # uv, the guard, the run's program
 
 
-def half_made(umbel_home: Path) -> list[str]:
-    """What lies where environments are, locks and what the next one will remove aside."""
-    names = {path.name for path in (umbel_home / "environments").iterdir()}
-    return [name for name in names if not name.endswith((".lock", ".making"))]
-
-
-def test_a_run_says_that_it_waits_for_its_environment(
-    control: ControlClient, wheels: Path, tmp_path: Path, umbel_home: Path
-) -> None:
+def test_a_run_says_that_it_waits_for_its_environment(site: Site, tmp_path: Path) -> None:
     """While its environment is made, the run says so; when it is stopped, all that was at work is gone and nothing half made is left."""
-    run_id, processes = hanging(control, wheels, tmp_path)
-    waiting = str(control.get_run(run_id).waiting_for)
+    run_id, processes = hanging(site, tmp_path, "slow-lib")
+    waiting = str(site.control.get_run(run_id).waiting_for)
     assert waiting.startswith("Waits for its environment: installing slow-lib, since ")
-    control.stop_run(run_id)
-    assert wait(control, run_id).sub_status == "stopped"
+    site.control.stop_run(run_id)
+    assert wait(site.control, run_id).sub_status == "stopped"
     wait_until_gone(processes)
-    assert half_made(umbel_home) == []
+    assert site.half_made() == []
 
 
-def test_a_killed_superexec_takes_an_installation_with_it(
-    control: ControlClient, wheels: Path, tmp_path: Path, umbel_home: Path
-) -> None:
+def test_a_killed_superexec_takes_an_installation_with_it(umbel_home: Path, tmp_path: Path) -> None:
     """When the SuperExec is killed in the middle of an installation, all that was at work ends too."""
-    run_id, processes = hanging(control, wheels, tmp_path)
-    (superexec,) = family(control)["superexec"]
-    superexec.send_signal(signal.SIGKILL)
-    wait_until_gone(processes)
-    control.stop_run(run_id)  # by then another SuperExec may have begun it anew
-    assert wait(control, run_id).sub_status == "stopped"
-    assert half_made(umbel_home) == []
+    with installing(umbel_home, tmp_path) as site:
+        run_id, processes = hanging(site, tmp_path, "slow-lib")
+        (superexec,) = family(site.control)["superexec"]
+        superexec.send_signal(signal.SIGKILL)
+        wait_until_gone(processes)
+        site.control.stop_run(run_id)  # by then another SuperExec may have begun it anew
+        assert wait(site.control, run_id).sub_status == "stopped"
+        assert site.half_made() == []
 
 
-def test_what_cannot_be_installed_is_the_runs_cause(control: ControlClient, tmp_path: Path) -> None:
+def test_what_cannot_be_installed_is_the_runs_cause(site: Site, tmp_path: Path) -> None:
     """A run whose dependencies cannot be had fails at once, with uv's reason."""
-    run = wait(control, start(control, needy(tmp_path / "app", "demo-lib==3.0"), federation=TWO))
+    run = wait(site.control, start(site.control, needy(tmp_path / "app", "demo-lib==3.0"), federation=TWO))
     assert run.sub_status == "failed"
     assert run.cause is not None
     assert run.cause.code == "environment-failed"
@@ -111,20 +129,15 @@ def test_what_cannot_be_installed_is_the_runs_cause(control: ControlClient, tmp_
 
 
 def test_without_permission_a_run_is_warned(wheels: Path, tmp_path: Path) -> None:
-    """Where nothing may be installed the run begins all the same, with a warning; the import that fails says what is missing."""
+    """Where nothing may be installed a run begins all the same, with a warning: it may do without. If not, its cause says what is missing."""
     control = connect_local()
-    run_id = start(control, needy(tmp_path / "app", "demo-lib>=1", "numpy"), federation=TWO)
-    run = wait(control, run_id)
-    warnings = [line.text for line in control.logs(run_id) if line.level == "WARNING"]
-    assert warnings[0].startswith("The app needs demo-lib>=1, which this machine does not have. Install it")
-    assert run.cause is not None
-    assert run.cause.code == "app-load-failed"
-    assert "The app needs demo-lib>=1" in str(run.cause.hint)
-
-
-def test_without_permission_a_run_may_do_without(wheels: Path, tmp_path: Path) -> None:
-    """An app that does not import what it declares and this machine lacks runs to its end."""
-    control = connect_local()
-    app = needy(tmp_path / "app", "demo-lib>=9")
-    (app / "demo_lib.py").write_text("VERSION = 'the app\\'s own'\n")
-    assert wait(control, start(control, app, federation=TWO)).sub_status == "completed"
+    one, two = needy(tmp_path / "one", "demo-lib>=1", "numpy"), needy(tmp_path / "two", "demo-lib>=1")
+    (two / "demo_lib.py").write_text("VERSION = 'its own'\n")
+    runs = [wait(control, start(control, app, federation=TWO)) for app in (one, two)]
+    for run in runs:
+        (warning,) = said(control, run.run_id, "WARNING")
+        assert warning.startswith("The app needs demo-lib>=1, which this machine does not have. Install it")
+    assert runs[0].cause is not None
+    assert runs[0].cause.code == "app-load-failed"
+    assert "The app needs demo-lib>=1" in str(runs[0].cause.hint)
+    assert runs[1].sub_status == "completed"

@@ -37,10 +37,10 @@ def with_tls(made: certificates.Made, *more: str) -> list[str]:
     return [*files, "--ssl-ca-certfile", str(made.authority), *more]
 
 
-@pytest.fixture
-def secure(umbel_home: Path, made: certificates.Made) -> Iterator[Program]:
+@pytest.fixture(scope="module")
+def secure(shared_home: Path, made: certificates.Made) -> Iterator[Program]:
     """A SuperLink that speaks TLS."""
-    with program(umbel_home, *with_tls(made)) as running:
+    with program(shared_home, *with_tls(made)) as running:
         yield running
 
 
@@ -54,14 +54,14 @@ def client(running: Program, roots: Path | None, address: str = "") -> ControlCl
     return found
 
 
-def test_a_client_with_the_right_roots_is_answered(secure: Program, made: certificates.Made) -> None:
+def test_a_client_with_the_right_roots_is_answered(secure: Program, made: certificates.Made, tmp_path: Path) -> None:
     """Requests, uploads and downloads go over TLS, several on one connection; the token counts as ever."""
     far = client(secure, made.authority)
     assert far.address.startswith("https://127.0.0.1:")
     assert far.info().pid == secure.process.pid
     data = bytes(range(256)) * 20_000
     digest = far.put_object(data)
-    copy = secure.home / "copy"
+    copy = tmp_path / "copy"
     far.download(digest, copy)
     assert copy.read_bytes() == data
     with pytest.raises(UmbelError, match="token"):
@@ -124,19 +124,23 @@ def test_a_superlink_without_tls_is_noticed(umbel_home: Path, made: certificates
         client(running, made.authority, running.address.replace("http", "https")).info()
 
 
-def test_old_protocols_are_refused(secure: Program, made: certificates.Made) -> None:
+def test_old_protocols_are_refused(made: certificates.Made) -> None:
     """TLS 1.1 is not spoken."""
     context = tls.server_context(made.certificate, made.key)
     assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
 
 
 def test_the_command_line_uses_the_roots_of_a_connection(
-    secure: Program, made: certificates.Made, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    secure: Program,
+    made: certificates.Made,
+    umbel_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """`umbel list NAME` goes over TLS with root-certificates and token-file of config.toml; without the roots it explains."""
     address = str(secure.info["public_address"]).removeprefix("https://")
     token = secure.home / "local" / "token"
-    (secure.home / "config.toml").write_text(
+    (umbel_home / "config.toml").write_text(
         f'[superlink.far]\naddress = "{address}"\nroot-certificates = "{made.authority}"\ntoken-file = "{token}"\n'
         f'[superlink.doubtful]\naddress = "https://{address}"\ntoken-file = "{token}"\n'
     )

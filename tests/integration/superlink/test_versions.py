@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.superlink.programs import EXECUTOR, program
+from tests.integration.superlink.programs import EXECUTOR, Program, program
 from tests.integration.superlink.served import Served, problem
 from umbel import __version__
 from umbel.cli.local import connect_local
@@ -72,14 +73,20 @@ async def test_every_answer_says_its_version(served: Served) -> None:
     assert problem(await served.request("GET", "/api/v1/runs/1")).code == "not-found"
 
 
-def test_the_clients_say_their_version(umbel_home: Path) -> None:
+@pytest.fixture(scope="module")
+def running(shared_home: Path) -> Iterator[Program]:
+    """A SuperLink of this version."""
+    with program(shared_home) as one:
+        yield one
+
+
+def test_the_clients_say_their_version(running: Program) -> None:
     """A client introduces itself with its version, and the refusal arrives as its error."""
-    with program(umbel_home) as running:
-        token = (umbel_home / "local" / "token").read_text()
-        stranger = HttpClient(running.address, token, version="0.0.9")
-        with pytest.raises(VersionMismatch, match=r"0\.0\.9"):
-            stranger.call("GET", "/api/v1/info", ServerInfo)
-        assert running.control().info().version == __version__
+    token = (running.home / "local" / "token").read_text()
+    stranger = HttpClient(running.address, token, version="0.0.9")
+    with pytest.raises(VersionMismatch, match=r"0\.0\.9"):
+        stranger.call("GET", "/api/v1/info", ServerInfo)
+    assert running.control().info().version == __version__
 
 
 SUPERNODE = ("umbel.supernode.main", ["--superlink", "{address}", "--state-dir", "{home}/node"])
@@ -93,26 +100,25 @@ PROGRAMS: dict[str, tuple[str, list[str]]] = {
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_no_program_shows_a_stack_trace(umbel_home: Path, name: str) -> None:
+def test_no_program_shows_a_stack_trace(running: Program, umbel_home: Path, name: str) -> None:
     """The CLI, SuperExec, SuperNode and app processes of an older version say in a sentence what does not fit, and end with its code."""
     module, arguments = PROGRAMS[name]
-    with program(umbel_home) as running:
-        (umbel_home / "config.toml").write_text(
-            f'[superlink]\ndefault = "far"\n[superlink.far]\naddress = "{running.address}"\n'
-            f'token-file = "{umbel_home / "local" / "token"}"\n'
-        )
-        filled = [argument.format(address=running.address, home=umbel_home) for argument in arguments]
-        lifeline, held = os.pipe()  # of app processes: they end when nobody holds its other end
-        more = ["list"] if name == "umbel list" else []
-        ended = subprocess.run(
-            [*old(module, *filled), *more],
-            env={**os.environ, "UMBEL_EXECUTOR_TOKEN": EXECUTOR, "UMBEL_TASK_TOKEN": "1.1.secret"},
-            stdin=lifeline,
-            capture_output=True,
-            text=True,
-            timeout=40,
-            check=False,
-        )
+    (umbel_home / "config.toml").write_text(
+        f'[superlink]\ndefault = "far"\n[superlink.far]\naddress = "{running.address}"\n'
+        f'token-file = "{running.home / "local" / "token"}"\n'
+    )
+    filled = [argument.format(address=running.address, home=umbel_home) for argument in arguments]
+    lifeline, held = os.pipe()  # of app processes: they end when nobody holds its other end
+    more = ["list"] if name == "umbel list" else []
+    ended = subprocess.run(
+        [*old(module, *filled), *more],
+        env={**os.environ, "UMBEL_EXECUTOR_TOKEN": EXECUTOR, "UMBEL_TASK_TOKEN": "1.1.secret"},
+        stdin=lifeline,
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
     os.close(lifeline)
     os.close(held)
     assert (ended.returncode, "Traceback" in ended.stderr) == (VersionMismatch.exit_code, False), ended.stderr
