@@ -6,6 +6,7 @@ import hashlib
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tests.integration.superlink.served import EXECUTOR, SECRET, Served, problem, serve_in
@@ -14,6 +15,7 @@ from umbel.superlink.store import nodes
 from umbel.superlink.store.database import Transaction
 from umbel.superlink.wakeups import NODE_KEYS
 from umbel.wire.credentials import executor_credentials, node_credentials
+from umbel.wire.messages import Activate
 from umbel.wire.signatures import digest_header
 
 
@@ -157,7 +159,9 @@ async def test_a_key_has_one_spelling(served: Served) -> None:
     await site.register(5)
     last = site.public_key[-1]
     twin = chr(ord(last) + 1)
+    said = msgspec.json.encode(Activate(version="1"))
     for keyid in (site.public_key[:-1] + twin, site.public_key[:-1], "AAAA", "A" * 44):
         signer = node_credentials(site.key)
         signer._named = (keyid, "ed25519", "umbel-node")
-        assert problem(await send(served, signer, "GET", "/api/v1/info")).status == 401
+        found = problem(await send(served, signer, "POST", "/api/fleet/activate", said))
+        assert (found.status, "32 bytes in base64url" in found.detail) == (401, True)
