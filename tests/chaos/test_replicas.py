@@ -11,10 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.chaos.federation import APP, LIMIT, NODES, ROUNDS
+from tests.chaos.federation import APP, NODES, ROUNDS
 from tests.chaos.killing import stage
 from tests.integration.superlink.programs import EXECUTOR, Program
 from tests.postgres import PostgresServer
+from tests.sites import LIMIT
 from umbel.bundle import build_fab
 from umbel.wire.api import Config, RunView, StartRun
 from umbel.wire.control import ControlClient

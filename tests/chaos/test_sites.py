@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.federation import ROUNDS, VICTIMS, Federation
+from tests.chaos.federation import ROUNDS, VICTIMS, Chaos
 
 SEEDS = range(int(os.environ.get("CHAOS_SEEDS", "1")))  # more of them with dev/chaos.sh
 ALL = [*VICTIMS, "supernode", "superlink"]
@@ -17,17 +17,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def federation(umbel_home: Path) -> Iterator[Federation]:
+def federation(umbel_home: Path) -> Iterator[Chaos]:
     """A SuperLink with two SuperNodes."""
-    running = Federation(umbel_home)
+    running = Chaos(umbel_home)
     yield running
-    running.close()
+    running.end()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("loop", ["strategy", "own"])
 @pytest.mark.parametrize("victims", [*([victim] for victim in VICTIMS), ALL], ids=[*VICTIMS, "all"])
-def test_a_run_on_real_sites_is_never_lost(federation: Federation, victims: list[str], loop: str, seed: int) -> None:
+def test_a_run_on_real_sites_is_never_lost(federation: Chaos, victims: list[str], loop: str, seed: int) -> None:
     """Killed at any moment, started again: the run goes on, no node trains a round twice, and the model is the same, bit for bit."""
     calm, _ = federation.run(seed, loop)
     run, killed = federation.run(seed, loop, victims)

@@ -66,7 +66,7 @@ def test_a_run_on_sites_needs_no_pickle(
     for name in ("PYTHONPATH", "PICKLE_WITNESS"):
         monkeypatch.setenv(name, guarded[name])
     with federation(umbel_home) as sites:
-        run = sites.wait(sites.start())
+        run = sites.wait(sites.start_app())
     assert (run.sub_status, run.cause) == ("completed", None)
     assert not (tmp_path / "witness").exists()
     assert len((tmp_path / "witness.guarded").read_text().splitlines()) >= 7

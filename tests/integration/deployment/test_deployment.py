@@ -10,31 +10,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.deployment.sites import APP, LIMIT, Federation, federation
+from tests.integration.deployment.sites import APP, Sites, federation
+from tests.sites import LIMIT
 
 UMBEL = [sys.executable, "-c", "from umbel.cli.main import main; main()"]
 
 
 @pytest.fixture
-def sites(umbel_home: Path) -> Iterator[Federation]:
+def sites(umbel_home: Path) -> Iterator[Sites]:
     """Two sites."""
     with federation(umbel_home) as running:
         yield running
 
 
 @pytest.mark.parametrize("loop", [False, True])
-def test_a_killed_serverapp_goes_on_where_it_was(sites: Federation, tmp_path: Path, loop: bool) -> None:
+def test_a_killed_serverapp_goes_on_where_it_was(sites: Sites, tmp_path: Path, loop: bool) -> None:
     """In the middle of its second round, with a strategy and with a loop of the app's own: no client trains again, and the model is
     bit for bit that of a run that nobody disturbed.
     """
-    undisturbed = sites.start(loop=loop)
+    undisturbed = sites.start_app(loop=loop)
     run = sites.wait(undisturbed)
     assert (run.sub_status, run.attempts, run.cause) == ("completed", 1, None)
     gate = tmp_path / "gate"
     os.mkfifo(gate)
-    run_id = sites.start(loop=loop, gate=str(gate))
+    run_id = sites.start_app(loop=loop, gate=str(gate))
     with gate.open("w") as held:  # opens when a client has come to it
-        sites.serverapp().kill()
+        sites.processes("serverapp")[0].kill()
         gate.unlink()
         gate.touch()  # whoever comes now is not held
         held.close()
@@ -45,9 +46,9 @@ def test_a_killed_serverapp_goes_on_where_it_was(sites: Federation, tmp_path: Pa
     assert sites.model(run_id) == sites.model(undisturbed)
 
 
-def test_a_large_model_goes_both_ways(sites: Federation) -> None:
+def test_a_large_model_goes_both_ways(sites: Sites) -> None:
     """One of several chunks, through the object store and files, which its nodes answer with one as large."""
-    run_id = sites.start(size=3_000_000)
+    run_id = sites.start_app(size=3_000_000)
     run = sites.wait(run_id)
     assert (run.sub_status, run.cause) == ("completed", None)
     assert run.bytes_sent > 2 * 3 * 12_000_000
@@ -56,12 +57,9 @@ def test_a_large_model_goes_both_ways(sites: Federation) -> None:
     assert artifact.size > 12_000_000
 
 
-def test_umbel_run_reaches_real_sites(sites: Federation) -> None:
+def test_umbel_run_reaches_real_sites(sites: Sites) -> None:
     """By the name of a connection; what is for a simulation is refused."""
-    (sites.home / "config.toml").write_text(
-        f'[superlink]\ndefault = "field"\n[superlink.field]\naddress = "{sites.address}"\n'
-        f'token-file = "{sites.home / "local" / "token"}"\n'
-    )
+    sites.connection("field")
     command = [*UMBEL, "run", str(APP), "field", "--stream"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
     assert run.returncode == 0, run.stderr + run.stdout
