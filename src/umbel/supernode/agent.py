@@ -118,10 +118,10 @@ class Agent:
 
     def _ask(self) -> Pulled:
         with self._lock:
-            holding = list(self._jobs)
+            holding, runs = list(self._jobs), {job.run_id for job in self._jobs.values()}
         room = max(0, MOST_HELD - len(holding))
-        runs = self._parts.runs.kept()[:MOST_RUNS]
-        body = Pull(session=self._parts.presence.session, room=room, holding=holding, runs=runs)
+        runs.update(self._parts.runs.kept()[:MOST_RUNS])  # what will be kept of those that are held, is not yet
+        body = Pull(session=self._parts.presence.session, room=room, holding=holding, runs=sorted(runs))
         return self._client.pull(body, WAIT if room else FULL_WAIT)
 
     def _persistently(self, call: Callable[[], T]) -> T:

@@ -36,6 +36,11 @@ class Node:
         """Its worker processes."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
+    def wait_for(self, text: str) -> None:
+        """Wait until it writes a line with this text."""
+        assert self.process.stdout is not None
+        assert any(text in line for line in self.process.stdout), f"It ended without saying {text!r}."
+
     def kill(self) -> None:
         """End it without a warning."""
         self.process.kill()

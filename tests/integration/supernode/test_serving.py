@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.supernode.conftest import APP, Gate, StartNode, model, values
 from tests.integration.supernode.superlink import LIMIT, FakeSuperLink
+from tests.unit.wire.peer import problem
 from umbel.app import ConfigRecord, ErrorCode
 from umbel.bundle import build_fab
 from umbel.wire.messages import CHUNK
@@ -108,7 +109,8 @@ def test_what_the_superlink_lacks_is_answered_for(superlink: FakeSuperLink, star
     """A message that cannot be served for want of its run, its app or its content does not make the round wait."""
     message = superlink.send(model(2_000_000))
     if what == "run":
-        superlink.runs.clear()
+        missing = problem(404, "not-found", "There is no such run.")
+        superlink.interfere = lambda call: missing if call.path == "/api/fleet/runs/7" else None
     else:
         fab = superlink.runs[7].fab_hash
         superlink.objects = {
