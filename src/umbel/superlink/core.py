@@ -161,15 +161,18 @@ class SuperLink:
 
     async def _hand_out(self, wants: Sequence[Want]) -> list[Pulled | UmbelError]:
         """What each of some polls gets; nothing is written while there is nothing to lease."""
-        looks = await self.db.aread(lambda connection: handing_out.look(connection, wants))
-        pulled = [look if isinstance(look, UmbelError) else handing_out.told(look) for look in looks]
-        due = [place for place, look in enumerate(looks) if not isinstance(look, UmbelError) and look.changes]
+        calm = {place: want for place, want in enumerate(wants) if not want.woken}
+        looks = (
+            await self.db.aread(lambda connection: handing_out.look(connection, list(calm.values()))) if calm else []
+        )
+        told = zip(calm, map(handing_out.told, looks), strict=True)
+        found = {place: pulled for place, pulled in told if pulled is not None}
+        due = [place for place in range(len(wants)) if place not in found]
         if due:
             chosen, now = [wants[place] for place in due], self.now()
             taken = await self.db.awrite(lambda transaction: handing_out.take(transaction, chosen, now))
-            for place, one in zip(due, taken, strict=True):
-                pulled[place] = one
-        return pulled
+            found |= dict(zip(due, taken, strict=True))
+        return [found[place] for place in range(len(wants))]
 
     async def _take_answers(self, answers: Sequence[Answer]) -> list[bool | UmbelError]:
         now = self.now()

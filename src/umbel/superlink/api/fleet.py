@@ -53,7 +53,7 @@ async def pull(request: Request) -> Response:
                     if link.wakeups.closing or not await rings(bell, gone, deadline):
                         break
                     bell.clear()
-                    pulled = await link.pulls.ask(want)
+                    pulled = await link.pulls.ask(want._replace(woken=True))
     return answer(pulled)
 
 

@@ -29,6 +29,7 @@ class Want(NamedTuple):
     room: int
     holding: frozenset[str] = frozenset()
     runs: frozenset[int] = frozenset()  # of which it keeps something
+    woken: bool = False  # there is something for it: no look is needed
 
 
 def check(node_id: int, said: Pull) -> Want:
@@ -67,8 +68,14 @@ def take(transaction: Transaction, wants: Sequence[Want], now: float) -> list[Pu
     return [plan if isinstance(plan, UmbelError) else _pulled(plan, rows, loaded) for plan in plans]
 
 
-def told(plan: Handout) -> Pulled:
-    """What a poll gets of which nothing is leased."""
+def told(plan: Handout | UmbelError) -> Pulled | UmbelError | None:
+    """What a poll gets that changes nothing; None where there is something to lease."""
+    if isinstance(plan, UmbelError):
+        return plan
+    return None if plan.changes else _unleased(plan)
+
+
+def _unleased(plan: Handout) -> Pulled:
     return Pulled(cancelled=list(plan.finished), over=list(plan.over))
 
 
@@ -115,7 +122,7 @@ def _without(plan: Handout, answered: Collection[str]) -> Handout:
 
 
 def _pulled(plan: Handout, rows: Mapping[str, Row[Any]], loaded: Mapping[tuple[int, str], ContentRef]) -> Pulled:
-    pulled = told(plan)
+    pulled = _unleased(plan)
     pulled.messages = [_delivery(rows[name], loaded) for name in plan.deliver]
     return pulled
 
