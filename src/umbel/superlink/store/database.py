@@ -6,15 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Table, text
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
 from umbel.errors import StorageFull
 from umbel.superlink.meters import Histogram
 from umbel.superlink.store import engines, faults
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 T = TypeVar("T")
 _TRIES = 3  # of a transaction that met another one, or whose connection was lost
@@ -38,8 +41,14 @@ class Transaction:
     def insert_new(self, table: Table, rows: Sequence[Mapping[str, object]]) -> None:
         """Insert those of some rows that are not there yet."""
         if rows:
-            insert = postgresql.insert if self._is_postgres else sqlite.insert
-            self.execute(insert(table).on_conflict_do_nothing(), rows)
+            self.execute(self._insert(table).on_conflict_do_nothing(), rows)
+
+    def _insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+        if not self._is_postgres:
+            return sqlite.insert(table)
+        from sqlalchemy.dialects import postgresql  # only here: most SuperLinks never need it, and it takes a while
+
+        return postgresql.insert(table)
 
     def guard_objects(self, *, removes: bool = False) -> None:
         """Until the end of this transaction no other one removes objects, or (`removes`) none refers to objects anew.
