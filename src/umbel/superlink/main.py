@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import secrets
@@ -62,6 +63,7 @@ def _serve(settings: Settings, home: Home, doors: Doors) -> int:
     _tell(settings, info)
     sys.stderr.write(f"Umbel SuperLink {__version__} at {doors.public_address}. Its token is in {home.token}.\n")
     try:
+        gc.disable()  # until all is there: to look for garbage in what is being loaded takes a tenth of the start
         from umbel.superlink.serve import serve
 
         return serve(settings, home, doors, token, superexec, log)

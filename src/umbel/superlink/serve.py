@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -117,6 +118,8 @@ async def _run(
         hosts=Hosts(doors.names),
         registered_only=settings.access.enable_supernode_auth,
     )
+    gc.freeze()  # what is loaded by now stays
+    gc.enable()
     server = make_server(app, doors)
     link.idle.on_idle = end = _ender(link, server)
     for number in (signal.SIGTERM, signal.SIGINT):
