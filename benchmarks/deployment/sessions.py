@@ -14,7 +14,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
-
 from benchmarks.deployment.cases import Workload
 from benchmarks.deployment.figures import Trace
 from benchmarks.deployment.products import Product
