@@ -87,7 +87,7 @@ async def test_what_is_live_is_seen_at_both(pair: tuple[Served, Served]) -> None
     path = f"/api/v1/runs/{run.run_id}/stream?kinds=event"
     async with two.client.stream("GET", path, headers={"Authorization": "Bearer user-token"}) as response:
         lines = response.aiter_lines()
-        await until(lambda: ("run", 1) in two.link.wakeups.parked())
+        await until(lambda: "run" in dict(two.link.wakeups.parked()))
         progress = Event(kind="progress", data={"phase": "train", "done": 3})
         await one.report(task, Report(seq=1, events=[progress]))
         async for line in lines:
