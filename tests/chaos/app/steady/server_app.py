@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import threading
 
 import numpy as np
 
@@ -35,11 +35,12 @@ def own_round(grid: Grid, arrays: ArrayRecord, number: int, nodes: int) -> Array
     content = RecordDict({"arrays": arrays, "config": ConfigRecord({"server-round": number})})
     messages = [Message(content, node, "train") for node in grid.wait_for_nodes(nodes)]
     pushed = list(grid.push_messages(messages))
+    pause = threading.Event()
     replies: dict[int, Message] = {}
     while len(replies) < len(pushed):
         for reply in grid.pull_messages(pushed):
             replies[reply.metadata.src_node_id] = reply
-        time.sleep(0.01)
+        pause.wait(0.01)
     models = [replies[node].content.array_records["arrays"].to_numpy_ndarrays()[0] for node in sorted(replies)]
     noise = np.random.standard_normal(models[0].shape)  # noqa: NPY002 - the one that is seeded for the app
     return ArrayRecord([np.mean(models, axis=0) + 0.01 * noise])
