@@ -39,11 +39,22 @@ _KEEP_ALIVE = 75  # seconds; longer than a client pauses between two requests
 
 
 class Server(uvicorn.server.Server):
-    """uvicorn's server, with its signals left to the program, and a second socket that speaks TLS."""
+    """uvicorn's server, with its signals left to the program, a second socket that speaks TLS, and nothing to do while idle."""
 
     def __init__(self, config: uvicorn.config.Config, doors: Doors | None = None) -> None:
         super().__init__(config)
         self._doors = doors
+        self._ending = asyncio.Event()
+
+    def end(self) -> None:
+        """Let `serve` return."""
+        self.should_exit = True
+        self._ending.set()
+
+    async def main_loop(self) -> None:
+        """Wait for the end. uvicorn's own looks for it ten times a second."""
+        await self.on_tick(0)
+        await self._ending.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen on `sockets`, and on the secure one of the doors."""
@@ -146,6 +157,7 @@ def make_server(app: ASGIApp, doors: Doors | None = None) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,  # of the second in which it was made: the boundary adds it
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_SHUTDOWN,
     )
@@ -155,7 +167,7 @@ def make_server(app: ASGIApp, doors: Doors | None = None) -> Server:
 def _ender(link: SuperLink, server: Server) -> Callable[[], None]:
     def end() -> None:
         link.wakeups.close()
-        server.should_exit = True
+        server.end()
 
     return end
 

@@ -7,6 +7,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,7 +157,7 @@ async def serve_in(
             yield Served(link, server, address, client, root)
     finally:
         link.close()
-        server.should_exit = True
+        server.end()
         await serving
         listener.close()
         await asyncio.to_thread(db.close)
@@ -164,7 +165,8 @@ async def serve_in(
 
 async def until(true: Callable[[], object]) -> None:
     """Let the event loop work until `true()` is: for states inside the server that no request shows."""
-    for _ in range(1_000_000):
+    deadline = time.monotonic() + 20
+    for _ in takewhile(lambda _: time.monotonic() < deadline, count()):
         if true():
             return
         await asyncio.sleep(0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
@@ -50,11 +50,18 @@ def url(postgres_server: PostgresServer, postgres: str) -> str:
 
 @pytest_asyncio.fixture
 async def pair(tmp_path: Path, url: str) -> AsyncIterator[tuple[Served, Served]]:
-    """Two SuperLinks whose SuperExecs are elsewhere; a silent process loses its task after half a second."""
-    async with AsyncExitStack() as stack:
-        options = {"url": url, "has_superexec": False, "lease_seconds": 0.5}
-        one = await stack.enter_async_context(serve_in(tmp_path, **options))  # type: ignore[arg-type]
-        two = await stack.enter_async_context(serve_in(tmp_path, **options))  # type: ignore[arg-type]
+    """Two SuperLinks whose SuperExecs are elsewhere."""
+    async with serve_two(tmp_path, url, 30.0) as served:
+        yield served
+
+
+@asynccontextmanager
+async def serve_two(root: Path, url: str, lease_seconds: float) -> AsyncIterator[tuple[Served, Served]]:
+    """Two SuperLinks that know each other; a process that is silent for so long loses its task."""
+    async with (
+        serve_in(root, url=url, has_superexec=False, lease_seconds=lease_seconds) as one,
+        serve_in(root, url=url, has_superexec=False, lease_seconds=lease_seconds) as two,
+    ):
         await until(lambda: one.link.replicas.others and two.link.replicas.others)
         yield one, two
 
@@ -98,21 +105,21 @@ async def test_what_is_live_is_seen_at_both(pair: tuple[Served, Served]) -> None
     await one.finish(task, FinishTask(outcome="completed"))
 
 
-async def test_a_heartbeat_at_either_keeps_the_task(pair: tuple[Served, Served]) -> None:
+async def test_a_heartbeat_at_either_keeps_the_task(tmp_path: Path, url: str) -> None:
     """A process that is silent at one SuperLink keeps its task as long as the other one hears of it; then it loses it once."""
-    one, two = pair
-    await one.start()
-    task = await one.begin()
-    for _ in range(2):
-        assert (await two.ask(Directive, "GET", directive(task, 0.7), token=task.token)) == Directive()
-    assert one.link._leases.known() == set()
-    row = await two.link.db.aread(lambda connection: tasks.get(connection, task.task_id))
-    assert (row.state, row.attempt) == ("active", 1)
-    again = await one.ask(ClaimedTask, "POST", CLAIM, WANTED, EXECUTOR)
-    assert again.attempt == 2
-    row = await two.link.db.aread(lambda connection: tasks.get(connection, task.task_id))
-    assert row.losses == 1
-    await until(lambda: two.link._leases.known() == set())
+    async with serve_two(tmp_path, url, 1.0) as (one, two):
+        await one.start()
+        task = await one.begin()
+        for _ in range(2):
+            assert (await two.ask(Directive, "GET", directive(task, 1.3), token=task.token)) == Directive()
+        assert one.link._leases.known() == set()
+        row = await two.link.db.aread(lambda connection: tasks.get(connection, task.task_id))
+        assert (row.state, row.attempt) == ("active", 1)
+        again = await one.ask(ClaimedTask, "POST", CLAIM, WANTED, EXECUTOR)
+        assert again.attempt == 2
+        row = await two.link.db.aread(lambda connection: tasks.get(connection, task.task_id))
+        assert row.losses == 1
+        await until(lambda: two.link._leases.known() == set())
 
 
 async def test_both_know_who_asks_for_work(pair: tuple[Served, Served]) -> None:

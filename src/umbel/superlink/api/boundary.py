@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from email.utils import formatdate
 
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -40,7 +41,7 @@ class Boundary:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message.get("headers", ()), _VERSION]
+                message["headers"] = [*message.get("headers", ()), _VERSION, _date()]
             await send(message)
 
         try:
@@ -70,6 +71,10 @@ class Boundary:
 
     def _activity(self, path: str) -> AbstractContextManager[None]:
         return nullcontext() if path.endswith(_LONG_POLLS) else self._link.idle.busy()
+
+
+def _date() -> tuple[bytes, bytes]:
+    return b"date", formatdate(usegmt=True).encode()
 
 
 def _is_from_here(scope: Scope, headers: Headers) -> bool:
