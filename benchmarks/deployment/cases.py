@@ -9,6 +9,7 @@ from typing import Literal
 from benchmarks.deployment.figures import (
     Trace,
     idle_node_megabytes,
+    idle_superlink_percent,
     peak_megabytes,
     round_seconds,
     seconds_to_first_round,
@@ -24,7 +25,8 @@ KILOBYTES_10, MEGABYTES_48, MEGABYTES_500 = 2_500, 12_000_000, 125_000_000  # fl
 class Workload:
     """One run on real nodes: a SuperLink and `nodes` SuperNodes, all on this machine.
 
-    `rounds` are Umbel's; `flower_rounds` are fewer, because they take longer. `memory` samples the memory of all processes.
+    `rounds` are Umbel's; `flower_rounds` are fewer, because they take longer. `memory` samples the memory of all processes;
+    `idle` is for how many seconds the processor time of all is watched before the run, while nothing happens.
     """
 
     nodes: int
@@ -35,6 +37,7 @@ class Workload:
     rounds: int = 20
     flower_rounds: int = 3
     memory: bool = False
+    idle: float = 0.0
 
     def rounds_of(self, product: str) -> int:
         """How many rounds the product runs."""
@@ -114,6 +117,14 @@ CASES = [
         replace(EMPTY_2, memory=True),
         idle_node_megabytes,
         Target("at most", 0.5, "flower"),
+    ),
+    Case(
+        "idle-processor",
+        "idle SuperLink with 10 idle nodes",
+        "% of a core",
+        Workload(nodes=10, rounds=2, flower_rounds=2, idle=30.0),
+        idle_superlink_percent,
+        Target("at most", 1.0),
     ),
     Case(
         "tensor-1",

@@ -21,6 +21,7 @@ class Trace:
     marks: Sequence[dict[str, Any]]
     idle: Mapping[str, int] = field(default_factory=dict)
     memory: Sequence[tuple[float, Mapping[str, int]]] = ()
+    idle_percent: float = 0.0  # of a core, that the SuperLink used while nothing happened
 
     def round_end(self, number: int) -> float:
         """When round `number` ended; 0 is when the first began."""
@@ -67,3 +68,8 @@ def superlink_growth_megabytes(trace: Trace) -> float:
 def idle_node_megabytes(trace: Trace) -> float:
     """What a SuperNode with everything it started held before the run, in the median."""
     return median(size for part, size in trace.idle.items() if part.startswith("node-")) / 1e6
+
+
+def idle_superlink_percent(trace: Trace) -> float:
+    """The share of a core that the SuperLink's own process used before the run; at least what the clock can tell."""
+    return max(0.01, trace.idle_percent)

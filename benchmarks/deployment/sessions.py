@@ -53,6 +53,7 @@ class Session:
 
     def run(self, workload: Workload) -> Trace:
         """Run the app once; memory is sampled before and, if asked for, during the run."""
+        percent = self._idle_percent(workload.idle) if workload.idle else 0.0
         idle = self.memory()
         timings = self.home / f"timings-{uuid.uuid4().hex}.jsonl"
         over = threading.Event()
@@ -73,7 +74,7 @@ class Session:
             if workload.memory:
                 sampler.join()
         marks = [json.loads(line) for line in timings.read_text("utf-8").splitlines()] if timings.exists() else []
-        return Trace(submitted, marks, idle, samples)
+        return Trace(submitted, marks, idle, samples, percent)
 
     def memory(self) -> dict[str, int]:
         """Proportional set sizes now: of the SuperLink's own process, of each node with its descendants, and of the rest."""
@@ -82,6 +83,13 @@ class Session:
         for index, pid in enumerate(self.nodes):
             parts[f"node-{index}"] = sum(sizes.pop(member, 0) for member in _with_descendants(pid))
         return parts | {"rest": sum(sizes.values())}
+
+    def _idle_percent(self, seconds: float) -> float:
+        process = psutil.Process(self.superlink)
+        threading.Event().wait(5.0)  # what came with the start is over
+        process.cpu_percent()
+        threading.Event().wait(seconds)
+        return process.cpu_percent()
 
     def _spawn(self, name: str, command: list[str]) -> int:
         with (self.home / f"{name}.log").open("wb") as log:
