@@ -37,6 +37,7 @@ from umbel.wire.api import ClaimedTask, ClaimTask, Event
 from umbel.wire.messages import MessageProgress, Pulled
 
 _log = logging.getLogger(__name__)
+_MOST_POLLS = 2000  # served in one go: their answers go out before the replies to the first of them come in
 
 
 class SuperLink:
@@ -76,7 +77,7 @@ class SuperLink:
         self._background: set[asyncio.Task[None]] = set()
         self.nodes = Attendance(self._hear)
         self.work = SiteWork(lambda: self.wakeups.wake([SITE_WORK]))
-        self.pulls = Batch(self._hand_out)
+        self.pulls = Batch(self._hand_out, _MOST_POLLS)
         self.answers = Batch(self._take_answers)
         self._heard = Batch(self._store_heard)
         hooks = Hooks(self._on_notice, self._on_connected, self._on_check)
@@ -210,18 +211,22 @@ class SuperLink:
     def _on_connected(self) -> None:
         self.wakeups.wake_all()
 
-    async def _on_check(self, alive: Collection[int]) -> None:
-        """Take over from those that are dead for the second time in a row, and see that memory and database agree."""
+    async def _on_check(self, alive: Collection[int]) -> bool:
+        """Take over from those that are dead for the second time in a row, and see that memory and database agree.
+
+        Returns whether others were found dead for the first time.
+        """
         number, here = self.replicas.number, self._leases.known()
         watch = await self.db.aread(lambda connection: watching.look(connection, number))
         suspects = watch.replicas.difference(alive)
-        gone, self._suspects = suspects & self._suspects, suspects
+        gone, self._suspects = suspects & self._suspects, suspects - self._suspects
         for task_id in watch.mine - here:
             self._hear_of(task_id)
         if here - watch.mine:
             await self._hold(here - watch.mine)
         if gone or watch.unwatched:
             await self._adopt(gone)
+        return bool(self._suspects)
 
     async def _adopt(self, gone: Collection[int]) -> None:
         number = self.replicas.number

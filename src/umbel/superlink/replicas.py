@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from umbel.errors import UmbelError
 from umbel.superlink.notices import HELLO, Note, Notice, payloads
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 CHANNEL = "umbel"
 CHECK = 30.0  # seconds between two looks for SuperLinks that have died
+_CONFIRM = 15.0  # seconds until the second look at one that seems dead; more than it takes to be connected again
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0  # seconds until the database is tried again
 _ALIVE = """
 SELECT (classid::bigint << 32) | objid::bigint FROM pg_locks
@@ -46,7 +48,9 @@ class Hooks(NamedTuple):
 
     on_notice: Callable[[Notice], None]  # of another SuperLink
     on_connected: Callable[[], None]  # notices may have been missed before
-    on_check: Callable[[Collection[int]], Awaitable[None]]  # with the numbers of those that live, every `CHECK` seconds
+    on_check: Callable[
+        [Collection[int]], Awaitable[bool]
+    ]  # with the numbers of those that live; whether another seems dead
 
 
 class Replicas:
@@ -120,7 +124,7 @@ class Replicas:
                 async with await self._connect() as connection:
                     delay = _FIRST_DELAY
                     await self._follow(connection, first)
-            except (psycopg.Error, UmbelError) as error:
+            except (psycopg.Error, DBAPIError, UmbelError) as error:
                 _log.warning("The notices of other SuperLinks are missed for now: %s", error)
             first.set()
             with suppress(TimeoutError):
@@ -142,12 +146,13 @@ class Replicas:
         self.connected += 1
         first.set()
         connection.add_notify_handler(lambda notification: self._hear(notification.payload))
+        seems_dead = False
         while True:
-            await self._hear_for(CHECK, connection)
+            await self._hear_for(_CONFIRM if seems_dead else CHECK, connection)
             locked = locked or await self._lock(connection)
             alive = {number async for (number,) in await connection.execute(_ALIVE)}
             self.others &= alive
-            await self._hooks.on_check(alive | {self.number})
+            seems_dead = await self._hooks.on_check(alive | {self.number})
 
     async def _hear_for(self, seconds: float, connection: psycopg.AsyncConnection[Any]) -> None:
         """Take what arrives. The driver's own way to do so wakes up ten times a second."""
