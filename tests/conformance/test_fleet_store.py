@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from tests.conformance.test_store import start
 from umbel.errors import Conflict, NotFound, RequestInvalid, UmbelError
 from umbel.superlink.auth.tokens import Principal, identify
-from umbel.superlink.domain.node import Cut, Poll, Silence
+from umbel.superlink.domain.node import Cut, NodeEvent, Poll, Silence
 from umbel.superlink.objects.directory import ObjectDirectory
 from umbel.superlink.service import answering, claiming, custody, handing_out, progress, pushing, sessions, sites
 from umbel.superlink.service.handing_out import Want
@@ -209,7 +209,13 @@ def test_nodes_that_answer_at_the_same_time(db: Database, tmp_path: Path) -> Non
 def test_nodes_come_and_go(db: Database, tmp_path: Path) -> None:
     """The states of nodes, with their events; only those that are online are counted."""
     Fleet(db, tmp_path, 3)
-    heard = [(1, Cut()), (2, Silence(5.0)), (3, Poll(1)), (99, Poll(1)), (2, Silence(30.0))]
+    heard: list[tuple[int, NodeEvent]] = [
+        (1, Cut()),
+        (2, Silence(5.0)),
+        (3, Poll(1)),
+        (99, Poll(1)),
+        (2, Silence(30.0)),
+    ]
     db.write(lambda t: sessions.hear(t, heard, 100.0))
     assert db.read(nodes.online) == [3]
     db.write(lambda t: sessions.deactivate(t, 3, 1, 101.0))

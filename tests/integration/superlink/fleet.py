@@ -132,7 +132,13 @@ class Grid:
             message_type="train",
             content_id=content_id(content),
         )
-        known = {"message_type": "train", "created_at": 1.0, "ttl": 60.0, "group_id": str(sequence), "content": 0}
+        known: dict[str, Any] = {
+            "message_type": "train",
+            "created_at": 1.0,
+            "ttl": 60.0,
+            "group_id": str(sequence),
+            "content": 0,
+        }
         return Outgoing(message_id=message_id(metadata), node_id=node_id, index=index, **(known | changed))
 
     def exchange(self, node_ids: Sequence[int], content: ContentRef, sequence: int = 1, **options: Any) -> PushMessages:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, Table
 
 from tests.integration.superlink.fleet import Grid, Site, inline, start
 from tests.integration.superlink.served import Served, serve_in
@@ -158,9 +163,12 @@ async def test_a_finished_run_leaves_its_artifacts(served: Served) -> None:
     await served.finish(grid.task, FinishTask(outcome="completed"))
     assert stored(served) == {fab_hash, result}
     for table in (tables.message, tables.content, tables.chunk, tables.hold, tables.journal):
-        assert (
-            await served.link.db.aread(lambda connection, table=table: connection.execute(table.select()).all()) == []
-        )
+        assert await served.link.db.aread(partial(rows_of, table)) == []
+
+
+def rows_of(table: Table, connection: Connection) -> Sequence[Row[Any]]:
+    """All that a table holds."""
+    return connection.execute(table.select()).all()
 
 
 async def test_replies_come_in_pages(served: Served) -> None:
