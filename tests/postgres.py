@@ -52,7 +52,7 @@ class PostgresServer:
     def disconnect(self, name: str) -> None:
         """End every connection to a database, as a restart of the server would."""
         with self.admin() as admin:
-            admin.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name])
+            admin.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [name])
 
     def admit(self, name: str, *, allowed: bool) -> None:
         """Let nobody connect to a database, or everybody again."""
