@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import subprocess
 import tempfile
@@ -18,10 +17,10 @@ from benchmarks.deployment.cases import Workload
 from benchmarks.deployment.figures import Trace
 from benchmarks.deployment.products import Product
 from benchmarks.harness import environments
+from benchmarks.harness.commands import failure, read_marks
 from benchmarks.harness.processes import TOKEN_VARIABLE, Family, end, proportional_set_size
 from benchmarks.harness.runner import Failed
 
-TIMEOUT = 600.0  # seconds for one run
 READY = 60.0  # seconds for everything to be up
 
 
@@ -73,7 +72,7 @@ class Session:
             over.set()
             if workload.memory:
                 sampler.join()
-        marks = [json.loads(line) for line in timings.read_text("utf-8").splitlines()] if timings.exists() else []
+        marks = read_marks(timings)
         return Trace(submitted, marks, idle, samples, percent)
 
     def memory(self) -> dict[str, int]:
@@ -124,23 +123,7 @@ class Session:
             time.sleep(0.2)  # a benchmark may poll: nothing is measured yet
 
     def _call(self, command: list[str]) -> None:
-        output = self.home / "run.log"
-        with output.open("wb") as file:
-            try:
-                done = subprocess.run(
-                    command,
-                    env=self.variables,
-                    cwd=self.home,
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    timeout=TIMEOUT,
-                    check=False,
-                )
-                reason = f"exit status {done.returncode}" if done.returncode else None
-            except subprocess.TimeoutExpired:
-                reason = f"not finished after {TIMEOUT:.0f} s"
-        if reason:
+        if reason := failure(command, self.variables, self.home, self.home / "run.log"):
             raise Failed(f"{self.product.name}: {reason}\n{self._logs()}")
 
     def _logs(self) -> str:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
+from benchmarks.harness.commands import failure, read_marks
 from benchmarks.harness.processes import TOKEN_VARIABLE, Family, MemorySampler, end
 from benchmarks.harness.runner import Failed
 from benchmarks.simulation.figures import Trace
 from benchmarks.simulation.products import Product
 from benchmarks.simulation.workload import Workload
-
-TIMEOUT = 600.0  # seconds for one run
 
 
 class Session:
@@ -46,22 +42,7 @@ class Session:
     def call(self, command: list[str]) -> None:
         """Run the command; raise Failed with the end of its output if it fails or takes too long."""
         output = self.home / "output.txt"
-        with output.open("wb") as file:
-            try:
-                done = subprocess.run(
-                    command,
-                    env=self.variables,
-                    cwd=self.home,
-                    stdin=subprocess.DEVNULL,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    timeout=TIMEOUT,
-                    check=False,
-                )
-                reason = f"exit status {done.returncode}" if done.returncode else None
-            except subprocess.TimeoutExpired:
-                reason = f"not finished after {TIMEOUT:.0f} s"
-        if reason:
+        if reason := failure(command, self.variables, self.home, output):
             tail = output.read_text(encoding="utf-8", errors="replace")[-4000:]
             raise Failed(f"{self.product.name}: {reason}\n{tail}")
 
@@ -76,10 +57,3 @@ def session(product: Product) -> Iterator[Session]:
     finally:
         end(current.family)
         shutil.rmtree(home, ignore_errors=True)
-
-
-def read_marks(path: Path) -> list[dict[str, Any]]:
-    """What the app wrote, in order; empty if it never started."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
