@@ -172,6 +172,7 @@ class SuperLink:
         if due:
             chosen, now = [wants[place] for place in due], self.now()
             taken = await self.db.awrite(lambda transaction: handing_out.take(transaction, chosen, now))
+            handing_out.share(taken)
             found |= dict(zip(due, taken, strict=True))
         return [found[place] for place in range(len(wants))]
 

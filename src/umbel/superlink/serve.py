@@ -157,6 +157,7 @@ def make_server(app: ASGIApp, doors: Doors | None = None) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # whom a header names is not believed, and nobody asks
         date_header=False,  # of the second in which it was made: the boundary adds it
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_SHUTDOWN,

@@ -106,7 +106,6 @@ async def watched(request: Request) -> AsyncIterator[asyncio.Task[None]]:
         yield watch
     finally:
         watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
 
 
 async def rings(bell: asyncio.Event, gone: asyncio.Task[None], deadline: float) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
+import msgspec
+from msgspec import Raw
 from msgspec.structs import replace
 from sqlalchemy import Connection, Row
 
@@ -73,6 +75,17 @@ def told(plan: Handout | UmbelError) -> Pulled | UmbelError | None:
     if isinstance(plan, UmbelError):
         return plan
     return None if plan.changes else _unleased(plan)
+
+
+def share(found: Iterable[Pulled | UmbelError]) -> None:
+    """Encode a content that goes to many nodes once: from here on it can be sent, and not be read any more."""
+    encoded: dict[int, ContentRef] = {}
+    for pulled in found:
+        for delivery in pulled.messages if isinstance(pulled, Pulled) else ():
+            content = delivery.content
+            if id(content) not in encoded:
+                encoded[id(content)] = cast("ContentRef", Raw(msgspec.json.encode(content)))
+            delivery.content = encoded[id(content)]
 
 
 def _unleased(plan: Handout) -> Pulled:
