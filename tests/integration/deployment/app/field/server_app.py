@@ -22,7 +22,9 @@ def main(grid: Grid, context: Context) -> None:
     if context.run_config["loop"]:
         loop(grid, arrays, rounds)
     else:
-        FedAvg(fraction_evaluate=0.0).start(grid=grid, initial_arrays=arrays, num_rounds=rounds)
+        quorum, deadline = int(context.run_config["quorum"]), float(context.run_config["deadline"])
+        strategy = FedAvg(fraction_evaluate=0.0, quorum=quorum or None, deadline=deadline or None)
+        strategy.start(grid=grid, initial_arrays=arrays, num_rounds=rounds)
 
 
 def loop(grid: Grid, arrays: ArrayRecord, rounds: int) -> None:

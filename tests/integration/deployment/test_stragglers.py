@@ -1,0 +1,53 @@
+"""Rounds with a site that does not answer."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from threading import Event as Pause
+
+import pytest
+
+from tests.integration.deployment.sites import Sites, federation
+from umbel.wire.api import Event
+
+DEADLINE = 2.0  # seconds
+
+
+@pytest.mark.slow
+def test_a_stopped_site_holds_a_round_up_to_its_deadline_and_no_longer(umbel_home: Path) -> None:
+    """With a quorum of the others the round ends on its deadline, and the run says meanwhile whom it waits for. The site joins
+    the next round when it goes on.
+    """
+    with federation(umbel_home, nodes=3) as sites:
+        run_id = sites.start_app(num_server_rounds=8, quorum=2, deadline=DEADLINE)
+        stopped = sites.nodes[1].process
+        rounds: list[Event] = []
+        last = 0  # round before the site is stopped: on a busy machine it may be late in the first, when all begins
+        for item in sites.control.stream(run_id, kinds=["event"]):
+            if item.event is None or item.event.kind != "round-finished":
+                continue
+            rounds.append(item.event)
+            if not last and not item.event.data["failed"]:
+                last = len(rounds)
+                stopped.send_signal(signal.SIGSTOP)
+                assert "1 of 3 sites" in waiting_sentence(sites, run_id, "site1")
+            elif len(rounds) == last + 1:
+                stopped.send_signal(signal.SIGCONT)
+        failed = [event.data["failed"] for event in rounds]
+        assert failed[last] == 1
+        assert 0 in failed[last + 1 :]
+        assert DEADLINE <= float(str(rounds[last].data["seconds"])) < DEADLINE + 5
+        run = sites.control.get_run(run_id)
+        assert (run.sub_status, run.cause) == ("completed", None)
+
+
+def waiting_sentence(sites: Sites, run_id: int, name: str) -> str:
+    """What the run says it waits for, once that names a site alone."""
+    pause = Pause()
+    for _ in range(200):
+        said = sites.control.get_run(run_id).waiting_for or ""
+        if name in said and "1 of 3" in said:
+            return said
+        pause.wait(0.02)
+    raise AssertionError(f"The run never said that it waits for {name}, but: {said}")
