@@ -32,7 +32,7 @@ def test_an_app_with_pytorch_does(app: App, tmp_path: Path) -> None:
 def test_umbel_run_does(app: App, tmp_path: Path, umbel_home: Path) -> None:
     """`umbel run` of the app's folder, with worker processes, comes to the same."""
     result = tmp_path / "result.json"
-    run_command(app.path, app.nodes, result, umbel_home)
+    run_command(app.path, result, umbel_home, app.nodes)
     assert differences(app.written(result), app.recorded(), app.tolerance) == []
 
 
@@ -42,7 +42,7 @@ def test_umbel_run_takes_a_bundle_that_flower_built(tmp_path: Path, umbel_home: 
     app = next(app for app in APPS if app.name == "query_actions")
     (fab,) = (HERE / "fab").glob("*.fab")
     result = tmp_path / "result.json"
-    run_command(fab, app.nodes, result, umbel_home)
+    run_command(fab, result, umbel_home, app.nodes)
     assert differences(app.written(result), app.recorded(), app.tolerance) == []
 
 

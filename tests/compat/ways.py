@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.compat.catalogue import App
+from tests.sites import Federation
+from umbel.bundle import build_fab
 from umbel.simulation import run_simulation
 from umbel.simulation.settings import SimulationSettings
 
@@ -36,17 +38,29 @@ def command_line(app: App, folder: Path) -> Any:
     result = folder / "result.json"
     home = Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))
     try:
-        run_command(app.path, app.nodes, result, home)
+        run_command(app.path, result, home, app.nodes)
     finally:
         end_superlink(home)
         shutil.rmtree(home, ignore_errors=True)
     return app.written(result)
 
 
-def run_command(app: Path, nodes: int, result: Path, home: Path) -> None:
-    """`umbel run` of a folder or of a bundle. Raises RuntimeError, with its output, when the run fails."""
+def sites(app: App, folder: Path, federation: Federation) -> Any:
+    """By a federation with as many SuperNodes as the app needs, started through its SuperLink. Raises RuntimeError when the run fails."""
+    result = folder / "result.json"
+    run = federation.wait(federation.start(build_fab(app.path).data, {"result-file": str(result)}))
+    if run.sub_status != "completed":
+        raise RuntimeError(f"the run {run.sub_status}: {run.cause}")
+    return app.written(result)
+
+
+def run_command(app: Path, result: Path, home: Path, nodes: int = 0) -> None:
+    """`umbel run` of a folder or of a bundle, with so many simulated nodes, or where there are real ones.
+
+    Raises RuntimeError, with its output, when the run fails.
+    """
     command = [str(Path(sys.executable).with_name("umbel")), "run", str(app), "-c", f'result-file="{result}"']
-    command += ["--federation-config", f"num-supernodes={nodes}"]
+    command += ["--federation-config", f"num-supernodes={nodes}"] if nodes else []
     variables = os.environ | {"UMBEL_HOME": str(home)}
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
