@@ -74,7 +74,7 @@ class Case:
 
 
 EMPTY_2, EMPTY_10 = Workload(nodes=2), Workload(nodes=10)
-LARGE = Workload(nodes=2, floats=MEGABYTES_500, work="changed", rounds=3, flower_rounds=2)
+LARGE = Workload(nodes=2, floats=MEGABYTES_500, work="changed", rounds=5, flower_rounds=3)
 LARGE_MEMORY = replace(LARGE, memory=True)
 ONE_TENSOR = Workload(nodes=2, floats=MEGABYTES_48, work="changed", rounds=5)
 UMBEL = ("umbel",)

@@ -30,14 +30,16 @@ def main(grid: Grid, context: Context) -> None:
     marks = Marks(Path(str(config["timings"])))
     marks.note("main")
     tensors = int(config["tensors"])
-    arrays = ArrayRecord([np.zeros(int(config["floats"]) // tensors, dtype=np.float32) for _ in range(tensors)])
+    rng, size = np.random.default_rng(0), int(config["floats"]) // tensors
+    arrays = ArrayRecord([rng.random(size, dtype=np.float32) for _ in range(tensors)])  # no two pieces are the same
+    before = mean_of(arrays)
     rounds, fraction = int(config["rounds"]), float(config["fraction"])
     if config["loop"] == "fedavg":
         partition, mean = fedavg(grid, marks, arrays, rounds, fraction)
     else:
         nodes = all_nodes(grid, int(config["nodes"]))
         partition, mean = bare(grid, marks, arrays, rounds, nodes[: max(2, round(fraction * len(nodes)))])
-    marks.note("end", partition=partition, mean=mean)
+    marks.note("end", partition=partition, mean=mean - before)
 
 
 def fedavg(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, fraction: float) -> tuple[float, float]:
@@ -50,7 +52,12 @@ def fedavg(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, fraction:
     strategy = FedAvg(fraction_train=fraction, fraction_evaluate=0.0)
     result = strategy.start(grid=grid, initial_arrays=arrays, num_rounds=rounds, evaluate_fn=evaluate)
     partition = result.train_metrics_clientapp[rounds]["partition"]
-    return float(partition), float(result.arrays.to_numpy_ndarrays()[0].mean())
+    return float(partition), mean_of(result.arrays)
+
+
+def mean_of(arrays: ArrayRecord) -> float:
+    """Of the first array."""
+    return float(arrays.to_numpy_ndarrays()[0].mean(dtype=np.float64))
 
 
 def all_nodes(grid: Grid, wanted: int) -> list[int]:
@@ -71,8 +78,7 @@ def bare(grid: Grid, marks: Marks, arrays: ArrayRecord, rounds: int, nodes: list
         replies = list(grid.send_and_receive(instructions(nodes, arrays, number)))
         marks.note("round", number)
     partitions = [float(reply.content["metrics"]["partition"]) for reply in replies]
-    first = replies[0].content["arrays"].to_numpy_ndarrays()[0]
-    return float(np.mean(partitions)), float(first.mean())
+    return float(np.mean(partitions)), mean_of(replies[0].content["arrays"])
 
 
 def instructions(nodes: list[int], arrays: ArrayRecord, number: int) -> list[Message]:
