@@ -271,3 +271,48 @@ def test_a_killed_run_goes_on() -> None:
     assert rates == [0.25, 0.125]
     assert resumed.arrays == whole.arrays
     assert resumed.evaluate_metrics_clientapp == whole.evaluate_metrics_clientapp
+
+
+def test_the_callers_configuration_is_as_it_was_before_the_run_was_killed() -> None:
+    """An app that looks into it at the end sees the same as undisturbed."""
+
+    def attempt(checkpoints: FakeCheckpoints) -> ConfigRecord:
+        config = ConfigRecord({"lr": 1.0})
+        over = Grid(FakeGrid(client, range(2, 4), checkpoints=checkpoints))
+        FedProx(proximal_mu=0.5).start(over, ArrayRecord([np.zeros(2)]), 2, train_config=config)
+        return config
+
+    dying = FakeCheckpoints(die_after=2)
+    with pytest.raises(Killed):
+        attempt(dying)
+    assert attempt(FakeCheckpoints(dying.newest)) == {"lr": 1.0, "server-round": 2, "proximal-mu": 0.5}
+
+
+@pytest.mark.parametrize("since", [1, 3])
+def test_a_strategy_that_remembers_is_led_through_those_rounds_again(since: int) -> None:
+    """What it keeps in its attributes is in no checkpoint: the last that counts is from before it kept something."""
+
+    class Remembering(FedAvg):
+        seen: tuple[int, ...] = ()
+
+        def configure_train(
+            self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
+        ) -> Iterable[Message]:
+            rounds.append(server_round)
+            if server_round >= since:
+                self.seen = (*self.seen, server_round)
+            return super().configure_train(server_round, arrays, config, grid)
+
+    def attempt(checkpoints: FakeCheckpoints, num_rounds: int) -> tuple[Result, Any]:
+        over = Grid(FakeGrid(client, range(2, 4), checkpoints=checkpoints))
+        strategy = Remembering()
+        return strategy.start(over, ArrayRecord([np.zeros(2)]), num_rounds), strategy.seen
+
+    rounds: list[int] = []
+    killed = FakeCheckpoints()
+    attempt(killed, 4)  # and then something happened
+    rounds.clear()
+    result, seen = attempt(FakeCheckpoints(killed.newest), 5)
+    assert rounds == list(range(since, 6))
+    assert seen == tuple(range(since, 6))
+    assert sorted(result.evaluate_metrics_clientapp) == [1, 2, 3, 4, 5]

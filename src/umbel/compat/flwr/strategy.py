@@ -14,6 +14,7 @@ from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
 from umbel.compat.flwr import records
 from umbel.compat.flwr.exceptions import under_flowers_names
+from umbel.compat.flwr.memory import memory
 from umbel.compat.flwr.records import adopt_arrays
 from umbel.compat.flwr.strategy_utils import aggregate_metricrecords, validate_message_reply_consistency
 from umbel.serverapp import strategy as umbels
@@ -73,6 +74,7 @@ class Strategy(umbels.Strategy):
         callbacks: Sequence[Callback] = (),
     ) -> Result:
         """See `umbel.serverapp.strategy.Strategy.start`."""
+        self._memory = memory(self)
         with under_flowers_names():
             return super().start(
                 grid,
@@ -85,14 +87,21 @@ class Strategy(umbels.Strategy):
                 callbacks=callbacks,
             )
 
-    def _new(
-        self, grid: Grid, arrays: ArrayRecord, train_config: ConfigRecord | None, evaluate_config: ConfigRecord | None
+    def is_in_state(self) -> bool:
+        """See `umbel.serverapp.strategy.Strategy`. An app's own class knows nothing of states: it remembers nothing, or what it did at the start."""
+        return super().is_in_state() and memory(self) == self._memory
+
+    def _begin(
+        self,
+        grid: Grid,
+        callbacks: Sequence[Callback],
+        initial_arrays: ArrayRecord,
+        train_config: ConfigRecord | None,
+        evaluate_config: ConfigRecord | None,
     ) -> Progress:
-        progress = super()._new(grid, arrays, train_config, evaluate_config)
-        if train_config is not None:
-            progress.train_config = train_config
-        if evaluate_config is not None:
-            progress.evaluate_config = evaluate_config
+        progress = super()._begin(grid, callbacks, initial_arrays, train_config, evaluate_config)
+        progress.train_config = _shared(train_config, progress.train_config)
+        progress.evaluate_config = _shared(evaluate_config, progress.evaluate_config)
         return progress
 
     def _train(
@@ -100,6 +109,15 @@ class Strategy(umbels.Strategy):
     ) -> Trained:
         trained, metrics = super()._train(grid, report, adopt_arrays(arrays), config, timeout)
         return None if trained is None else adopt_arrays(trained), metrics
+
+
+def _shared(given: ConfigRecord | None, own: ConfigRecord) -> ConfigRecord:
+    """The app's configuration, with what the rounds so far have made of it."""
+    if given is None:
+        return own
+    given.clear()
+    given.update(own)
+    return given
 
 
 class FedAvg(Strategy, umbels.FedAvg):

@@ -113,6 +113,12 @@ class Strategy(ABC):
     def load_state(self, state: RecordDict) -> None:
         """Remember what `state` gave out."""
 
+    def is_in_state(self) -> bool:
+        """Whether `state` has all that the strategy remembers now. Where it has not, no checkpoint is kept: what has happened since the
+        last one is gone through again.
+        """
+        return True
+
     def summary(self) -> None:
         """Write the settings that are not the defaults to the log."""
         changed = [f"{s.name}={value!r}" for s in fields(self) if (value := getattr(self, s.name)) != s.default]
@@ -140,9 +146,7 @@ class Strategy(ABC):
         again, and ends with the same bits. The final arrays are saved as the artifact model.safetensors.
         """
         self.summary()
-        progress = self._resumed(grid, callbacks, initial_arrays) or self._new(
-            grid, initial_arrays, train_config, evaluate_config
-        )
+        progress = self._begin(grid, callbacks, initial_arrays, train_config, evaluate_config)
         grid.starts += 1
         result = progress.result
         reasons: set[str] = set()
@@ -154,11 +158,22 @@ class Strategy(ABC):
             _check_progress(progress, report, num_rounds)
             _call_back(callbacks, progress, num_rounds)
             report.finished()
-            if grid.checkpoints is not None:
+            if grid.checkpoints is not None and self.is_in_state():
                 parts = checkpoint.encode(progress, self._states(callbacks))
                 grid.checkpoints.save(progress.server_round, parts)
         _keep_models(grid, progress, callbacks)
         return result
+
+    def _begin(
+        self,
+        grid: Grid,
+        callbacks: Sequence[Callback],
+        initial_arrays: ArrayRecord,
+        train_config: ConfigRecord | None,
+        evaluate_config: ConfigRecord | None,
+    ) -> Progress:
+        resumed = self._resumed(grid, callbacks, initial_arrays)
+        return resumed or self._new(grid, initial_arrays, train_config, evaluate_config)
 
     def _new(
         self, grid: Grid, arrays: ArrayRecord, train_config: ConfigRecord | None, evaluate_config: ConfigRecord | None
