@@ -5,7 +5,6 @@ Which node has which part of the data is chance, as it is under Flower: what an 
 
 from __future__ import annotations
 
-import random
 import shutil
 import signal
 import tempfile
@@ -15,12 +14,14 @@ from pathlib import Path
 import pytest
 
 from tests.compat.catalogue import APPS, HERE, App, differences
-from tests.compat.ways import in_process, run_command, sites
+from tests.compat.ways import run_command, sites
 from tests.sites import Federation
 from umbel.bundle import build_fab
 
-ROUNDS = 8
+ROUNDS = 12
 MARKS = {"torch": [pytest.mark.torch], "": []}
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +60,28 @@ def test_umbel_run_takes_a_bundle_that_flower_built(federation: Federation, tmp_
     result = tmp_path / "result.json"
     run_command(fab, result, federation.home)
     assert differences(app.written(result), app.recorded(), app.tolerance) == []
+
+
+@pytest.mark.parametrize("federation", [2], indirect=True)
+@pytest.mark.parametrize(("name", "asked"), [("numpy_quickstart", 4 * ROUNDS), ("legacy_numpy", 4 * ROUNDS + 1)])
+def test_a_killed_serverapp_is_not_missed(federation: Federation, name: str, asked: int, tmp_path: Path) -> None:
+    """While it waits for a site: the result is the same, bit for bit, and no site is asked twice. (Rounds of the older API, which keep no
+    checkpoint, are gone through again, with the answers that the sites have given.)
+    """
+    app = next(app for app in APPS if app.name == name)
+    config: dict[str, str | float | bool] = {"result-file": str(tmp_path / "result.json"), "num-server-rounds": ROUNDS}
+    federation.wait(federation.start(build_fab(app.path).data, config))
+    undisturbed = app.written(tmp_path / "result.json")
+    (tmp_path / "result.json").unlink()
+
+    run_id = federation.start(build_fab(app.path).data, config)
+    events = federation.control.stream(run_id, kinds=["event"])
+    next(item for item in events if item.event is not None and item.event.kind == "round-finished")
+    federation.nodes[0].process.send_signal(signal.SIGSTOP)
+    federation.processes("serverapp")[0].kill()
+    federation.nodes[0].process.send_signal(signal.SIGCONT)
+    run = federation.wait(run_id)
+    assert (run.sub_status, run.attempts) == ("completed", 2), run.cause
+    assert app.written(tmp_path / "result.json") == undisturbed
+    answered = [message for node in federation.nodes for message in node.answered(run_id)]
+    assert len({*answered}) == len(answered) <= asked
