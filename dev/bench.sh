@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
-# Runs the benchmarks; see benchmarks/README.md for what they measure and for the options.
+# Runs the benchmarks of simulation, and with --sites those of real sites; benchmarks/README.md says what they measure, and the options.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dev/setup.sh
-exec .venv/bin/python benchmarks/simulation/run.py "$@"
+which=simulation
+if [ "${1:-}" = --sites ]; then
+    shift
+    which=deployment
+fi
+exec .venv/bin/python benchmarks/$which/run.py "$@"
