@@ -55,7 +55,7 @@ class Own(flowers.FedAdam):
         logging.getLogger("app"),
         re,
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__,
 )
 def test_what_stays_as_it_was_is_the_same(value: object) -> None:
     """Whatever it is."""
@@ -102,7 +102,9 @@ def test_a_change_within_is_seen(value: object, change: Callable[[object], None]
 
 
 @pytest.mark.parametrize(
-    "value", [random.Random(1), np.random.default_rng(1), threading.Lock(), Message(RecordDict(), 1, "train")], ids=type
+    "value",
+    [random.Random(1), np.random.default_rng(1), threading.Lock(), Message(RecordDict(), 1, "train")],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_cannot_be_looked_into_is_taken_for_changed(value: object) -> None:
     """Rather a round too often than one that is missing."""
