@@ -116,6 +116,12 @@ class Message:
         return f"Message({self._error or self._content!r}, {self.metadata!r})"
 
 
+def failure(asked: Message, error: Error) -> Message:
+    """The error reply of whoever answers in a client's place: also to a message whose time has run out, to which there is no other."""
+    metadata = asked.metadata
+    return Message.from_parts(metadata.of_reply(metadata.ttl, metadata.created_at), None, error)
+
+
 def _reply_metadata(asked: Metadata, ttl: float | None) -> Metadata:
     now = time.time()
     left = asked.ttl - (now - asked.created_at)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from umbel.app.context import Context, UserConfig
 from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message
+from umbel.app.message import Message, failure
 from umbel.clientapp.clientapp import ClientFn
 from umbel.engine.loader import app_traceback
 from umbel.engine.patience import Patience
@@ -93,4 +93,4 @@ def answer(app: Callable[[Message, Context], object], message: Message, context:
 
 
 def _failed(message: Message, reason: str) -> Message:
-    return Message(Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason), reply_to=message)
+    return failure(message, Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, reason))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message
+from umbel.app.message import Message, failure
 from umbel.app.recorddict import RecordDict
 from umbel.engine import frames, segment
 from umbel.engine.exchange import Exchange
@@ -250,7 +250,7 @@ class LocalEngine:
         node_id = message.metadata.dst_node_id
         reason = f"The process that served node {node_id} was ended {how} while it worked on this message."
         self._on_log(reason, "ERROR", node_id)
-        assignment.exchange.replied(index, Message(Error(ErrorCode.CLIENT_APP_CRASHED, reason), reply_to=message))
+        assignment.exchange.replied(index, failure(message, Error(ErrorCode.CLIENT_APP_CRASHED, reason)))
         self._on_progress(assignment.exchange)
 
     def _fail(self, error: UmbelError) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message
+from umbel.app.message import Message, failure
 from umbel.app.safetensors import Part
 from umbel.errors import NotEnoughNodes
 from umbel.serverapp.checkpoint import CheckpointStore
@@ -115,5 +115,4 @@ class Grid(ABC):
 
 def late(message: Message) -> Message:
     """The error reply that stands for one that did not come in time."""
-    metadata = message.metadata.of_reply(message.metadata.ttl, message.metadata.created_at)
-    return Message.from_parts(metadata, None, Error(ErrorCode.TIMED_OUT, "No reply came in the time the round allows."))
+    return failure(message, Error(ErrorCode.TIMED_OUT, "No reply came in the time the round allows."))

@@ -58,6 +58,15 @@ def test_nonsense_becomes_an_error_reply(function: object, said: str) -> None:
     assert said in str(reply.error.reason)
 
 
+def test_a_client_that_took_longer_than_its_message_lives_is_answered_for() -> None:
+    """The reply cannot be made any more, and that is what the error says; the worker goes on."""
+    asked = message()
+    asked.metadata.created_at -= asked.metadata.ttl + 1
+    reply = answer(lambda msg, _: Message(RecordDict(), reply_to=msg), asked, context())
+    assert "expired" in str(reply.error.reason)
+    assert reply.metadata.src_node_id == NODE
+
+
 def test_an_error_that_the_client_returns_goes_through() -> None:
     """An author may answer with an error of his own."""
     assert answer(lambda msg, _: Message(Error(77, "no"), reply_to=msg), message(), context()).error == Error(77, "no")
