@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || python3 -m venv .venv
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet uv
 if [ ! .venv/.ready -nt pyproject.toml ]; then
-    .venv/bin/uv pip install --quiet --python .venv/bin/python --group dev --editable '.[examples]'
+    .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --group dev --editable '.[examples]'
     touch .venv/.ready
 fi
 if [ "${1:-}" = --torch ]; then

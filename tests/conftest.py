@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 SHARED_MEMORY = Path("/dev/shm")
 GRACE_SECONDS = 5.0
+
+# The tests start hundreds of interpreters, and compiling the same modules in each of them costs more than the tests themselves.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A busy machine is no bug: no deadline, and no complaint about slow generation.
 hypothesis.settings.register_profile(
