@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import Any
 
 from umbel import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "Umbel"
 release = __version__
@@ -12,10 +16,12 @@ html_title = "Umbel"
 html_theme = "furo"
 html_show_sphinx = False
 html_show_copyright = False
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "mathml"]
+html_math_renderer = "mathml"
+html_static_path = ["_static"]
 source_suffix = {".md": "markdown"}
-exclude_patterns = ["_build"]
-myst_enable_extensions = ["colon_fence", "deflist", "attrs_block"]
+exclude_patterns = ["_build", "_ext", "pictures"]
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_block", "dollarmath"]
 myst_heading_anchors = 3
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"

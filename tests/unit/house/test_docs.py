@@ -16,6 +16,7 @@ from umbel.errors import UmbelError, all_errors
 GENERATED = {"reference/cli.md", "reference/errors.md"}
 FOLDERS = [ROOT / name for name in ("docs", "examples", "benchmarks")]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(page for folder in FOLDERS for page in folder.rglob("*.md"))]
+TUTORIALS = ROOT / "docs" / "tutorials"  # run as notebooks, in tests/acceptance
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!https?://|#|mailto:)([^)#\s]+)(?:#[^)\s]*)?\)")
 
@@ -26,7 +27,9 @@ def name_of(page: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))], ids=name_of
+    "page",
+    [page for page in PAGES if TUTORIALS not in page.parents and BLOCK.search(page.read_text(encoding="utf-8"))],
+    ids=name_of,
 )
 def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python blocks of a page run one after another, as a reader would type them in, and their asserts hold."""
