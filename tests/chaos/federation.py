@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.killing import stage
-from tests.sites import LIMIT, Federation
+from tests.support.federation import LIMIT, Federation
 from umbel.bundle import build_fab
 from umbel.wire.api import RunView
 

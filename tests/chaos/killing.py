@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from tests.integration.simulation.runs import APP, LIMIT, family, start
+from tests.support.simulation_runs import APP, LIMIT, family, start
 from umbel.cli.local import connect_local
 from umbel.simulation import run_simulation
 from umbel.wire.api import Event, RunView

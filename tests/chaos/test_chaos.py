@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from tests.chaos.killing import CLIENTS, ROUNDS, disturbed, undisturbed
-from tests.integration.simulation.runs import LIMIT, events, family, model, start, wait
+from tests.support.simulation_runs import LIMIT, events, family, model, start, wait
 from umbel.cli.local import connect_local
 from umbel.wire.control import ControlClient
 

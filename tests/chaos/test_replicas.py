@@ -13,9 +13,9 @@ import pytest
 
 from tests.chaos.federation import APP, NODES, ROUNDS
 from tests.chaos.killing import stage
-from tests.integration.superlink.programs import EXECUTOR, Program
-from tests.postgres import PostgresServer
-from tests.sites import LIMIT
+from tests.support.federation import LIMIT
+from tests.support.postgres import PostgresServer
+from tests.support.superlink_process import EXECUTOR, Program
 from umbel.bundle import build_fab
 from umbel.wire.api import Config, RunView, StartRun
 from umbel.wire.control import ControlClient

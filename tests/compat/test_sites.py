@@ -15,7 +15,7 @@ import pytest
 
 from tests.compat.catalogue import APPS, HERE, App, differences
 from tests.compat.ways import run_command, sites
-from tests.sites import Federation
+from tests.support.federation import Federation
 from umbel.bundle import build_fab
 
 ROUNDS = 12

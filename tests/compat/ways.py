@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.compat.catalogue import App
-from tests.sites import Federation
+from tests.support.federation import Federation
 from umbel.bundle import build_fab
 from umbel.simulation import run_simulation
 from umbel.simulation.settings import SimulationSettings
@@ -33,7 +33,7 @@ def in_process(app: App, folder: Path) -> Any:
 
 def command_line(app: App, folder: Path) -> Any:
     """By `umbel run`, with a SuperLink and a home of its own, which end with it."""
-    from tests.conftest import end_superlink
+    from tests.support.homes import end_superlink
 
     result = folder / "result.json"
     home = Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))

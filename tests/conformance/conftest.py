@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres import PostgresServer
+from tests.support.postgres import PostgresServer
 from umbel.superlink.store.database import Database
 from umbel.superlink.store.schema import prepare
 

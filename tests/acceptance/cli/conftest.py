@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.cli.fake_superlink import FakeSuperLink, connection_to
+from tests.support.fake_control import FakeSuperLink, connection_to
 
 PROGRAM = [sys.executable, "-c", "from umbel.cli.main import main; main()"]
 PYPROJECT = """\

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.cli.conftest import Umbel
-from tests.acceptance.cli.fake_superlink import FakeSuperLink, make_run
 from tests.acceptance.cli.test_run_command import ROUNDS
+from tests.support.fake_control import FakeSuperLink, make_run
 from umbel.wire.api import LogLine, MetricPoint
 
 

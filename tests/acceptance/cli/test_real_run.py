@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.acceptance.cli.conftest import Umbel
-from tests.conftest import works_in
+from tests.support.homes import works_in
 
 SERVER = """\
 from umbel.app import ArrayRecord, Context

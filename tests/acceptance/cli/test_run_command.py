@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from tests.acceptance.cli.conftest import Umbel
-from tests.acceptance.cli.fake_superlink import FakeSuperLink, event
+from tests.support.fake_control import FakeSuperLink, event
 from umbel.wire.api import Cause, LogLine, StreamItem
 
 ROUNDS = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file
 
-from tests.unit.house.tree import ROOT
+from tests.support.source_tree import ROOT
 
 UMBEL = Path(sys.executable).with_name("umbel")
 PYPROJECT = """

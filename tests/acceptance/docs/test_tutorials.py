@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.unit.house.tree import ROOT
+from tests.support.source_tree import ROOT
 
 TUTORIALS = sorted((ROOT / "docs" / "tutorials").glob("[0-9]*.ipynb"))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.simulation.runs import events, start, wait
+from tests.support.simulation_runs import events, start, wait
 from umbel.cli.local import connect_local
 from umbel.wire.control import ControlClient
 

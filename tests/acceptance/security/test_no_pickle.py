@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.deployment.sites import federation
+from tests.support.sites import federation
 
 APP = Path(__file__).parents[2] / "integration" / "simulation" / "app"
 GUARD = """

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.deployment.sites import APP
-from tests.integration.superlink.programs import Program, program
+from tests.support.sites import APP
+from tests.support.superlink_process import Program, program
 
 LIMIT = 50.0  # seconds for what takes a moment on a quiet machine
 UMBEL = Path(sys.executable).with_name("umbel")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.deployment.sites import APP, Sites, federation
-from tests.sites import LIMIT
+from tests.support.federation import LIMIT
+from tests.support.sites import APP, Sites, federation
 
 UMBEL = [sys.executable, "-c", "from umbel.cli.main import main; main()"]
 

@@ -8,7 +8,7 @@ from threading import Event as Pause
 
 import pytest
 
-from tests.integration.deployment.sites import Sites, federation
+from tests.support.sites import Sites, federation
 
 DEADLINE = 2.0  # seconds
 

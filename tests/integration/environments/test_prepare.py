@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.superexec.peers import LIMIT, wait_until_gone
-from tests.unit.environments.distributions import hanging_sdist, wheel
+from tests.support.distributions import hanging_sdist, wheel
+from tests.support.superexec import LIMIT, wait_until_gone
 from umbel.environments.lifeline import Lifeline
 from umbel.environments.prepare import Environment, prepare
 from umbel.errors import ConfigError, DependenciesMissing, EnvironmentFailed

@@ -12,11 +12,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.environments.apps import needy
-from tests.integration.environments.conftest import stocked
-from tests.integration.simulation.runs import events, family, start, wait
-from tests.integration.superexec.peers import wait_until_gone
-from tests.unit.environments.distributions import hanging_sdist
+from tests.support.distributions import hanging_sdist, stock_wheels
+from tests.support.needy_app import needy
+from tests.support.simulation_runs import events, family, start, wait
+from tests.support.superexec import wait_until_gone
 from umbel.cli.local import connect_local
 from umbel.environments import permission
 from umbel.wire.control import ControlClient
@@ -42,7 +41,7 @@ class Site:
 def installing(home: Path, folder: Path) -> Iterator[Site]:
     """Such a SuperLink in `home`, with its wheels in `folder`."""
     with pytest.MonkeyPatch.context() as environment:
-        wheels = stocked(folder, environment)
+        wheels = stock_wheels(folder, environment)
         environment.setenv("UMBEL_HOME", str(home))
         environment.setenv(permission.VARIABLE, "1")
         environment.setenv("UMBEL_MAX_CONCURRENT_RUNS", "2")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.simulation.runs import LIMIT, events, model, start, wait
+from tests.support.simulation_runs import LIMIT, events, model, start, wait
 from umbel.cli import local
 from umbel.wire.control import ControlClient
 

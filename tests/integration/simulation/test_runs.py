@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.simulation.runs import APP, LIMIT, changed, events, family, model, start, wait
+from tests.support.simulation_runs import APP, LIMIT, changed, events, family, model, start, wait
 from umbel.app import safetensors
 from umbel.simulation import run_simulation
 from umbel.wire.api import LogLine

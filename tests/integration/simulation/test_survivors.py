@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.integration.simulation.runs import LIMIT, events, family, start, wait
-from tests.integration.superlink.programs import EXECUTOR, program
+from tests.support.simulation_runs import LIMIT, events, family, start, wait
+from tests.support.superlink_process import EXECUTOR, program
 from umbel.wire.control import ControlClient
 
 

@@ -17,9 +17,9 @@ import msgspec
 import psutil
 import pytest
 
-from tests.conftest import end_superlink
-from tests.integration.superexec.peers import LIMIT, wait_until_gone
-from tests.unit.wire.peer import Answer, Call, answering, json_answer
+from tests.support.homes import end_superlink
+from tests.support.http_peer import Answer, Call, answering, json_answer
+from tests.support.superexec import LIMIT, wait_until_gone
 from umbel import __version__
 from umbel.cli import local
 from umbel.cli.local import connect_local

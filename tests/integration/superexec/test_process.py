@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.superexec.peers import wait_until_gone
+from tests.support.superexec import wait_until_gone
 from umbel.superexec.process import Process
 from umbel.superexec.scratch import lock_scratch, remove_scratch
 

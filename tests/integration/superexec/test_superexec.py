@@ -12,7 +12,7 @@ import msgspec
 import psutil
 import pytest
 
-from tests.integration.superexec.peers import LIMIT, SuperExec, superexec, superlink, wait_until_gone
+from tests.support.superexec import LIMIT, SuperExec, superexec, superlink, wait_until_gone
 from umbel.wire.local import LocalSuperLink, record_path
 
 GRANDCHILD = """

@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.superexec.peers import LIMIT, superexec, wait_until_gone
-from tests.unit.bundle.apps import write_app
+from tests.support.apps import write_app
+from tests.support.superexec import LIMIT, superexec, wait_until_gone
 from umbel.bundle import build_fab
 from umbel.wire.api import StartRun
 from umbel.wire.control import ControlClient

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import httpx2
 import msgspec
 
-from tests.unit.bundle.apps import write_app
+from tests.support.apps import write_app
 from umbel.bundle import build_fab
 from umbel.superlink.api.app import create_app
 from umbel.superlink.auth.guard import Secrets

@@ -17,7 +17,7 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
-from tests.integration.superlink.programs import EXECUTOR, Program, program
+from tests.support.superlink_process import EXECUTOR, Program, program
 from umbel.wire.api import Problem
 
 EXAMPLES = hypothesis.settings(max_examples=12, deadline=None, derandomize=True, database=None)

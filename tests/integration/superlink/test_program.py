@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 
-from tests.integration.superlink.programs import EXECUTOR, Program, program
-from tests.unit.bundle.apps import write_app
+from tests.support.apps import write_app
+from tests.support.superlink_process import EXECUTOR, Program, program
 from umbel.bundle import build_fab
 from umbel.errors import Unauthenticated
 from umbel.superlink import main

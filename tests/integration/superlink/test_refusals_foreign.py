@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.superlink.fleet import Grid, Site
 from tests.integration.superlink.served import Served
-from tests.unit.bundle.apps import write_app
+from tests.support.apps import write_app
 from umbel.bundle import build_fab
 from umbel.wire.api import RunList, StartRun
 from umbel.wire.messages import CHUNK, ContentRef, ReplyMessage

@@ -12,13 +12,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from tests.integration.superlink import programs
-from tests.integration.superlink.programs import program
 from tests.integration.superlink.served import EXECUTOR, Served, problem, serve_in, until
 from tests.integration.superlink.signing import SUPEREXEC, Site, headers
 from tests.integration.superlink.signing import WANTED as WANTED_SIGNED
-from tests.postgres import PostgresServer
-from tests.unit.bundle.apps import write_app
+from tests.support import superlink_process
+from tests.support.apps import write_app
+from tests.support.postgres import PostgresServer
+from tests.support.superlink_process import program
 from umbel.bundle import build_fab
 from umbel.superlink.service import watching
 from umbel.superlink.store import tasks
@@ -257,7 +257,7 @@ def test_one_that_is_killed_is_not_missed(
     with program(homes[0], *objects) as one, program(homes[1], *objects) as two, ThreadPoolExecutor(2) as threads:
         addresses = f"{one.address},{two.address}"
         person = ControlClient(addresses, "the-same-token-at-both")
-        executor = RuntimeClient(addresses, programs.EXECUTOR)
+        executor = RuntimeClient(addresses, superlink_process.EXECUTOR)
         bundle = person.put_object(build_fab(write_app(tmp_path / "app")).data)
         run_id = person.start_run(StartRun(fab_hash=bundle)).run_id
         task = executor.claim("exec", ["simulation"])

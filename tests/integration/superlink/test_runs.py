@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.superlink.served import EXECUTOR, Served, serve_in, until
-from tests.unit.bundle.apps import write_app
+from tests.support.apps import write_app
 from umbel.bundle import build_fab
 from umbel.superlink.domain import run as run_domain
 from umbel.superlink.domain import task as task_domain

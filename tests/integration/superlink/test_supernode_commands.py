@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.superlink.programs import Program, program
-from tests.unit.bundle.apps import write_app
+from tests.support.apps import write_app
+from tests.support.superlink_process import Program, program
 from umbel.bundle import build_fab
 from umbel.cli.boundary import run_command
 from umbel.supernode.keys import load_key

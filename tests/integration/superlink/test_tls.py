@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.simulation import runs
-from tests.integration.superlink.programs import Program, program
+from tests.support import simulation_runs
+from tests.support.superlink_process import Program, program
 from umbel.cli import certificates
 from umbel.cli.main import main as umbel
 from umbel.errors import ConfigError, PermissionRefused, SuperLinkUnreachable, TlsFailed, UmbelError
@@ -79,7 +79,7 @@ def test_a_run_goes_through_a_superlink_with_tls(umbel_home: Path, made: certifi
     """Its own SuperExec and the app's process need nothing special: the run completes and the client follows it over TLS."""
     with program(umbel_home, *with_tls(made, "--simulation"), superexec="own") as running:
         far = client(running, made.authority)
-        run = runs.wait(far, runs.start(far, num_server_rounds=1))
+        run = simulation_runs.wait(far, simulation_runs.start(far, num_server_rounds=1))
         assert (run.sub_status, run.cause) == ("completed", None)
 
 
@@ -218,7 +218,7 @@ def test_a_superexec_of_another_machine(umbel_home: Path, made: certificates.Mad
         environment = {**os.environ, "UMBEL_HOME": str(far_home)}
         with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as superexec:
             far = client(running, made.authority)
-            run = runs.wait(far, runs.start(far, num_server_rounds=1))
+            run = simulation_runs.wait(far, simulation_runs.start(far, num_server_rounds=1))
             superexec.terminate()
     assert (run.sub_status, run.cause) == ("completed", None)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.superlink.programs import EXECUTOR, Program, program
 from tests.integration.superlink.served import Served, problem
+from tests.support.superlink_process import EXECUTOR, Program, program
 from umbel import __version__
 from umbel.cli.local import connect_local
 from umbel.errors import VersionMismatch

@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.integration.supernode.superlink import LIMIT, FakeSuperLink, fake_superlink
+from tests.support.distributions import stock_wheels
 from umbel.app import ArrayRecord, ConfigRecord, RecordDict
 from umbel.bundle import build_fab
 
@@ -84,6 +85,12 @@ def start(superlink: FakeSuperLink, tmp_path: Path) -> Iterator[StartNode]:
     for node in started:
         node.process.kill()
         print(node.said())
+
+
+@pytest.fixture
+def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder from which uv installs; it has `demo-lib` 1.0 and 2.0."""
+    return stock_wheels(tmp_path, monkeypatch)
 
 
 class Gate:

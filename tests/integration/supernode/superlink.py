@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tests.unit.wire.peer import Answer, Call, Cut, Peer, json_answer, ok, problem
+from tests.support.http_peer import Answer, Call, Cut, Peer, json_answer, ok, problem
 from umbel.app import RecordDict
 from umbel.wire.messages import (
     CHUNK,

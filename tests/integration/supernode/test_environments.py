@@ -7,12 +7,11 @@ from pathlib import Path
 
 import psutil
 
-from tests.integration.environments.apps import needy
-from tests.integration.environments.conftest import wheels  # noqa: F401 - a fixture
-from tests.integration.superexec.peers import wait_until_gone
 from tests.integration.supernode.conftest import StartNode, model
 from tests.integration.supernode.superlink import FakeSuperLink
-from tests.unit.environments.distributions import hanging_sdist
+from tests.support.distributions import hanging_sdist
+from tests.support.needy_app import needy
+from tests.support.superexec import wait_until_gone
 from umbel.app.error import ErrorCode
 from umbel.bundle import build_fab
 from umbel.environments.permission import OPTION
@@ -32,7 +31,7 @@ def test_two_runs_have_different_versions(
     superlink: FakeSuperLink,
     start: StartNode,
     tmp_path: Path,
-    wheels: Path,  # noqa: F811
+    wheels: Path,
 ) -> None:
     """A node serves two runs that need different versions of one library, each with its own."""
     versions = {1: "1.0", 2: "2.0"}
@@ -50,7 +49,7 @@ def test_without_permission_the_error_says_what_is_missing(
     superlink: FakeSuperLink,
     start: StartNode,
     tmp_path: Path,
-    wheels: Path,  # noqa: F811
+    wheels: Path,
 ) -> None:
     """Where nothing may be installed the run's log has a warning, and the client's error names what is missing."""
     add_run(superlink, tmp_path / "app", 1, "demo-lib>=1")
@@ -67,7 +66,7 @@ def test_a_message_says_that_its_app_is_being_installed(
     superlink: FakeSuperLink,
     start: StartNode,
     tmp_path: Path,
-    wheels: Path,  # noqa: F811
+    wheels: Path,
 ) -> None:
     """Meanwhile other runs are served, and nobody need wait for a message that is cancelled; when the node ends, so does the installation."""
     fifo = tmp_path / "told"
@@ -89,7 +88,7 @@ def test_what_cannot_be_installed_is_the_reply(
     superlink: FakeSuperLink,
     start: StartNode,
     tmp_path: Path,
-    wheels: Path,  # noqa: F811
+    wheels: Path,
 ) -> None:
     """Where the dependencies cannot be had, the reply is an error with uv's reason."""
     add_run(superlink, tmp_path / "app", 1, "demo-lib==3")

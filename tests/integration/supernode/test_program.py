@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.integration.supernode.conftest import Node, StartNode, model
 from tests.integration.supernode.superlink import FakeSuperLink
-from tests.unit.wire.peer import problem
+from tests.support.http_peer import problem
 from umbel.wire.credentials import node_keyid
 
 

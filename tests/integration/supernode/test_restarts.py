@@ -8,7 +8,7 @@ import psutil
 
 from tests.integration.supernode.conftest import Gate, StartNode, model, values
 from tests.integration.supernode.superlink import FakeSuperLink
-from tests.unit.wire.peer import Answer, Call, Cut
+from tests.support.http_peer import Answer, Call, Cut
 from umbel.wire.messages import CHUNK
 
 LARGE = 21 * CHUNK // 4  # float32 numbers in 21 chunks

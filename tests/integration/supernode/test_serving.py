@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.supernode.conftest import APP, Gate, StartNode, model, values
 from tests.integration.supernode.superlink import LIMIT, FakeSuperLink
-from tests.unit.wire.peer import problem
+from tests.support.http_peer import problem
 from umbel.app import ConfigRecord, ErrorCode
 from umbel.bundle import build_fab
 from umbel.wire.messages import CHUNK

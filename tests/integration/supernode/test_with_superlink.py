@@ -8,9 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.superlink.programs import Program, program
 from tests.integration.supernode.conftest import APP, Gate, Node, model, values
 from tests.integration.supernode.superlink import LIMIT
+from tests.support.superlink_process import Program, program
 from umbel.app import ErrorCode, RecordDict
 from umbel.bundle import build_fab
 from umbel.wire import contents

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.bundle.apps import PYPROJECT, write_app
+from tests.support.apps import PYPROJECT, write_app
 from umbel.bundle import build_fab, read_fab
 from umbel.bundle.rules import MAX_FILE_BYTES
 from umbel.errors import AppInvalid, BundleInvalid

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.bundle.apps import fab_files, make_zip
+from tests.support.apps import fab_files, make_zip
 from umbel.bundle import install as install_module  # the module
 from umbel.bundle import install_fab, read_fab
 from umbel.errors import BundleInvalid, Conflict, StorageFull, UmbelError

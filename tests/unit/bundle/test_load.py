@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.bundle.apps import PYPROJECT, write_app
+from tests.support.apps import PYPROJECT, write_app
 from umbel.bundle import load_app
 from umbel.errors import AppInvalid
 

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.bundle.apps import fab_files, make_zip, write_app
-from tests.unit.house.tree import ROOT
+from tests.support.apps import fab_files, make_zip, write_app
+from tests.support.source_tree import ROOT
 from umbel.bundle import build_fab, given_fab, install_fab, read_fab
 from umbel.bundle.manifest import write_manifest
 from umbel.bundle.rules import MAX_FILES

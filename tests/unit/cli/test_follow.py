@@ -10,7 +10,7 @@ from typing import cast
 
 import pytest
 
-from tests.acceptance.cli.fake_superlink import event, make_run
+from tests.support.fake_control import event, make_run
 from umbel.cli.feed import Feed
 from umbel.cli.follow import Follower, Outcome
 from umbel.cli.inbox import Cut, Failed, Happened, Inbox, Over, Signalled, Started, Step, StopTaken

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.cli.fake_superlink import make_run
+from tests.support.fake_control import make_run
 from umbel.cli.display_live import bar_line, waiting_line
 from umbel.cli.lines import event_line, log_text
 from umbel.cli.progress import RunProgress

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from tests.acceptance.cli.fake_superlink import make_run
+from tests.support.fake_control import make_run
 from umbel.cli.report import app_frames, cause_lines, metric_lines, print_completed, stopped_line
 from umbel.cli.view import ago, clock, duration, elapsed, number, status_text, timestamp
 from umbel.wire.api import Cause

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.acceptance.cli.fake_superlink import make_run
+from tests.support.fake_control import make_run
 from umbel.cli.chart import MOST, draw_charts, ticks
 from umbel.cli.files import checked_name
 from umbel.cli.metric_files import MAKERS

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.wire.peer import Answer, Call, answering, json_answer, ok, peer
+from tests.support.http_peer import Answer, Call, answering, json_answer, ok, peer
 from umbel import __version__
 from umbel.cli import updates
 from umbel.cli.boundary import run_command

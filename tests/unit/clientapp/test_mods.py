@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.serverapp.clients import bits, model
+from tests.support.clients import bits, model
 from umbel.app import Array, ArrayRecord, ConfigRecord, Context, Error, ErrorCode, Message, MetricRecord, RecordDict
 from umbel.clientapp import ClientApp, ClientFn, Mod
 from umbel.clientapp.clientapp import wrap

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.serverapp.fakegrid import FakeCheckpoints, FakeGrid, Killed
+from tests.support.fake_grid import FakeCheckpoints, FakeGrid, Killed
 from umbel.compat import flwr as alias
 from umbel.errors import AggregationFailed, InconsistentReplies, all_errors
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.unit.runtime.fakes import FakeRecorder
+from tests.support.fake_runtime import FakeRecorder
 from umbel.app import ArrayRecord, ConfigRecord, ErrorCode, MetricRecord, RecordDict
 from umbel.app.safetensors import Part
 from umbel.deployment import grid as module

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.wire.peer import Answer, Call, Peer, ok, problem
+from tests.support.http_peer import Answer, Call, Peer, ok, problem
 from umbel.app import ArrayRecord, RecordDict
 from umbel.deployment.contents import Contents
 from umbel.engine.patience import Patience

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.environments.distributions import installed, metadata
+from tests.support.distributions import installed, metadata
 from umbel.environments.requirements import needed
 from umbel.environments.satisfied import check, missing
 from umbel.errors import AppInvalid, DependenciesMissing

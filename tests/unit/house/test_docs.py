@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 import umbel.cli.boundary  # noqa: F401 - defines an error of its own
-from tests.unit.house.tree import ROOT
+from tests.support.source_tree import ROOT
 from umbel.errors import UmbelError, all_errors
 
 GENERATED = {"reference/cli.md", "reference/errors.md"}

@@ -8,7 +8,7 @@ import sys
 
 from dev import check_release
 
-from tests.unit.house.tree import ROOT
+from tests.support.source_tree import ROOT
 
 
 def test_the_notebooks_are_those_of_the_tutorials() -> None:

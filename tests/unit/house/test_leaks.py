@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.unit.house.tree import ROOT
+from tests.support.source_tree import ROOT
 
+CONFTEST = """
+from tests.conftest import _leaves_nothing_behind, umbel_home
+from tests.support import homes
+
+homes.GRACE_SECONDS = 0.1
+"""
 LEAKY = """
 import subprocess, sys, threading
 from pathlib import Path
@@ -35,9 +42,7 @@ def test_clean():
 
 def test_what_a_test_leaves_behind_fails_it(tmp_path: Path) -> None:
     """A test fails that leaves a child process, a thread or a process of its home behind; a clean one passes."""
-    conftest = (ROOT / "tests" / "conftest.py").read_text(encoding="utf-8")
-    assert "GRACE_SECONDS = 5.0" in conftest
-    (tmp_path / "conftest.py").write_text(conftest.replace("GRACE_SECONDS = 5.0", "GRACE_SECONDS = 0.1"))
+    (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_leaky.py").write_text(LEAKY)
     command = [
         sys.executable,
@@ -51,7 +56,15 @@ def test_what_a_test_leaves_behind_fails_it(tmp_path: Path) -> None:
         "ignore",
         str(tmp_path),
     ]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False)
+    run = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
     assert "4 passed, 3 errors" in run.stdout
     for leak in ("left behind: process", "left behind: thread lost", "still running: "):
         assert leak in run.stdout

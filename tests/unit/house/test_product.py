@@ -6,7 +6,7 @@ import ast
 import sys
 from collections.abc import Iterator
 
-from tests.unit.house.tree import SRC, calls, imports, parsed
+from tests.support.source_tree import SRC, calls, imports, parsed
 
 UNSAFE_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "builtins.eval", "builtins.exec", "numpy.fromfile"}

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from starlette.routing import BaseRoute, Route
 
-from tests.unit.house.tree import ROOT
+from tests.support.source_tree import ROOT
 from umbel.superlink.api import control, fleet, grid, nodes, objects, runtime
 
 ROUTES = [

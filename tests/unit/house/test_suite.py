@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.unit.house.tree import TESTS, calls, dotted, parsed
+from tests.support.source_tree import TESTS, calls, dotted, parsed
 
 WAITS = {"time.sleep", "sleep"}
 SKIPS = {"pytest.skip", "pytest.importorskip", "pytest.mark.skip", "pytest.mark.skipif", "unittest.skip"}

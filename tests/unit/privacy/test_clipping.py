@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import bits
+from tests.support.clients import bits
 from umbel.app import Array, ArrayRecord
 from umbel.privacy.clipping import clip, l2_norm
 from umbel.privacy.update import moved, numbers, update_of

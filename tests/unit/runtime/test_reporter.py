@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tests.unit.runtime.fakes import LIMIT, FakeClient
+from tests.support.fake_runtime import LIMIT, FakeClient
 from umbel.engine.patience import Patience
 from umbel.errors import ObjectInvalid, StorageFull, UmbelError
 from umbel.runtime import reporter as module

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.unit.serverapp.clients import Client, answer
+from tests.support.clients import Client, answer
 from umbel.app import ArrayRecord, Context, Message
 from umbel.clientapp.clientapp import wrap
 from umbel.clientapp.mod import adaptiveclipping_mod, fixedclipping_mod

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tests.unit.serverapp.clients import answer, reply
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import answer, reply
+from tests.support.fake_grid import FakeGrid
 from umbel.app import ArrayRecord, ConfigRecord, Message, MetricRecord
 from umbel.serverapp.strategy import Strategy
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from statsmodels.duration.survfunc import SurvfuncRight
 
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.fake_grid import FakeGrid
 from umbel.app import Context, Message
 from umbel.clientapp import ClientApp
 from umbel.clientapp.analytics import answer

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from tests.unit.serverapp.clients import answer, bits, model
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import answer, bits, model
+from tests.support.fake_grid import FakeGrid
 from umbel.app import MetricRecord
 from umbel.errors import ConfigError
 from umbel.serverapp.strategy import BestModel, Callback, EarlyStopping, FedAvg, RoundResult

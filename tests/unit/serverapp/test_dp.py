@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.serverapp.clients import answer, bits, failing, model, sending
-from tests.unit.serverapp.fakegrid import FakeGrid, WorkersGrid
+from tests.support.clients import answer, bits, failing, model, sending
+from tests.support.fake_grid import FakeGrid, WorkersGrid
 from tests.unit.serverapp.private import (
     CLIENTS,
     ClientAdaptive,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.serverapp.clients import answer, bits, failing, model
-from tests.unit.serverapp.fakegrid import FakeCheckpoints, FakeGrid, Killed
+from tests.support.clients import answer, bits, failing, model
+from tests.support.fake_grid import FakeCheckpoints, FakeGrid, Killed
 from tests.unit.serverapp.private import (
     CLIENTS,
     NODES,

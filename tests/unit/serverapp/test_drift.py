@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import Client, bits, model, reply
-from tests.unit.serverapp.fakegrid import FakeGrid, WorkersGrid
+from tests.support.clients import Client, bits, model, reply
+from tests.support.fake_grid import FakeGrid, WorkersGrid
 from tests.unit.serverapp.rounds import one_round, values
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
 from umbel.clientapp.clientapp import Mod, wrap

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.unit.serverapp.clients import bits, failure, model, reply
-from tests.unit.serverapp.fakegrid import FakeCheckpoints, FakeGrid, Killed
+from tests.support.clients import bits, failure, model, reply
+from tests.support.fake_grid import FakeCheckpoints, FakeGrid, Killed
 from tests.unit.serverapp.rounds import one_round
 from umbel.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from umbel.app.dtypes import float32_to_bfloat16

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import model, reply
+from tests.support.clients import model, reply
 from tests.unit.serverapp.rounds import one_round, values
 from umbel.app import Message
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import answer, asked, bits, failure, model, reply
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import answer, asked, bits, failure, model, reply
+from tests.support.fake_grid import FakeGrid
 from umbel.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from umbel.app.dtypes import float32_to_bfloat16
 from umbel.errors import InconsistentReplies

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import bits, model, reply
+from tests.support.clients import bits, model, reply
 from tests.unit.serverapp.rounds import new_arrays, one_round, values
 from umbel.app import ArrayRecord
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.serverapp.clients import answer, bits, model
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import answer, bits, model
+from tests.support.fake_grid import FakeGrid
 from umbel.app import ConfigRecord, Context, Message
 from umbel.errors import ConfigError
 from umbel.serverapp.strategy import FedAvg, FedProx

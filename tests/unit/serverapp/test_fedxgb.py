@@ -10,8 +10,8 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 
-from tests.unit.serverapp.clients import asked, failure, model, reply
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import asked, failure, model, reply
+from tests.support.fake_grid import FakeGrid
 from tests.unit.serverapp.rounds import one_round
 from umbel.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies

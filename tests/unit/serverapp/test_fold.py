@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tests.unit.serverapp.clients import asked, bits, failure, model, reply
+from tests.support.clients import asked, bits, failure, model, reply
 from umbel.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from umbel.app.dtypes import float32_to_bfloat16
 from umbel.serverapp.reduction import Fold, Reduced, Reduction, WeightedMean, fold, from_spec

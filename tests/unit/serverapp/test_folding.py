@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from tests.unit.serverapp.clients import answer, bits, model
-from tests.unit.serverapp.fakegrid import FakeGrid, WorkersGrid
+from tests.support.clients import answer, bits, model
+from tests.support.fake_grid import FakeGrid, WorkersGrid
 from tests.unit.serverapp.strategies import Streamed
 from umbel.app import ArrayRecord, Message, MetricRecord, RecordDict
 from umbel.serverapp.reduction import Reduction

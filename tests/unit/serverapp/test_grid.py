@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from tests.unit.serverapp.clients import model, reply
+from tests.support.clients import model, reply
 from umbel.app import Message, RecordDict
 from umbel.errors import NotEnoughNodes
 from umbel.serverapp import Grid, RoundPolicy, Run

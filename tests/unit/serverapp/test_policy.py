@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.serverapp.clients import answer, bits, failing, model
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import answer, bits, failing, model
+from tests.support.fake_grid import FakeGrid
 from tests.unit.serverapp.strategies import Streamed
 from umbel.errors import ConfigError
 from umbel.serverapp import RoundPolicy

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.unit.serverapp.clients import model, reply
+from tests.support.clients import model, reply
 from umbel.app import Message
 from umbel.serverapp.strategy.replies import Replies
 

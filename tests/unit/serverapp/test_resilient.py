@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import answer, bits, failure, model, reply
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import answer, bits, failure, model, reply
+from tests.support.fake_grid import FakeGrid
 from tests.unit.serverapp.rounds import new_arrays, values
 from umbel.app import ArrayRecord, RecordDict
 from umbel.errors import AggregationFailed, ConfigError, NotEnoughNodes

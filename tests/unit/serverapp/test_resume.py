@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import answer, bits, model
-from tests.unit.serverapp.fakegrid import FakeCheckpoints, FakeGrid, Killed
+from tests.support.clients import answer, bits, model
+from tests.support.fake_grid import FakeCheckpoints, FakeGrid, Killed
 from umbel.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict, safetensors
 from umbel.app.safetensors import Part
 from umbel.errors import CheckpointInvalid

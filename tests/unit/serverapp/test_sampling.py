@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.serverapp.clients import answer, model
-from tests.unit.serverapp.fakegrid import FakeGrid, WorkersGrid
+from tests.support.clients import answer, model
+from tests.support.fake_grid import FakeGrid, WorkersGrid
 from umbel.serverapp.strategy import FedAvg
 from umbel.serverapp.strategy.sampling import sample
 

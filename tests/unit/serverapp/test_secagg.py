@@ -7,8 +7,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from tests.unit.serverapp.clients import Client, answer, bits, model
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import Client, answer, bits, model
+from tests.support.fake_grid import FakeGrid
 from umbel.app import Array, ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
 from umbel.clientapp import ClientApp
 from umbel.clientapp.mod import secaggplus_mod

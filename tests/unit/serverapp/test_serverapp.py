@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.serverapp.clients import answer
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import answer
+from tests.support.fake_grid import FakeGrid
 from umbel.app import Context
 from umbel.serverapp import Grid, ServerApp
 

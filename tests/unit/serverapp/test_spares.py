@@ -6,7 +6,7 @@ import mmap
 
 import numpy as np
 
-from tests.unit.serverapp.clients import bits, model, reply
+from tests.support.clients import bits, model, reply
 from umbel.app import ArrayRecord
 from umbel.serverapp.reduction import Fold, WeightedMean
 from umbel.serverapp.weightedsum import Buffer, Spares, WeightedSum

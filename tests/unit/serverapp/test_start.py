@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.unit.serverapp.clients import Client, answer, bits, failing, model, sending
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.clients import Client, answer, bits, failing, model, sending
+from tests.support.fake_grid import FakeGrid
 from tests.unit.serverapp.strategies import Streamed
 from umbel.app import ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict, safetensors
 from umbel.errors import AggregationFailed, InconsistentReplies, NotEnoughNodes

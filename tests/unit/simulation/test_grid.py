@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from tests.unit.runtime.fakes import FakeRecorder
+from tests.support.fake_runtime import FakeRecorder
 from tests.unit.simulation.fakes import FakeEngine, answer_all
 from umbel.app import ArrayRecord, Error, Message, MetricRecord, RecordDict
 from umbel.app.error import ErrorCode

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.runtime.fakes import FakeClient
+from tests.support.fake_runtime import FakeClient
 from umbel.bundle import build_fab
 from umbel.simulation.settings import SimulationSettings
 from umbel.simulation.task import SimulationTask

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.wire.store import Store, store
+from tests.support.object_store import Store, store
 from umbel.supernode import cache
 from umbel.supernode.cache import ContentCache
 from umbel.wire import contents, messages

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.unit.wire.peer import Peer, answering, json_answer, ok, peer, problem
+from tests.support.http_peer import Peer, answering, json_answer, ok, peer, problem
 from umbel.cli.config import Connection
 from umbel.errors import ConfigError, DatabaseUnavailable, SuperLinkUnreachable
 from umbel.wire.addresses import Addresses

@@ -11,8 +11,8 @@ from typing import NoReturn
 import numpy as np
 import pytest
 
-from tests.unit.wire.peer import Answer, Call, Cut, ok
-from tests.unit.wire.store import Store, store
+from tests.support.http_peer import Answer, Call, Cut, ok
+from tests.support.object_store import Store, store
 from umbel.errors import NotFound, ObjectInvalid, StorageFull, SuperLinkUnreachable
 from umbel.wire import contents, messages
 from umbel.wire.http import HttpClient

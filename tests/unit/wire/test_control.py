@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.unit.wire.peer import Answer, Call, Cut, answering, chunks, json_answer, peer, problem
+from tests.support.http_peer import Answer, Call, Cut, answering, chunks, json_answer, peer, problem
 from umbel.errors import NotFound, SuperLinkUnreachable
 from umbel.wire.api import LogLine, MetricPoint, StartRun
 from umbel.wire.control import ControlClient

@@ -6,7 +6,7 @@ import json
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from tests.unit.wire.peer import json_answer, ok, peer
+from tests.support.http_peer import json_answer, ok, peer
 from umbel.wire.credentials import node_credentials
 from umbel.wire.fleet import FleetClient
 from umbel.wire.messages import Activate, ContentRef, NodeReport, Pull, ReplyMessage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.unit.wire.peer import Answer, Call, answering, json_answer, ok
+from tests.support.http_peer import Answer, Call, answering, json_answer, ok
 from umbel.wire.grid import GridClient
 from umbel.wire.messages import ContentRef, Forget, Journal, JournalEntry, Outgoing, PushMessages
 from umbel.wire.runtime import RuntimeClient

@@ -8,7 +8,7 @@ from types import NoneType
 
 import pytest
 
-from tests.unit.wire.peer import Call, Cut, Peer, answering, json_answer, ok, peer, problem
+from tests.support.http_peer import Call, Cut, Peer, answering, json_answer, ok, peer, problem
 from umbel.errors import (
     ConfigError,
     NotFound,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.wire.peer import Call, Cut, answering, json_answer, ok, peer, problem
+from tests.support.http_peer import Call, Cut, answering, json_answer, ok, peer, problem
 from umbel.errors import NotFound, ObjectInvalid, StorageFull
 from umbel.wire import objects
 from umbel.wire.control import ControlClient

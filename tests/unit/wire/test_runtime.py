@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.unit.wire.peer import json_answer, ok, peer
+from tests.support.http_peer import json_answer, ok, peer
 from umbel.wire.api import ClaimedTask, FinishTask, LogLine, Report, TaskExited
 from umbel.wire.runtime import RuntimeClient
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.unit.serverapp.fakegrid import FakeGrid
+from tests.support.fake_grid import FakeGrid
 from umbel.app import Context
 from umbel.compat.flwr.legacy.clientapp import handler
 from umbel.compat.flwr.legacy.clientproxy import ClientProxy

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.fake_grid import FakeGrid
 from tests.unit.compat.legacy.federation import Adding, adding, grid_of, model, numbers, results, run
-from tests.unit.serverapp.fakegrid import FakeGrid
 from umbel.app import Context
 from umbel.clientapp.clientapp import ClientFn, wrap
 from umbel.compat.flwr.legacy.clientapp import handler

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "umbel"
 TESTS = ROOT / "tests"
 THEIRS = TESTS / "compat" / "apps"

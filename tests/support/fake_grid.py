@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from tests.unit.serverapp.clients import Client
+from tests.support.clients import Client
 from umbel.app import Array, ArrayRecord, Context, Error, ErrorCode, Message, RecordDict
 from umbel.app.safetensors import Part
 from umbel.serverapp import Grid, RoundPolicy, Run

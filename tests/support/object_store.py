@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tests.unit.wire.peer import Answer, Call, Peer, answering, json_answer, ok, problem
+from tests.support.http_peer import Answer, Call, Peer, answering, json_answer, ok, problem
 
 Interfere = Callable[[Call, bytes], Answer | None]
 

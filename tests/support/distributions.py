@@ -9,6 +9,8 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+
 
 def metadata(name: str, version: str, requires: Sequence[str] = (), extras: Sequence[str] = ()) -> str:
     """The METADATA of a distribution."""
@@ -72,3 +74,15 @@ build_wheel = prepare_metadata_for_build_wheel
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
     return path
+
+
+def stock_wheels(folder: Path, environment: pytest.MonkeyPatch) -> Path:
+    """A folder of wheels below `folder`, with `demo-lib` 1.0 and 2.0 in it; all that uv has from now on."""
+    wheels = folder / "wheels"
+    for version in ("1.0", "2.0"):
+        wheel(wheels, "demo-lib", version)
+    environment.setenv("UV_FIND_LINKS", str(wheels))
+    environment.setenv("UV_CACHE_DIR", str(folder / "uv"))
+    for name in ("UV_NO_INDEX", "UV_OFFLINE", "UV_NO_CONFIG"):
+        environment.setenv(name, "1")
+    return wheels

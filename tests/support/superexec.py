@@ -16,7 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import psutil
 
-from tests.unit.wire.peer import Answer, Call, Peer, json_answer, ok, problem
+from tests.support.http_peer import Answer, Call, Peer, json_answer, ok, problem
 from umbel.superexec import plan
 
 NOTHING = ok(status="204 No Content")

@@ -1,4 +1,4 @@
-"""Runs of the app of this folder on the local SuperLink."""
+"""Runs of the app in tests/integration/simulation on the local SuperLink."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umbel.bundle import build_fab
 from umbel.wire.api import Event, RunView, StartRun
 from umbel.wire.control import ControlClient
 
-APP = Path(__file__).parent / "app"
+APP = Path(__file__).parents[1] / "integration" / "simulation" / "app"
 LIMIT = 40.0  # seconds for what takes a moment on a quiet machine
 
 

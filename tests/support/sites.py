@@ -1,4 +1,4 @@
-"""Runs of the app of this folder on real sites."""
+"""Runs of the app in tests/integration/deployment on real sites."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.sites import Federation
+from tests.support.federation import Federation
 from umbel.bundle import build_fab
 
-APP = Path(__file__).parent / "app"
+APP = Path(__file__).parents[1] / "integration" / "deployment" / "app"
 
 
 class Sites(Federation):
