@@ -5,9 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 [ -x .venv/bin/python ] || python3 -m venv .venv
 [ -x .venv/bin/uv ] || .venv/bin/python -m pip install --quiet uv
-if [ ! .venv/.ready -nt pyproject.toml ]; then
+if ! cmp --quiet pyproject.toml .venv/.ready; then
     .venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --group dev --editable '.[examples]'
-    touch .venv/.ready
+    cp pyproject.toml .venv/.ready
 fi
 if [ "${1:-}" = --torch ]; then
     .venv/bin/python -c 'import torch' 2>/dev/null || .venv/bin/python -m pip install --quiet torch==2.13.0
