@@ -3,6 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dev/setup.sh
-.venv/bin/python dev/reference.py
+.venv/bin/python -m dev.reference
 .venv/bin/sphinx-build --quiet --fresh-env --fail-on-warning --keep-going -b html docs docs/_build/html
 echo 'docs/_build/html/index.html'

@@ -1,4 +1,4 @@
-"""Write the reference pages that come from the code: docs/reference/cli.md and docs/reference/errors.md."""
+"""Write the reference pages that come from the code: commands, errors and strategies, below docs/reference."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dev import strategy_pages
+
 from umbel.errors import UmbelError, all_errors
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -15,10 +17,14 @@ GENERATED = "<!-- Written by dev/reference.py from the code: edit that. -->\n"
 
 
 def main() -> None:
-    """Write both pages."""
+    """Write all pages."""
     remedies = tomllib.loads((REFERENCE / "remedies.toml").read_text(encoding="utf-8"))
     (REFERENCE / "errors.md").write_text(errors_page(remedies), encoding="utf-8")
     (REFERENCE / "cli.md").write_text(cli_page(), encoding="utf-8")
+    folder = REFERENCE / "strategies"
+    folder.mkdir(exist_ok=True)
+    for name, text in strategy_pages.pages():
+        (folder / name).write_text(GENERATED + text, encoding="utf-8")
 
 
 def errors_page(remedies: dict[str, str]) -> str:

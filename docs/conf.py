@@ -19,6 +19,7 @@ html_show_copyright = False
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode", "mathml"]
 html_math_renderer = "mathml"
 html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "_ext", "pictures"]
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_block", "dollarmath"]
