@@ -39,3 +39,17 @@ def test_quickstart_pytorch_learns(run_app: Run, dataset: str, accuracy: float) 
     data_file(dataset)
     ended = run_app("examples/quickstart-pytorch", "-c", f'dataset="{dataset}"')
     assert ended["metrics"]["server"]["accuracy"] > accuracy
+
+
+@pytest.mark.slow
+@pytest.mark.frameworks
+@pytest.mark.parametrize(
+    ("framework", "rounds", "accuracy"),
+    [("jax", 8, 0.85), ("tensorflow", 2, 0.8), ("huggingface", 6, 0.6), ("lightning", 5, 0.75)],
+)
+def test_quickstarts_of_other_frameworks_learn(run_app: Run, framework: str, rounds: int, accuracy: float) -> None:
+    """A few rounds with five clients teach the model most of the digits."""
+    options = ["-c", f"num-server-rounds={rounds}", "--federation-config", "num-supernodes=5"]
+    ended = run_app(f"examples/quickstart-{framework}", *options)
+    assert ended["rounds"] == rounds
+    assert ended["metrics"]["server"]["accuracy"] > accuracy

@@ -1,0 +1,1 @@
+"""Handwritten digits with a Vision Transformer of Hugging Face: ten clients."""

@@ -1,0 +1,1 @@
+"""Handwritten digits with JAX: ten clients, one small network."""

@@ -1,0 +1,1 @@
+"""Handwritten digits with TensorFlow: ten clients, one Keras model."""
