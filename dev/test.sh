@@ -3,12 +3,12 @@
 # --all adds the slow, data, torch and acceptance tests. Anything else goes to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-choice=(-m 'not slow and not data and not torch' --ignore=tests/acceptance)
+choice=(-m 'not slow and not data and not torch and not frameworks' --ignore=tests/acceptance)
 setup=()
 if [ "${1:-}" = --all ]; then
     shift
     choice=()
-    setup=(--torch)
+    setup=(--frameworks)
 fi
 dev/setup.sh "${setup[@]}"
 [ ${#choice[@]} -gt 0 ] || [ ! -x dev/data.sh ] || dev/data.sh
