@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import shutil
@@ -16,20 +17,34 @@ import pytest
 GRACE_SECONDS = 5.0
 
 
+_unused: list[Path] = []  # homes in which nothing was ever written: to make and remove one costs a millisecond each
+
+
 @contextmanager
 def temporary_home() -> Iterator[Path]:
-    """An empty home; the local SuperLink that is started there ends with it, and whoever still works there is a fault."""
-    home = Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))  # short: a socket's path has about 100 characters
+    """An empty home. At its end the local SuperLink started there is stopped; any other process still working there is an error."""
+    # A short path, because the path of a socket is limited to about 100 characters.
+    home = _unused.pop() if _unused else Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))
+    survivors: list[psutil.Process] = []
     try:
         yield home
         end_superlink(home)
     finally:
-        _, survivors = psutil.wait_procs(processes_in(home), timeout=GRACE_SECONDS)
-        for process in survivors:
-            process.kill()
-        shutil.rmtree(home, ignore_errors=True)
+        if any(home.iterdir()):
+            _, survivors = psutil.wait_procs(processes_in(home), timeout=GRACE_SECONDS)
+            for process in survivors:
+                process.kill()
+            shutil.rmtree(home, ignore_errors=True)
+        else:
+            _unused.append(home)
     if survivors:
         pytest.fail("still running: " + ", ".join(map(describe, survivors)), pytrace=False)
+
+
+@atexit.register
+def _remove_unused() -> None:
+    for home in _unused:
+        home.rmdir()
 
 
 def end_superlink(home: Path) -> None:
@@ -47,9 +62,7 @@ def end_superlink(home: Path) -> None:
 
 
 def processes_in(home: Path) -> list[psutil.Process]:
-    """The processes, other than this one, that work in `home`."""
-    if not any(home.iterdir()):
-        return []  # nothing ever worked there; looking at every process would cost each test milliseconds
+    """The processes, other than this one, that work in `home`. Reads every process of the machine, which takes milliseconds."""
     return [process for process in psutil.process_iter() if works_in(process, home)]
 
 

@@ -14,10 +14,11 @@ from tests.integration.superlink.fleet import Grid, Site
 from tests.integration.superlink.served import Served
 from tests.support.apps import write_app
 from umbel.bundle import build_fab
+from umbel.bundle.rules import MAX_TOTAL_BYTES
 from umbel.wire.api import RunList, StartRun
 from umbel.wire.messages import CHUNK, ContentRef, ReplyMessage
 
-GIB = 1 << 30
+BOMB_BYTES = 4 * MAX_TOTAL_BYTES
 
 
 async def test_an_object_of_another_run_is_refused(served: Served) -> None:
@@ -97,9 +98,9 @@ def with_file(name: str, data: bytes = b"x", mode: int = 0o100644) -> Callable[[
 
 
 def bomb(bundle: zipfile.ZipFile) -> None:
-    """A file of a gibibyte that is a megabyte in the ZIP."""
+    """A file four times as large as a bundle may be, which is a quarter of a megabyte in the ZIP."""
     with bundle.open("zeros.json", "w", force_zip64=True) as file:
-        for _ in range(GIB >> 24):
+        for _ in range(BOMB_BYTES >> 24):
             file.write(bytes(1 << 24))
 
 
@@ -119,7 +120,7 @@ async def test_a_bundle_that_reaches_out_is_refused(served: Served, case: str) -
 
 
 async def test_a_zip_bomb_is_refused(served: Served) -> None:
-    """A bundle that grows to a gibibyte is refused without being unpacked."""
+    """A bundle that would grow far beyond the limit is refused without being unpacked."""
     await refuse_bundle(served, bomb)
 
 

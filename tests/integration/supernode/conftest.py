@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -117,9 +118,12 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path / "gate")
 
 
+@cache
 def values(size: int) -> NDArray[np.float32]:
     """The numbers in `model`."""
-    return (np.arange(size) % 1_000_003).astype(np.float32)
+    numbers = (np.arange(size) % 1_000_003).astype(np.float32)
+    numbers.setflags(write=False)
+    return numbers
 
 
 def model(size: int = 10, gate: Gate | None = None, **config: float) -> RecordDict:
