@@ -66,7 +66,11 @@ def running_server(files: Path, private: Path) -> Iterator[PostgresServer]:
 
     `private` is a directory of all these processes, for their locks.
     """
-    with _module(private).get_server(files, cleanup_mode="delete") as running:
+    module = _module(private)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("UMBEL_HOME", raising=False)  # it must not count among the processes of the test that comes first
+        server = module.get_server(files, cleanup_mode="delete")
+    with server as running:
         found = PostgresServer(running)
         with found.admin() as admin:
             for setting in FAST:

@@ -36,11 +36,13 @@ def test_a_killed_serverapp_goes_on_where_it_was(sites: Sites, tmp_path: Path, l
     run_id = sites.start_app(loop=loop, gate=str(gate))
     with gate.open("w") as held:  # opens when a client has come to it
         sites.processes("serverapp")[0].kill()
-        gate.unlink()
-        gate.touch()  # whoever comes now is not held
+        opened = tmp_path / "opened"
+        opened.touch()
+        opened.replace(gate)  # whoever comes now is not held, and finds a file at every moment
         held.close()
     run = sites.wait(run_id)
     assert (run.sub_status, run.attempts, run.cause) == ("completed", 2, None)
+    sites.resize(0)  # a node sends its last lines before it ends, and perhaps no sooner
     trained = sorted(sites.lines(run_id, "clientapp"))
     assert trained == sorted(2 * [f"trained {number} times" for number in (1, 2, 3)])
     assert sites.model(run_id) == sites.model(undisturbed)
