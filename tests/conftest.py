@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
 
+from tests.support import examples
 from tests.support.homes import describe, temporary_home
 from tests.support.leaks import (
     descendants,
@@ -29,11 +29,7 @@ if TYPE_CHECKING:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A busy machine is no bug: no deadline, and no complaint about slow generation.
-hypothesis.settings.register_profile(
-    "umbel", deadline=None, max_examples=50, suppress_health_check=[hypothesis.HealthCheck.too_slow]
-)
-hypothesis.settings.load_profile("umbel")
+examples.load_profile()
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import IntegrityError
 
+from tests.support.examples import examples
 from umbel.errors import Conflict, NotFound
 from umbel.superlink.domain import run as run_domain
 from umbel.superlink.domain import task as task_domain
@@ -186,7 +187,7 @@ EVENTS: list[TaskEvent] = [
 ]
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=12))
 def test_the_events_fold_to_the_states(db: Database, events: list[TaskEvent]) -> None:
     """Whatever happens, the transition rows of a run and its task fold to the columns of the present state."""

@@ -17,10 +17,11 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance
 
+from tests.support.examples import examples
 from tests.support.superlink_process import EXECUTOR, Program, program
 from umbel.wire.api import Problem
 
-EXAMPLES = hypothesis.settings(max_examples=12, deadline=None, derandomize=True, database=None)
+EXAMPLES = hypothesis.settings(max_examples=examples(12), deadline=None, derandomize=True, database=None)
 TEXT = st.text(string.printable.strip(), max_size=60)
 
 
@@ -80,7 +81,9 @@ ROUTES = [
 ]
 
 
-@hypothesis.settings(EXAMPLES, max_examples=150, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture])
+@hypothesis.settings(
+    EXAMPLES, max_examples=examples(150), suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
 @hypothesis.given(
     route=st.sampled_from(ROUTES),
     part=TEXT,

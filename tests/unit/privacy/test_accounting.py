@@ -13,6 +13,7 @@ from dp_accounting.pld.privacy_loss_mechanism import GaussianPrivacyLoss
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from umbel.errors import ConfigError
 from umbel.privacy.accounting import ACCOUNTANTS, Release, accountant_named
 from umbel.privacy.gaussian import (
@@ -37,7 +38,7 @@ def test_delta_is_that_of_the_exact_condition(z: float, epsilon: float) -> None:
 
 
 @given(st.floats(0.05, 100), st.floats(1e-12, 0.1))
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_epsilon_is_the_inverse_of_delta(z: float, delta: float) -> None:
     """δ(ε(δ)) = δ, or ε is 0 where even that gives less; zCDP is never below."""
     epsilon = gaussian_epsilon(z, delta)

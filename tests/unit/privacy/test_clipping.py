@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clients import bits
+from tests.support.examples import examples
 from umbel.app import Array, ArrayRecord
 from umbel.privacy.clipping import clip, l2_norm
 from umbel.privacy.update import moved, numbers, update_of
@@ -23,7 +24,7 @@ def test_by_hand() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=40), st.floats(1e-3, 1e3))
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 def test_it_is_never_longer_and_keeps_its_direction(values: list[float], bound: float) -> None:
     """Whatever the update: within the bound, up to rounding, and a shorter copy of itself."""
     before = np.array(values)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from umbel.errors import ConfigError
 from umbel.privacy.secagg import shamir
 from umbel.privacy.secagg.graph import neighbourhoods
@@ -21,7 +22,7 @@ from umbel.privacy.secagg.quantization import Quantizer, half_range, modulus_dty
 
 
 @given(st.binary(min_size=1, max_size=64), st.integers(1, 40), st.data())
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_any_threshold_shares_give_the_secret(secret: bytes, num_shares: int, data: st.DataObject) -> None:
     """Any choice of enough shares, in any order, gives back any secret; leading and trailing zeros too."""
     threshold = data.draw(st.integers(1, num_shares))
@@ -113,7 +114,7 @@ def test_parameters_of_few_nodes() -> None:
 
 
 @given(st.integers(51, 400), st.sampled_from([0.0, 0.05, 0.1, 0.2]), st.sampled_from([0.0, 0.05, 0.1, 0.2]))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_parameters_hold_what_they_promise(num_nodes: int, dropout: float, corruption: float) -> None:
     """Recomputed with exact integers: each of the three things that must not go wrong is as improbable as promised."""
     found = derive(num_nodes, dropout, corruption)
@@ -155,7 +156,7 @@ def test_thresholds_that_protect_nothing(num_shares: int, threshold: int) -> Non
     st.lists(st.floats(-8, 8, width=32), min_size=1, max_size=30),
     st.lists(st.integers(0, 1000), min_size=1, max_size=6),
 )
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_the_error_of_a_weighted_mean(numbers: list[float], weights: list[int]) -> None:
     """The decoded mean is within half a step of the exact one, whatever the weights; the sum is that of the integers."""
     quantizer = Quantizer(8.0, half_range(2**22))

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.examples import examples
 from tests.unit.privacy.rounds import SESSION, STAGES, Vectors, plain_sum, play, vectors_of
 from umbel.errors import SecureAggregationFailed
 from umbel.privacy.secagg import client
@@ -62,7 +63,7 @@ def test_every_pattern_of_five(threshold: int) -> None:
     st.randoms(use_true_random=False),
     st.sampled_from(["uint32", "uint64"]),
 )
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 def test_twenty(stages: list[int], random: Random, dtype: str) -> None:
     """With 20 nodes up to 8 may leave, any of them at any stage; with one more there is no sum."""
     vectors = vectors_of(20, 5, dtype)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from statsmodels.duration.survfunc import SurvfuncRight
 
+from tests.support.examples import examples
 from tests.support.fake_grid import FakeGrid
 from umbel.app import Context, Message
 from umbel.clientapp import ClientApp
@@ -117,7 +118,7 @@ def test_kaplan_meier_by_hand() -> None:
 
 
 @given(st.lists(st.lists(st.floats(-1e3, 1e3), max_size=8), min_size=1, max_size=4), st.floats(0, 1))
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_any_values(values: list[list[float]], q: float) -> None:
     """Whatever the values and however they are divided: counts, mean and quantile are the pooled ones."""
     tables = [{"x": np.array(site, np.float64)} for site in values]

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clients import Client, bits, model, reply
+from tests.support.examples import examples
 from tests.support.fake_grid import FakeGrid, WorkersGrid
 from tests.unit.serverapp.rounds import one_round, values
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
@@ -82,7 +83,7 @@ def test_fednova_by_hand() -> None:
     assert arrays == model(10 + 3.5 * (0.25 * -1 + 0.75 * 2))
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(st.tuples(st.floats(-100, 100, width=32), st.integers(1, 50)), min_size=1, max_size=6), st.integers(1, 9)
 )

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clients import model, reply
+from tests.support.examples import examples
 from tests.unit.serverapp.rounds import one_round, values
 from umbel.app import Message
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies
@@ -33,7 +34,7 @@ def test_by_hand() -> None:
     assert result(strategy, [1.0], ([0.0], 3.0), ([3.0], 1.0)) == pytest.approx([1 - (6 - 4) / (10 + 18)])
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(st.tuples(st.floats(-100, 100, width=32), st.floats(0, 1e3)), min_size=1, max_size=6),
     st.sampled_from([0.01, 1.0]),
@@ -45,7 +46,7 @@ def test_q_0_is_the_unweighted_mean(clients: list[tuple[float, float]], learning
     assert result(strategy, [5.0], *(([w], loss) for w, loss in clients)) == pytest.approx([expected], abs=1e-4)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(
     st.lists(st.tuples(st.floats(-100, 100, width=32), st.floats(0.01, 10)), min_size=2, max_size=6),
     st.floats(0, 3),

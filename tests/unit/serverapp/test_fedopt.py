@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clients import bits, model, reply
+from tests.support.examples import examples
 from tests.unit.serverapp.rounds import new_arrays, one_round, values
 from umbel.app import ArrayRecord
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies
@@ -81,7 +82,7 @@ finite = st.floats(-1e3, 1e3, width=32)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(sent=st.lists(finite, min_size=3, max_size=3), count=st.integers(1, 4))
 def test_clients_that_change_nothing(kind: Callable[[], ServerStep], sent: list[float], count: int) -> None:
     """When every client returns what it was sent, the arrays stay, up to rounding of the mean."""
@@ -89,7 +90,7 @@ def test_clients_that_change_nothing(kind: Callable[[], ServerStep], sent: list[
 
 
 @pytest.mark.parametrize("kind", KINDS[1:])
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(delta=st.floats(0.01, 1e3), scale=st.sampled_from([0.25, 8.0, 1024.0]))
 def test_adaptive_steps_do_not_depend_on_the_scale(kind: Callable[[], ServerStep], delta: float, scale: float) -> None:
     """Updates and τ times s: the same step; and each step goes the way of its update."""

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.clients import answer, bits, failure, model, reply
+from tests.support.examples import examples
 from tests.support.fake_grid import FakeGrid
 from tests.unit.serverapp.rounds import new_arrays, values
 from umbel.app import ArrayRecord, RecordDict
@@ -106,7 +107,7 @@ def test_a_selection_rule_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize("strategy", [FedMedian(), FedTrimmedAvg(beta=0.25)], ids=name_of)
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(honest=st.lists(vector, min_size=6, max_size=9), lies=st.lists(lie, min_size=2, max_size=2), data=st.data())
 def test_no_element_leaves_the_honest_range(
     strategy: Strategy, honest: list[list[float]], lies: list[list[float]], data: st.DataObject
@@ -118,7 +119,7 @@ def test_no_element_leaves_the_honest_range(
     assert (result <= high).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(honest=st.lists(vector, min_size=9, max_size=10), lies=st.lists(lie, min_size=2, max_size=2), data=st.data())
 def test_bulyan_leaves_the_honest_range_by_no_more_than_its_width(
     honest: list[list[float]], lies: list[list[float]], data: st.DataObject
@@ -131,7 +132,7 @@ def test_bulyan_leaves_the_honest_range_by_no_more_than_its_width(
     assert (result <= high + width).all()
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(honest=st.lists(vector, min_size=5, max_size=7), lies=st.lists(lie, min_size=2, max_size=2), data=st.data())
 def test_krum_takes_nothing_far_from_the_honest(
     honest: list[list[float]], lies: list[list[float]], data: st.DataObject
@@ -154,7 +155,7 @@ ROBUST = [
 
 
 @pytest.mark.parametrize("strategy", ROBUST, ids=name_of)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(models=st.lists(vector, min_size=7, max_size=9), data=st.data())
 def test_the_order_of_replies(strategy: Strategy, models: list[list[float]], data: st.DataObject) -> None:
     """The same replies in any order give the same arrays: to the last bit, but for the mean of MultiKrum's survivors."""
@@ -170,7 +171,7 @@ def test_the_order_of_replies(strategy: Strategy, models: list[list[float]], dat
 
 
 @pytest.mark.parametrize("strategy", ROBUST, ids=name_of)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(models=st.lists(vector, min_size=7, max_size=8), scale=st.sampled_from([0.25, 4.0, -2.0]))
 def test_scale_and_identity(strategy: Strategy, models: list[list[float]], scale: float) -> None:
     """Models times s give the outcome times s; equal models give that model."""
@@ -182,7 +183,7 @@ def test_scale_and_identity(strategy: Strategy, models: list[list[float]], scale
 
 
 @given(st.lists(vector, min_size=2, max_size=6))
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_distances(points: list[list[float]]) -> None:
     """The squared distance of each two models, over all their tensors."""
     records = [ArrayRecord([np.array([x], np.float32), np.array(y)]) for x, y in points]

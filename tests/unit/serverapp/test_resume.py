@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.clients import answer, bits, model
+from tests.support.examples import examples
 from tests.support.fake_grid import FakeCheckpoints, FakeGrid, Killed
 from umbel.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict, safetensors
 from umbel.app.safetensors import Part
@@ -256,7 +257,7 @@ states = st.dictionaries(st.text(max_size=5), metric_records | config_records | 
 histories = st.dictionaries(st.integers(0, 100), metric_records, max_size=3)
 
 
-@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.too_slow])
 @given(array_records, histories, histories, config_records, states, states)
 def test_what_is_kept_comes_back(
     arrays: ArrayRecord,
