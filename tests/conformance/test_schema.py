@@ -68,8 +68,10 @@ def test_the_newest_migration_is_the_one_expected(engine: Engine) -> None:
 def test_a_database_that_is_up_to_date_is_left_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Preparing twice changes nothing, and needs no migration the second time."""
     schema.prepare(engine)
+    before = inspect(engine).get_table_names()
     monkeypatch.setattr(schema, "_migrate", None)
     schema.prepare(engine)
+    assert inspect(engine).get_table_names() == before
 
 
 def test_an_older_database_is_migrated(engine: Engine) -> None:

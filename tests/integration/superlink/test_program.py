@@ -120,6 +120,7 @@ def test_its_superexec_ends_when_it_is_killed(umbel_home: Path) -> None:
         (child,) = psutil.Process(running.process.pid).children()
         running.kill()
         child.wait(10)
+        assert not child.is_running()
 
 
 def test_two_homes_live_side_by_side(umbel_home: Path, tmp_path: Path) -> None:

@@ -119,9 +119,9 @@ async def test_a_silent_stream_says_that_it_is_there(served: Served, monkeypatch
     run_id, _ = await reported(served, 0)
     headers = {"Authorization": f"Bearer {USER}"}
     async with served.client.stream("GET", f"/api/v1/runs/{run_id}/stream", headers=headers) as response:
-        async for line in response.aiter_lines():
-            if line.startswith(":"):
-                break
+        comments = (line async for line in response.aiter_lines() if line.startswith(":"))
+        assert await anext(comments)
+        await comments.aclose()
     await served.stop(run_id)
 
 

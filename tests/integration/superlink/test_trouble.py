@@ -140,7 +140,8 @@ async def test_a_request_that_is_cut_leaves_no_trace(served: Served) -> None:
     link: SuperLink = served.link
     await until(lambda: link._leases._parked)
     waiting.cancel()
-    await asyncio.gather(waiting, return_exceptions=True)
+    (cut,) = await asyncio.gather(waiting, return_exceptions=True)
+    assert isinstance(cut, asyncio.CancelledError)
     await until(lambda: not link._leases._parked and "task" not in dict(link.wakeups.parked()))
 
 

@@ -12,6 +12,7 @@ from tests.integration.supernode.superlink import FakeSuperLink
 from tests.support.distributions import hanging_sdist
 from tests.support.needy_app import needy
 from tests.support.superexec import wait_until_gone
+from umbel.app import RecordDict
 from umbel.app.error import ErrorCode
 from umbel.bundle import build_fab
 from umbel.environments.permission import OPTION
@@ -39,8 +40,7 @@ def test_two_runs_have_different_versions(
         add_run(superlink, tmp_path / version, run_id, f"demo-lib=={version}")
     start("--slots", "2", OPTION)
     messages = [superlink.send(model(), "query", run_id=run_id) for run_id in versions]
-    for message in messages:
-        superlink.content(message)
+    assert all(superlink.content(message) == RecordDict() for message in messages)
     for run_id, version in versions.items():
         superlink.wait(lambda: (run_id, f"the client has {version}") in superlink.lines())  # noqa: B023
 

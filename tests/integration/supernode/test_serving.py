@@ -192,4 +192,4 @@ def test_the_app_says_how_far_it_is(superlink: FakeSuperLink, start: StartNode, 
         )
     )
     gate.open()
-    superlink.reply(message)
+    assert superlink.reply(message).error is None

@@ -224,7 +224,7 @@ def test_a_damaged_file(record: ArrayRecord, data: st.DataObject) -> None:
         damaged[position] = data.draw(st.integers(0, 255))
     cut = data.draw(st.integers(0, len(damaged)))
     for attempt in (damaged, damaged[:cut], damaged + b"\0"):
-        read_or_refused(bytes(attempt))
+        check_read_or_refused(bytes(attempt))
 
 
 json_values = st.recursive(
@@ -255,17 +255,17 @@ headers = st.dictionaries(st.sampled_from(["a", "b", "__metadata__"]), entries |
 @given(headers, st.binary(max_size=16))
 def test_any_header(header: Any, body: bytes) -> None:
     """Whatever JSON the header is, the file is read or refused with ObjectInvalid."""
-    read_or_refused(file(header, body))
+    check_read_or_refused(file(header, body))
 
 
 @given(st.binary(max_size=40))
 def test_any_bytes(data: bytes) -> None:
     """So is any string of bytes, also as a header of the right length."""
-    read_or_refused(data)
-    read_or_refused(file(data))
+    check_read_or_refused(data)
+    check_read_or_refused(file(data))
 
 
-def read_or_refused(data: bytes) -> None:
+def check_read_or_refused(data: bytes) -> None:
     """Decode; whatever is read can be written again and is then the same."""
     try:
         record, metadata = decode(data)

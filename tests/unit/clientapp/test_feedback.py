@@ -29,6 +29,7 @@ def test_the_first_and_the_last_are_passed_on(told: Told) -> None:
     assert len(told) < 20
 
 
-def test_nobody_needs_to_listen() -> None:
+def test_nobody_needs_to_listen(capsys: pytest.CaptureFixture[str]) -> None:
     """In a simulation nothing comes of it."""
     progress(3, unit="epochs")
+    assert capsys.readouterr() == ("", "")

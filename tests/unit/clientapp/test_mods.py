@@ -236,7 +236,8 @@ LOCAL = LocalDpMod(1.0, 2.0, 1.0, 1e-5)
 )
 def test_stacks_that_work(mods: list[Mod]) -> None:
     """Clip, then noise, then mask; what has no stage may stand anywhere."""
-    ClientApp(mods=mods).train()(replying(1))
+    train = replying(1)
+    assert ClientApp(mods=mods).train()(train) is train
 
 
 @pytest.mark.parametrize(

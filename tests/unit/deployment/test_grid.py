@@ -261,6 +261,7 @@ def test_the_reply_can_be_written_to(life: Life) -> None:
     """As one of a simulation can."""
     (reply,) = life.attempt().grid.exchange(messages([3]), RoundPolicy())
     array = reply.content.array_records["arrays"].to_numpy_ndarrays()[0]
+    assert array.flags.writeable
     array += 1
 
 

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support.source_tree import TESTS, calls, dotted, parsed
 
 WAITS = {"time.sleep", "sleep"}
+ASSERTING = re.compile(r"assert_|check|expect|refuse|verify|wait_until_gone|raises$|warns$|fail$")
 SKIPS = {"pytest.skip", "pytest.importorskip", "pytest.mark.skip", "pytest.mark.skipif", "unittest.skip"}
 
 
 def test_each_test_says_what_it_shows() -> None:
     """Every test function has a docstring."""
     found = [f"{path}:{test.lineno}: {test.name}" for path, test in each_test() if not ast.get_docstring(test)]
+    assert found == []
+
+
+def test_each_test_asserts_something() -> None:
+    """Every test function has an assertion: its own, or one in a helper that is named for what it asserts."""
+    found = [f"{path}:{test.lineno}: {test.name}" for path, test in each_test() if not asserts(test)]
     assert found == []
 
 
@@ -41,6 +49,13 @@ def test_the_home_of_a_test_is_its_own(umbel_home: Path) -> None:
     assert os.environ["UMBEL_HOME"] == str(umbel_home)
     assert list(umbel_home.iterdir()) == []
     assert len(str(umbel_home)) < 40
+
+
+def asserts(test: ast.AST) -> bool:
+    """Whether a test has an assert statement, expects an exception or calls a helper whose name says that it checks."""
+    return any(isinstance(node, ast.Assert) for node in ast.walk(test)) or any(
+        ASSERTING.match(name.rpartition(".")[2]) for name, _ in calls(test)
+    )
 
 
 def each_test() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:

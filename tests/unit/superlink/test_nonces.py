@@ -32,6 +32,8 @@ async def test_keys_have_nonces_of_their_own() -> None:
     seen = MemoryNonces()
     for parameters in (made(), made(nonce="other"), made(keyid="other")):
         await seen.use(parameters, NOW)
+    with pytest.raises(Unauthenticated, match="sent before"):
+        await seen.use(made(), NOW)
 
 
 async def test_memory_does_not_grow_with_time() -> None:

@@ -97,7 +97,8 @@ def test_what_is_no_unicode_is_sent_all_the_same(client: FakeClient, reporter: R
     """A lone surrogate must not end the reports."""
     reporter.begin()
     reporter.log(7, "\ud800", "INFO")
-    client.wait(lambda: client.texts() == ["?"])
+    client.wait(client.texts)
+    assert client.texts() == ["?"]
 
 
 def test_only_the_newest_progress_is_told(client: FakeClient, reporter: Reporter) -> None:
@@ -130,7 +131,8 @@ def test_a_refusal_costs_one_report(client: FakeClient, reporter: Reporter) -> N
         client.changed.wait_for(lambda: not client.failures, 10)
     reporter.flush(10)
     reporter.log(7, "kept", "INFO")
-    client.wait(lambda: client.texts() == ["kept"])
+    client.wait(client.texts)
+    assert client.texts() == ["kept"]
 
 
 def test_flush_waits_for_the_last_line(client: FakeClient, reporter: Reporter) -> None:

@@ -61,5 +61,6 @@ def test_every_request_is_signed_with_the_nodes_key() -> None:
     with peer(json_answer(RUN)) as server:
         FleetClient(server.address, node_credentials(KEY)).run(3)
     call = server.calls[0]
+    assert call.path == "/api/fleet/runs/3"
     signed = read(call.method, call.path, call.headers.items())
     KEY.public_key().verify(signed.signature, signed.base)

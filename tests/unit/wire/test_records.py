@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 
 import numpy as np
@@ -71,8 +70,11 @@ def test_records_without_arrays_travel_as_plain_values() -> None:
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_with_one_kind_of_error(data: bytes) -> None:
     """Garbage raises ObjectInvalid and nothing else."""
-    with contextlib.suppress(ObjectInvalid):
-        unpack(data)
+    try:
+        content = unpack(data)
+    except ObjectInvalid:
+        return
+    assert isinstance(content, RecordDict)
 
 
 @given(st.data())
@@ -80,8 +82,11 @@ def test_damage_is_refused_with_one_kind_of_error(data: st.DataObject) -> None:
     """A packed content with bytes changed or cut off gives a content or ObjectInvalid, never anything else."""
     packed = bytearray(b"".join(pack(RecordDict({"a": ArrayRecord([np.arange(4.0)]), "m": MetricRecord({"x": 1})}))))
     packed[data.draw(st.integers(0, len(packed) - 1))] ^= data.draw(st.integers(1, 255))
-    with contextlib.suppress(ObjectInvalid):
-        unpack(packed[: data.draw(st.integers(0, len(packed)))])
+    try:
+        content = unpack(packed[: data.draw(st.integers(0, len(packed)))])
+    except ObjectInvalid:
+        return
+    assert isinstance(content, RecordDict)
 
 
 @pytest.mark.parametrize("plain", [[("a", "x", {})], [("a", "m", {"k": "text"})], [("a", "c", 5)], [("a", "", {})]])
