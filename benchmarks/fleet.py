@@ -150,7 +150,7 @@ def superlink(home: Path) -> Iterator[tuple[str, int]]:
     """A SuperLink process without a SuperExec; where it answers."""
     ready, told = os.pipe()
     process = subprocess.Popen(
-        [sys.executable, "-m", "umbel.superlink.main", "--isolation", "process", "--ready-fd", str(told)],
+        [sys.executable, "-m", "umbel.superlink.server.main", "--isolation", "process", "--ready-fd", str(told)],
         env={**os.environ, "UMBEL_HOME": str(home), "UMBEL_EXECUTOR_TOKEN": EXECUTOR},
         pass_fds=[told],
     )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.postgres import PostgresServer
 from umbel.superlink.store.database import Database
-from umbel.superlink.store.schema import prepare
+from umbel.superlink.store.engines import prepare
 
 DIALECTS = ["sqlite", "postgresql"]
 

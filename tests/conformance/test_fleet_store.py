@@ -16,9 +16,18 @@ from umbel.errors import Conflict, NotFound, RequestInvalid, UmbelError
 from umbel.superlink.auth.tokens import Principal, identify
 from umbel.superlink.domain.node import Cut, NodeEvent, Poll, Silence
 from umbel.superlink.objects.directory import ObjectDirectory
-from umbel.superlink.service import answering, claiming, custody, handing_out, progress, pushing, sessions, sites
-from umbel.superlink.service.handing_out import Want
-from umbel.superlink.store import contents, messages, nodes, references
+from umbel.superlink.services import (
+    message_delivery,
+    message_submission,
+    node_sessions,
+    object_access,
+    reply_intake,
+    reports,
+    task_lifecycle,
+    views,
+)
+from umbel.superlink.services.message_delivery import Want
+from umbel.superlink.store import contents, messages, nodes
 from umbel.superlink.store.database import Database
 from umbel.wire.api import ClaimTask, FinishTask
 from umbel.wire.messages import (
@@ -51,7 +60,7 @@ class Fleet:
         self.objects = ObjectDirectory(root / "objects", 10_000_000)
         self.run_id = start(db)
         wanted = ClaimTask(executor="exec", kinds=["simulation"])
-        claimed = db.write(lambda t: claiming.claim(t, wanted, 1.0))
+        claimed = db.write(lambda t: task_lifecycle.claim(t, wanted, 1.0))
         assert claimed is not None
         self.who: Principal = identify(f"Bearer {claimed.token}", "user", "executor")
         for number in range(1, count + 1):
@@ -60,13 +69,13 @@ class Fleet:
     def activate(self, number: int) -> int:
         """A node begins a session; its number."""
         said = Activate(version="1")
-        return self.db.write(lambda t: sessions.activate(t, f"key {number}", said, number, 1.0)).session
+        return self.db.write(lambda t: node_sessions.activate(t, f"key {number}", said, number, 1.0)).session
 
     def push(self, node_ids: Sequence[int], sequence: int = 1, content: ContentRef = MODEL) -> list[str]:
         """The same content to several nodes; the ids of the messages."""
         out = [self._outgoing(sequence, index, node_id, content) for index, node_id in enumerate(node_ids)]
         said = PushMessages(sequence=sequence, contents=[content], messages=out)
-        self.db.write(lambda t: pushing.push(t, self.who, said, self.objects, 2.0))
+        self.db.write(lambda t: message_submission.push(t, self.who, said, self.objects, 2.0))
         return [one.message_id for one in out]
 
     def _outgoing(self, sequence: int, index: int, node_id: int, content: ContentRef) -> Outgoing:
@@ -76,7 +85,7 @@ class Fleet:
 
     def pull(self, *wants: Want) -> list[Pulled | UmbelError]:
         """What these polls get, at once."""
-        return self.db.write(lambda t: handing_out.take(t, wants, 3.0))
+        return self.db.write(lambda t: message_delivery.take(t, wants, 3.0))
 
     def taken(self, *wants: Want) -> list[list[str]]:
         """The ids of the messages that these polls get."""
@@ -85,14 +94,14 @@ class Fleet:
     def reply(self, *given: tuple[int, str, ContentRef]) -> list[bool | UmbelError]:
         """These nodes answer these messages, at once."""
         said = [
-            answering.check(node_id, ReplyMessage(session=1, message_id=name, content=content, seconds=0.25))
+            reply_intake.check(node_id, ReplyMessage(session=1, message_id=name, content=content, seconds=0.25))
             for node_id, name, content in given
         ]
-        return self.db.write(lambda t: answering.take(t, said, self.objects, 4.0))
+        return self.db.write(lambda t: reply_intake.take(t, said, self.objects, 4.0))
 
     def replies(self, after: int = 0) -> list[ReplyView]:
         """The replies after a number."""
-        return self.db.read(lambda c: sites.replies(c, self.who, after)).replies
+        return self.db.read(lambda c: views.replies(c, self.who, after)).replies
 
     def put(self, data: bytes) -> str:
         """An object in the directory."""
@@ -156,8 +165,8 @@ def test_what_is_refused_does_not_hurt_its_neighbours(db: Database, tmp_path: Pa
 def test_a_poll_that_would_hurt_its_neighbours_is_refused(pull: Pull) -> None:
     """What a database cannot take does not come into a batch."""
     with pytest.raises(RequestInvalid):
-        handing_out.check(1, pull)
-    assert handing_out.check(1, Pull(session=1, room=10**9)).room == 100
+        message_delivery.check(1, pull)
+    assert message_delivery.check(1, Pull(session=1, room=10**9)).room == 100
 
 
 def test_a_reply_that_would_hurt_its_neighbours_is_refused(db: Database, tmp_path: Path) -> None:
@@ -169,13 +178,13 @@ def test_a_reply_that_would_hurt_its_neighbours_is_refused(db: Database, tmp_pat
         ReplyMessage(session=1, message_id="0" * 32),
     ):
         with pytest.raises(RequestInvalid):
-            answering.check(1, said)
+            reply_intake.check(1, said)
     fleet = Fleet(db, tmp_path, 1)
     (name,) = fleet.push([1])
     said = ReplyMessage(
         session=1, message_id=name, error=ReplyError(code=1, reason="a\0b" + "x" * 50_000), seconds=1e308
     )
-    assert db.write(lambda t: answering.take(t, [answering.check(1, said)], fleet.objects, 4.0)) == [True]
+    assert db.write(lambda t: reply_intake.take(t, [reply_intake.check(1, said)], fleet.objects, 4.0)) == [True]
     (reply,) = fleet.replies()
     assert reply.error is not None
     assert (reply.error.reason or "").startswith("a b")
@@ -216,9 +225,9 @@ def test_nodes_come_and_go(db: Database, tmp_path: Path) -> None:
         (99, Poll(1)),
         (2, Silence(30.0)),
     ]
-    db.write(lambda t: sessions.hear(t, heard, 100.0))
+    db.write(lambda t: node_sessions.hear(t, heard, 100.0))
     assert db.read(nodes.online) == [3]
-    db.write(lambda t: sessions.deactivate(t, 3, 1, 101.0))
+    db.write(lambda t: node_sessions.deactivate(t, 3, 1, 101.0))
     assert db.read(nodes.online) == []
     events = db.read(lambda c: nodes.events(c, 2))
     assert [(row.seq, row.state, row.session) for row in events] == [
@@ -235,14 +244,14 @@ def test_expired_and_forgotten(db: Database, tmp_path: Path) -> None:
     fleet = Fleet(db, tmp_path, 2)
     first = fleet.push([1, 2])
     second = fleet.push([1], sequence=2, content=small(b"other"))
-    db.write(lambda t: pushing.expire(t, fleet.who, ExpireMessages(message_ids=[first[0], "unknown"]), 5.0))
+    db.write(lambda t: message_submission.expire(t, fleet.who, ExpireMessages(message_ids=[first[0], "unknown"]), 5.0))
     assert fleet.reply((1, first[0], MODEL), (2, first[1], small(b"x"))) == [False, True]
     assert [r.error is None for r in fleet.replies()] == [False, True]
     entries = [JournalEntry(call=1, value=[1, "a"]), JournalEntry(call=2, value=[])]
-    db.write(lambda t: pushing.record(t, fleet.who, Journal(entries=entries)))
-    db.write(lambda t: pushing.forget(t, fleet.who, Forget(sequence=1, call=1)))
+    db.write(lambda t: message_submission.record(t, fleet.who, Journal(entries=entries)))
+    db.write(lambda t: message_submission.forget(t, fleet.who, Forget(sequence=1, call=1)))
     assert fleet.replies() == []
-    assert db.read(lambda c: sites.journalled(c, fleet.who, 0)).entries == entries[1:]
+    assert db.read(lambda c: views.journalled(c, fleet.who, 0)).entries == entries[1:]
     assert fleet.taken(Want(1, 1, 5)) == [second]
     keys = {(fleet.run_id, content_id(content)) for content in (MODEL, small(b"x"), small(b"other"))}
     assert list(db.read(lambda c: contents.load(c, keys)).values()) == [small(b"other")]
@@ -255,16 +264,16 @@ def test_chunks_keep_their_objects(db: Database, tmp_path: Path) -> None:
     content = ContentRef(size=100_000, chunks=[digest])
     dropped: list[str] = []
     db.after_commit = lambda transaction: dropped.extend(transaction.dropped)
-    db.write(lambda t: custody.hold(t, fleet.who, [digest], ""))
+    db.write(lambda t: object_access.hold(t, fleet.who, [digest], ""))
     (name,) = fleet.push([1], content=content)
     node = Principal("node", node_id=1)
-    assert db.read(lambda c: references.held(c, fleet.run_id, [digest])) == set()
-    db.read(lambda c: custody.check_read(c, node, digest))
-    db.write(lambda t: custody.hold(t, node, [digest, "1" * 64], name))
+    assert db.read(lambda c: contents.held(c, fleet.run_id, [digest])) == set()
+    db.read(lambda c: object_access.check_read(c, node, digest))
+    db.write(lambda t: object_access.hold(t, node, [digest, "1" * 64], name))
     assert fleet.pull(Want(1, 1, 1))[0].messages[0].content == content  # type: ignore[union-attr]
     assert fleet.reply((1, name, content)) == [True]
     assert dropped == ["1" * 64]
-    db.write(lambda t: progress.finish(t, fleet.who, FinishTask(outcome="completed"), 9.0))
+    db.write(lambda t: reports.finish(t, fleet.who, FinishTask(outcome="completed"), 9.0))
     assert dropped[1:] == [digest]
     assert db.read(lambda c: messages.by_ids(c, [name])) == {}
 
@@ -277,5 +286,5 @@ def test_a_push_of_many(db: Database, tmp_path: Path) -> None:
     assert sorted(taken) == sorted(sent)
     assert fleet.reply(*[(1, name, MODEL) for name in sent]) == [True] * 2500
     assert [len(fleet.replies(after)) for after in (0, 500, 2400)] == [500, 500, 100]
-    db.write(lambda t: pushing.forget(t, fleet.who, Forget(sequence=1, call=0)))
+    db.write(lambda t: message_submission.forget(t, fleet.who, Forget(sequence=1, call=0)))
     assert fleet.replies() == []

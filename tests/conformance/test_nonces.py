@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
-from umbel.superlink.store import nonces
+from umbel.superlink.store import nodes
 from umbel.superlink.store.database import Database
-from umbel.superlink.store.nonces import Used
+from umbel.superlink.store.nodes import Used
 
 
 def use(db: Database, used: list[Used], owner: int) -> set[Used]:
     """Keep nonces, in a transaction of its own."""
-    return db.write(lambda transaction: nonces.use(transaction, used, owner))
+    return db.write(lambda transaction: nodes.use(transaction, used, owner))
 
 
 def test_a_nonce_is_new_once(db: Database) -> None:
@@ -31,7 +31,7 @@ def test_a_write_that_comes_again_is_no_replay(db: Database) -> None:
 def test_old_nonces_are_dropped(db: Database) -> None:
     """What was created before the given moment is gone, the rest is kept."""
     use(db, [Used("a", "old", 10), Used("a", "new", 20)], owner=1)
-    db.write(lambda transaction: nonces.forget(transaction, 15.0))
+    db.write(lambda transaction: nodes.forget(transaction, 15.0))
     assert use(db, [Used("a", "old", 10), Used("a", "new", 20)], owner=2) == {Used("a", "old", 10)}
 
 

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, inspect, select, text
 
 from umbel.errors import ConfigError
-from umbel.superlink.store import schema
+from umbel.superlink.store import engines
 from umbel.superlink.store.tables import hold, metadata
 
 RUN = """
@@ -48,12 +48,12 @@ def described(connection: Connection) -> dict[str, object]:
 def test_migrations_lead_to_the_schema(engine: Engine) -> None:
     """All migrations, run on an empty database, make the same tables as a new installation has."""
     with engine.begin() as connection:
-        command.upgrade(schema.alembic_config(connection), "head")
+        command.upgrade(engines.alembic_config(connection), "head")
         migrated = described(connection)
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         metadata.drop_all(connection)
         connection.execute(text("DROP TABLE alembic_version"))
-    schema.prepare(engine)
+    engines.prepare(engine)
     with engine.begin() as connection:
         assert described(connection) == migrated
 
@@ -61,35 +61,35 @@ def test_migrations_lead_to_the_schema(engine: Engine) -> None:
 def test_the_newest_migration_is_the_one_expected(engine: Engine) -> None:
     """The version that is written into a new database is that of the newest migration."""
     with engine.begin() as connection:
-        scripts = ScriptDirectory.from_config(schema.alembic_config(connection))
-    assert scripts.get_current_head() == schema.HEAD
+        scripts = ScriptDirectory.from_config(engines.alembic_config(connection))
+    assert scripts.get_current_head() == engines.HEAD
 
 
 def test_a_database_that_is_up_to_date_is_left_alone(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Preparing twice changes nothing, and needs no migration the second time."""
-    schema.prepare(engine)
+    engines.prepare(engine)
     before = inspect(engine).get_table_names()
-    monkeypatch.setattr(schema, "_migrate", None)
-    schema.prepare(engine)
+    monkeypatch.setattr(engines, "_migrate", None)
+    engines.prepare(engine)
     assert inspect(engine).get_table_names() == before
 
 
 def test_an_older_database_is_migrated(engine: Engine) -> None:
     """A database of an earlier version is brought to the newest, with all that it holds."""
     with engine.begin() as connection:
-        command.upgrade(schema.alembic_config(connection), "0001")
+        command.upgrade(engines.alembic_config(connection), "0001")
         connection.execute(text(RUN))
         connection.execute(text("INSERT INTO hold (digest, run_id) VALUES ('d', 7)"))
-    schema.prepare(engine)
+    engines.prepare(engine)
     with engine.begin() as connection:
-        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == schema.HEAD
+        assert connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == engines.HEAD
         assert connection.execute(select(hold.c.digest, hold.c.run_id, hold.c.message_id)).all() == [("d", 7, "")]
 
 
 def test_a_newer_database_is_refused(engine: Engine) -> None:
     """A database that a newer version has written is not touched."""
-    schema.prepare(engine)
+    engines.prepare(engine)
     with engine.begin() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = 'future'"))
     with pytest.raises(ConfigError, match="newer version"):
-        schema.prepare(engine)
+        engines.prepare(engine)

@@ -15,9 +15,9 @@ from umbel.errors import Conflict, NotFound
 from umbel.superlink.domain import run as run_domain
 from umbel.superlink.domain import task as task_domain
 from umbel.superlink.domain.task import Claim, Exit, Finish, LeaseLost, Report, Restarted, Stop, TaskEvent
-from umbel.superlink.service import claiming, starting
-from umbel.superlink.service.transitions import apply
-from umbel.superlink.store import artifacts, items, references, runs, tasks
+from umbel.superlink.services import run_submission, task_lifecycle
+from umbel.superlink.services.task_lifecycle import apply
+from umbel.superlink.store import contents, items, runs, tasks
 from umbel.superlink.store.database import Database, Transaction
 from umbel.wire.api import Artifact, ClaimTask, Event, LogLine, MetricPoint
 
@@ -37,7 +37,9 @@ def start(db: Database, run_id: int = 1, at: float = 1.0, **changed: Any) -> int
         "seed": 2**63 - 1,
         "request_id": None,
     } | changed
-    return db.write(lambda t: starting.insert(t, planned, "simulation", run_id=run_id, task_id=100 + run_id, now=at))
+    return db.write(
+        lambda t: run_submission.insert(t, planned, "simulation", run_id=run_id, task_id=100 + run_id, now=at)
+    )
 
 
 def test_a_run_and_its_task_are_stored_together(db: Database) -> None:
@@ -86,8 +88,8 @@ def test_the_oldest_task_is_handed_out_first_and_once(db: Database) -> None:
     for run_id, at in ((1, 3.0), (2, 1.0)):
         start(db, run_id, at)
     none = ClaimTask(executor="exec", kinds=["other"])
-    assert db.write(lambda t: claiming.claim(t, none, 5.0)) is None
-    claimed = [db.write(lambda t: claiming.claim(t, WANTED, 5.0)) for _ in range(3)]
+    assert db.write(lambda t: task_lifecycle.claim(t, none, 5.0)) is None
+    claimed = [db.write(lambda t: task_lifecycle.claim(t, WANTED, 5.0)) for _ in range(3)]
     assert [task.run_id if task else None for task in claimed] == [2, 1, None]
 
 
@@ -96,7 +98,7 @@ def test_claims_at_the_same_time_take_different_tasks(db: Database) -> None:
     for run_id in range(1, 9):
         start(db, run_id)
     with ThreadPoolExecutor(8) as threads:
-        claimed = list(threads.map(lambda _: db.write(lambda t: claiming.claim(t, WANTED, 5.0)), range(10)))
+        claimed = list(threads.map(lambda _: db.write(lambda t: task_lifecycle.claim(t, WANTED, 5.0)), range(10)))
     assert sorted(task.run_id for task in claimed if task) == list(range(1, 9))
 
 
@@ -144,20 +146,20 @@ def test_an_object_stays_while_anything_refers_to_it(db: Database) -> None:
     db.after_commit = lambda transaction: dropped.extend(sorted(transaction.dropped))
 
     def checkpoint(run_id: int, digest: str) -> None:
-        db.write(lambda t: artifacts.add(t, run_id, Artifact(name="checkpoint", digest=digest, size=1)))
+        db.write(lambda t: runs.add(t, run_id, Artifact(name="checkpoint", digest=digest, size=1)))
 
-    db.write(lambda t: references.hold(t, 2, ["a"]))
-    db.write(lambda t: references.hold(t, 2, ["a"]))
+    db.write(lambda t: contents.hold(t, 2, ["a"]))
+    db.write(lambda t: contents.hold(t, 2, ["a"]))
     checkpoint(1, "a")
     checkpoint(1, "b")
     assert dropped == []
-    db.write(lambda t: references.release_all(t, 2))
+    db.write(lambda t: contents.release_all(t, 2))
     assert dropped == ["a"]
     checkpoint(1, "f" * 64)
     checkpoint(1, "f" * 64)
     checkpoint(1, "c")
     assert dropped == ["a", "b"]
-    assert db.read(lambda c: [one.digest for one in artifacts.newest(c, 1)]) == ["c"]
+    assert db.read(lambda c: [one.digest for one in runs.newest_artifacts(c, 1)]) == ["c"]
 
 
 def test_the_newest_artifact_of_each_name(db: Database) -> None:
@@ -165,13 +167,13 @@ def test_the_newest_artifact_of_each_name(db: Database) -> None:
     start(db)
     for name, digest in (("model", "1"), ("plot", "2"), ("model", "3")):
         given = Artifact(name=name, digest=digest, size=2, media_type="x/y", round=4, at=5.0)
-        db.write(lambda t, given=given: artifacts.add(t, 1, given))  # type: ignore[misc]
-    found = db.read(lambda c: artifacts.newest(c, 1))
+        db.write(lambda t, given=given: runs.add(t, 1, given))  # type: ignore[misc]
+    found = db.read(lambda c: runs.newest_artifacts(c, 1))
     assert found == [
         Artifact(name="model", digest="3", size=2, media_type="x/y", round=4, at=5.0),
         Artifact(name="plot", digest="2", size=2, media_type="x/y", round=4, at=5.0),
     ]
-    assert db.read(lambda c: references.referenced(c, ["1"]))
+    assert db.read(lambda c: contents.referenced(c, ["1"]))
 
 
 EVENTS: list[TaskEvent] = [

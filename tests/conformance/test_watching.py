@@ -11,8 +11,8 @@ import pytest
 from tests.conformance.test_store import WANTED, start
 from umbel.errors import ConfigError, DatabaseUnavailable, RequestInvalid
 from umbel.superlink.objects.directory import ObjectDirectory
-from umbel.superlink.service import claiming, collecting, watching
-from umbel.superlink.store import leases, references, runs, tasks
+from umbel.superlink.services import failover, object_access, task_lifecycle
+from umbel.superlink.store import contents, runs, tasks
 from umbel.superlink.store.database import Database, Transaction
 
 ONE, TWO, THREE = 1, 2**53 - 1, 3
@@ -24,9 +24,9 @@ def claim(db: Database, run_id: int, replica: int, *, own: bool = False) -> int:
     start(db, run_id)
 
     def change(transaction: Transaction) -> int:
-        claimed = claiming.claim(transaction, WANTED, 2.0)
+        claimed = task_lifecycle.claim(transaction, WANTED, 2.0)
         assert claimed is not None
-        leases.hold(transaction, claimed.task_id, replica, own=own)
+        tasks.hold(transaction, claimed.task_id, replica, own=own)
         return claimed.task_id
 
     return db.write(change)
@@ -35,25 +35,25 @@ def claim(db: Database, run_id: int, replica: int, *, own: bool = False) -> int:
 def test_the_last_to_hear_nothing_takes_a_task_back(db: Database) -> None:
     """Only the silence at every SuperLink that watches over a task is its silence."""
     task_id = claim(db, 1, ONE)
-    db.write(lambda t: watching.hold(t, [task_id, 5], TWO))
-    db.write(lambda t: watching.hold(t, [task_id], TWO))
-    assert db.write(lambda t: watching.silent(t, [task_id], ONE)) == []
-    assert db.write(lambda t: watching.silent(t, [task_id], TWO)) == [task_id]
-    assert db.read(lambda c: watching.look(c, ONE)) == watching.Watch(set(), set(), {task_id})
-    db.write(lambda t: claiming.lose(t, [task_id], 30.0, 3.0))
-    db.write(lambda t: watching.hold(t, [task_id], TWO))
-    assert db.read(lambda c: watching.look(c, TWO)) == watching.Watch(set(), set(), set())
+    db.write(lambda t: failover.hold(t, [task_id, 5], TWO))
+    db.write(lambda t: failover.hold(t, [task_id], TWO))
+    assert db.write(lambda t: failover.silent(t, [task_id], ONE)) == []
+    assert db.write(lambda t: failover.silent(t, [task_id], TWO)) == [task_id]
+    assert db.read(lambda c: failover.look(c, ONE)) == failover.Watch(set(), set(), {task_id})
+    db.write(lambda t: task_lifecycle.lose(t, [task_id], 30.0, 3.0))
+    db.write(lambda t: failover.hold(t, [task_id], TWO))
+    assert db.read(lambda c: failover.look(c, TWO)) == failover.Watch(set(), set(), set())
 
 
 def test_what_a_dead_superlink_watched_over_finds_another(db: Database) -> None:
     """Tasks of its own SuperExec are handed out again; the others have one lease more than they had."""
     own, shared, alone = claim(db, 1, ONE, own=True), claim(db, 2, ONE), claim(db, 3, ONE)
-    db.write(lambda t: watching.hold(t, [shared], TWO))
+    db.write(lambda t: failover.hold(t, [shared], TWO))
     nobodys = claim(db, 4, THREE)
-    db.write(lambda t: leases.end(t, nobodys))
-    adopted = db.write(lambda t: watching.adopt(t, [ONE], TWO, 9.0))
+    db.write(lambda t: tasks.end(t, nobodys))
+    adopted = db.write(lambda t: failover.adopt(t, [ONE], TWO, 9.0))
     assert sorted(adopted.tasks) == [shared, alone, nobodys]
-    assert db.read(lambda c: watching.look(c, TWO)) == watching.Watch({TWO}, {shared, alone, nobodys}, set())
+    assert db.read(lambda c: failover.look(c, TWO)) == failover.Watch({TWO}, {shared, alone, nobodys}, set())
     row = db.read(lambda c: tasks.get(c, own))
     assert (row.state, row.attempt, row.losses) == ("created", 2, 0)
 
@@ -61,12 +61,12 @@ def test_what_a_dead_superlink_watched_over_finds_another(db: Database) -> None:
 def test_a_finished_task_has_no_leases(db: Database) -> None:
     """The rows of a task go with it, whoever wrote them."""
     task_id = claim(db, 1, ONE)
-    db.write(lambda t: watching.hold(t, [task_id], TWO))
+    db.write(lambda t: failover.hold(t, [task_id], TWO))
     for _ in range(3):
-        db.write(lambda t: claiming.lose(t, [task_id], 30.0, 3.0))
-        db.write(lambda t: claiming.claim(t, WANTED, 4.0))
+        db.write(lambda t: task_lifecycle.lose(t, [task_id], 30.0, 3.0))
+        db.write(lambda t: task_lifecycle.claim(t, WANTED, 4.0))
     assert db.read(lambda c: tasks.get(c, task_id)).state == "finished"
-    assert db.read(leases.replicas) == set()
+    assert db.read(tasks.replicas) == set()
 
 
 def test_an_object_that_is_held_meanwhile_stays(db: Database, tmp_path: Path) -> None:
@@ -79,21 +79,21 @@ def test_an_object_that_is_held_meanwhile_stays(db: Database, tmp_path: Path) ->
     holding, go_on = threading.Event(), threading.Event()
 
     def hold(transaction: Transaction) -> None:
-        references.hold(transaction, 1, [DIGEST])
+        contents.hold(transaction, 1, [DIGEST])
         holding.set()
         assert go_on.wait(20)
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(db.write, hold)
         assert holding.wait(20)
-        second = threads.submit(db.write, lambda t: collecting.remove(t, {DIGEST}, objects))
+        second = threads.submit(db.write, lambda t: object_access.remove(t, {DIGEST}, objects))
         assert not second.done()
         go_on.set()
         first.result()
         second.result()
     assert objects.has(DIGEST)
-    db.write(lambda t: references.release_all(t, 1))
-    db.write(lambda t: collecting.remove(t, {DIGEST}, objects))
+    db.write(lambda t: contents.release_all(t, 1))
+    db.write(lambda t: object_access.remove(t, {DIGEST}, objects))
     assert not objects.has(DIGEST)
 
 
@@ -119,7 +119,7 @@ def test_transactions_that_meet_are_repeated(db: Database) -> None:
 
 def test_a_value_that_does_not_fit_is_the_clients_doing(postgres_url: str) -> None:
     """What PostgreSQL cannot hold is refused as a request that is not valid."""
-    from umbel.superlink.store.schema import prepare
+    from umbel.superlink.store.engines import prepare
 
     db = Database(postgres_url)
     prepare(db.writer)
@@ -146,7 +146,7 @@ def test_an_address_that_is_not_understood(url: str, words: str) -> None:
 def test_a_server_that_is_not_there() -> None:
     """Nobody answers: a typed error, without the password, from reads and writes."""
     db = Database("postgres://me:hush@127.0.0.1:1/db")
-    for ask in (lambda: db.read(leases.replicas), lambda: db.write(lambda t: None)):
+    for ask in (lambda: db.read(tasks.replicas), lambda: db.write(lambda t: None)):
         with pytest.raises(DatabaseUnavailable) as caught:
             ask()
         assert "hush" not in f"{caught.value} {caught.value.__cause__}"

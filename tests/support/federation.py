@@ -130,7 +130,7 @@ class Federation:
         """A SuperLink that answers; not the first one, at the address of the one before."""
         ready, told = os.pipe()
         options = ["--ready-fd", str(told), "--port", self.address.rpartition(":")[2] or "0"]
-        command = [sys.executable, "-m", "umbel.superlink.main", *options]
+        command = [sys.executable, "-m", "umbel.superlink.server.main", *options]
         process = subprocess.Popen(command, env=self._environment(), stdin=subprocess.DEVNULL, pass_fds=[told])
         os.close(told)
         with os.fdopen(ready) as said:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-PROGRAM = (sys.executable, "-m", "umbel.superlink.main")
+PROGRAM = (sys.executable, "-m", "umbel.superlink.server.main")
 IDLE_EXIT = 600  # seconds without a run and without a request after which it ends by itself
 START_LIMIT = 15.0  # seconds to bind its port; then again to answer; then again to end
 LOG_LINES = 15  # of the log, shown when the start fails

@@ -12,27 +12,31 @@ import msgspec
 from sqlalchemy.exc import DBAPIError
 
 from umbel.errors import UmbelError
-from umbel.superlink.batching import Batch
 from umbel.superlink.domain.node import NodeEvent
-from umbel.superlink.executors import Executors
-from umbel.superlink.idle import IdleExit
-from umbel.superlink.leases import Leases, LeaseTimer
-from umbel.superlink.live import Live
-from umbel.superlink.meters import Traffic
-from umbel.superlink.notices import ASKED, LIVE, MOVED, WORK, Note, Notice
 from umbel.superlink.objects.directory import ObjectDirectory
-from umbel.superlink.presence import Attendance
-from umbel.superlink.replicas import Hooks, Replicas, new_number
-from umbel.superlink.service import answering, claiming, collecting, handing_out, sessions, watching
-from umbel.superlink.service.answering import Answer
-from umbel.superlink.service.handing_out import Want
-from umbel.superlink.service.starting import Kind
-from umbel.superlink.service.views import Moment
-from umbel.superlink.sitework import SiteWork
-from umbel.superlink.store import leases as store_leases
+from umbel.superlink.prometheus import Traffic
+from umbel.superlink.replicas import ASKED, LIVE, MOVED, WORK, Hooks, Note, Notice, Replicas, new_number
+from umbel.superlink.services import (
+    failover,
+    message_delivery,
+    node_sessions,
+    object_access,
+    reply_intake,
+    task_lifecycle,
+)
+from umbel.superlink.services.message_delivery import Want
+from umbel.superlink.services.reply_intake import Answer
+from umbel.superlink.services.run_submission import Kind
+from umbel.superlink.services.views import Moment
 from umbel.superlink.store import runs
+from umbel.superlink.store import tasks as store_leases
 from umbel.superlink.store.database import Database, Transaction
-from umbel.superlink.wakeups import SITE_WORK, Wakeups, run_topic
+from umbel.superlink.waiting.batching import Batch
+from umbel.superlink.waiting.idle import IdleExit
+from umbel.superlink.waiting.leases import Leases, LeaseTimer
+from umbel.superlink.waiting.live_progress import Executors, Live, SiteWork
+from umbel.superlink.waiting.liveness import Attendance
+from umbel.superlink.waiting.wakeups import SITE_WORK, Wakeups, run_topic
 from umbel.wire.api import ClaimedTask, ClaimTask, Event
 from umbel.wire.messages import MessageProgress, Pulled
 
@@ -94,7 +98,7 @@ class SuperLink:
         ended = set() if last is None else {last}
         if not self.db.is_shared:
             ended = await self.db.aread(store_leases.replicas)
-            self.nodes.expect(await self.db.awrite(lambda transaction: sessions.restart(transaction, self.now())))
+            self.nodes.expect(await self.db.awrite(lambda transaction: node_sessions.restart(transaction, self.now())))
         await self._adopt(ended)
         self.idle.touch()
         self._in_background(self._collect())
@@ -108,7 +112,7 @@ class SuperLink:
 
     async def _take_back(self, reason: str) -> None:
         number = self.replicas.number
-        await self.db.awrite(lambda transaction: watching.take_back(transaction, number, reason, self.now()))
+        await self.db.awrite(lambda transaction: failover.take_back(transaction, number, reason, self.now()))
 
     def close(self) -> None:
         """End every wait and every timer; the database is closed by its owner."""
@@ -132,7 +136,7 @@ class SuperLink:
         return claimed
 
     def _claim(self, transaction: Transaction, wanted: ClaimTask, *, own: bool) -> ClaimedTask | None:
-        claimed = claiming.claim(transaction, wanted, self.now())
+        claimed = task_lifecycle.claim(transaction, wanted, self.now())
         if claimed is not None:
             store_leases.hold(transaction, claimed.task_id, self.replicas.number, own=own)
         return claimed
@@ -164,21 +168,23 @@ class SuperLink:
         """What each of some polls gets; nothing is written while there is nothing to lease."""
         calm = {place: want for place, want in enumerate(wants) if not want.woken}
         looks = (
-            await self.db.aread(lambda connection: handing_out.look(connection, list(calm.values()))) if calm else []
+            await self.db.aread(lambda connection: message_delivery.look(connection, list(calm.values())))
+            if calm
+            else []
         )
-        told = zip(calm, map(handing_out.told, looks), strict=True)
+        told = zip(calm, map(message_delivery.told, looks), strict=True)
         found = {place: pulled for place, pulled in told if pulled is not None}
         due = [place for place in range(len(wants)) if place not in found]
         if due:
             chosen, now = [wants[place] for place in due], self.now()
-            taken = await self.db.awrite(lambda transaction: handing_out.take(transaction, chosen, now))
-            handing_out.share(taken)
+            taken = await self.db.awrite(lambda transaction: message_delivery.take(transaction, chosen, now))
+            message_delivery.share(taken)
             found |= dict(zip(due, taken, strict=True))
         return [found[place] for place in range(len(wants))]
 
     async def _take_answers(self, answers: Sequence[Answer]) -> list[bool | UmbelError]:
         now = self.now()
-        return await self.db.awrite(lambda transaction: answering.take(transaction, answers, self.objects, now))
+        return await self.db.awrite(lambda transaction: reply_intake.take(transaction, answers, self.objects, now))
 
     def _hear(self, node_id: int, event: NodeEvent) -> None:
         self._in_background(self._heard.ask((node_id, event)))
@@ -186,7 +192,7 @@ class SuperLink:
     async def _store_heard(self, heard: Sequence[tuple[int, NodeEvent]]) -> list[None]:
         now, number = self.now(), self.replicas.number
         try:
-            await self.db.awrite(lambda transaction: sessions.hear(transaction, heard, now, number))
+            await self.db.awrite(lambda transaction: node_sessions.hear(transaction, heard, now, number))
         except (UmbelError, DBAPIError) as error:  # told again with the next poll, or by the next silence
             _log.error("What became known of %d nodes could not be stored: %s", len(heard), error)
         return [None] * len(heard)
@@ -218,7 +224,7 @@ class SuperLink:
         Returns whether others were found dead for the first time.
         """
         number, here = self.replicas.number, self._leases.known()
-        watch = await self.db.aread(lambda connection: watching.look(connection, number))
+        watch = await self.db.aread(lambda connection: failover.look(connection, number))
         suspects = watch.replicas.difference(alive)
         gone, self._suspects = suspects & self._suspects, suspects - self._suspects
         for task_id in watch.mine - here:
@@ -231,7 +237,7 @@ class SuperLink:
 
     async def _adopt(self, gone: Collection[int]) -> None:
         number = self.replicas.number
-        adopted = await self.db.awrite(lambda transaction: watching.adopt(transaction, gone, number, self.now()))
+        adopted = await self.db.awrite(lambda transaction: failover.adopt(transaction, gone, number, self.now()))
         for task_id in adopted.tasks:
             self._hear_of(task_id)
         self.nodes.expect(adopted.nodes)
@@ -239,7 +245,7 @@ class SuperLink:
     async def _hold(self, task_ids: Collection[int]) -> None:
         number = self.replicas.number
         try:
-            await self.db.awrite(lambda transaction: watching.hold(transaction, task_ids, number))
+            await self.db.awrite(lambda transaction: failover.hold(transaction, task_ids, number))
         except (UmbelError, DBAPIError) as error:
             _log.error("Other SuperLinks do not know that tasks %s are watched over here: %s", task_ids, error)
 
@@ -252,7 +258,7 @@ class SuperLink:
 
     def _remove(self, digests: set[str]) -> None:
         try:
-            self.db.write(lambda transaction: collecting.remove(transaction, digests, self.objects))
+            self.db.write(lambda transaction: object_access.remove(transaction, digests, self.objects))
         except (UmbelError, DBAPIError) as error:
             _log.warning("%d objects without a reference stay until the next start: %s", len(digests), error)
 
@@ -277,8 +283,8 @@ class SuperLink:
         seconds, number = self._leases.seconds, self.replicas.number
 
         def lose(transaction: Transaction) -> None:
-            silent = watching.silent(transaction, task_ids, number)
-            claiming.lose(transaction, silent, seconds, self.now())
+            silent = failover.silent(transaction, task_ids, number)
+            task_lifecycle.lose(transaction, silent, seconds, self.now())
 
         try:
             await self.db.awrite(lose)
@@ -289,7 +295,7 @@ class SuperLink:
 
     async def _collect(self) -> None:
         try:
-            await self.db.awrite(lambda transaction: collecting.drop_orphans(transaction, self.objects))
+            await self.db.awrite(lambda transaction: object_access.drop_orphans(transaction, self.objects))
         except (UmbelError, DBAPIError) as error:
             _log.warning("Objects without a reference stay until the next start: %s", error)
 

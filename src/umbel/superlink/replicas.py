@@ -1,9 +1,4 @@
-"""The other SuperLinks on the same database: what one commits wakes those who wait at the others.
-
-PostgreSQL carries it (LISTEN and NOTIFY): a notice is sent with the transaction that it is about, and arrives when that is
-committed. For as long as a SuperLink is connected it holds a lock of the database under its number, so that the others see
-whether it still lives. On SQLite there is never another one, and nothing of this happens.
-"""
+"""Several SuperLinks on one database: notifications, liveness and take-over."""
 
 from __future__ import annotations
 
@@ -19,12 +14,58 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from umbel.errors import UmbelError
-from umbel.superlink.notices import HELLO, Note, Notice, payloads
 from umbel.superlink.store import engines
 from umbel.superlink.store.database import Database, Transaction
 
 if TYPE_CHECKING:
     import psycopg
+
+
+# The kinds of notes, and their data.
+HELLO = "hello"  # nothing
+MOVED = "moved"  # the id of a node that polls the sender now
+ASKED = "asked"  # a SuperExec that asked for work, the kinds of tasks, its slots
+LIVE = "live"  # the id of a run and its newest `progress` events
+WORK = "work"  # the id of a node and the progress of its messages
+_LIMIT = 7_900  # bytes of a notification, of at most 8,000
+
+
+class Note(msgspec.Struct, array_like=True):
+    """Something that is live and not stored."""
+
+    kind: str
+    data: Any
+
+
+class Notice(msgspec.Struct, array_like=True):
+    """What a transaction has for other SuperLinks; its fields are those of a `Transaction`."""
+
+    sender: int
+    topics: list[str] = []
+    released: list[int] = []
+    finished: list[int] = []
+    notes: list[Note] = []
+
+
+def payloads(notice: Notice) -> list[str]:
+    """The notice in as few parts as it takes; a single note that is too long is left out."""
+    encoded = msgspec.json.encode(notice)
+    if len(encoded) <= _LIMIT:
+        return [encoded.decode()]
+    fields = ("topics", "released", "finished", "notes")
+    items = [(field, item) for field in fields for item in getattr(notice, field)]
+    if len(items) == 1:
+        return []
+    middle = len(items) // 2
+    return [payload for half in (items[:middle], items[middle:]) for payload in payloads(_part(notice.sender, half))]
+
+
+def _part(sender: int, items: list[tuple[str, Any]]) -> Notice:
+    part = Notice(sender, [], [], [], [])
+    for field, item in items:
+        getattr(part, field).append(item)
+    return part
+
 
 _log = logging.getLogger(__name__)
 CHANNEL = "umbel"

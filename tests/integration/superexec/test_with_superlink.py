@@ -43,7 +43,7 @@ signal.pause()
 def control(umbel_home: Path) -> Iterator[ControlClient]:
     """A SuperLink that leaves its SuperExec to us."""
     ready, write = os.pipe()
-    command = [sys.executable, "-m", "umbel.superlink.main", "--simulation", "--isolation", "process"]
+    command = [sys.executable, "-m", "umbel.superlink.server.main", "--simulation", "--isolation", "process"]
     command += ["--ready-fd", str(write)]
     environ = {**os.environ, "UMBEL_EXECUTOR_TOKEN": "executor"}
     with subprocess.Popen(command, env=environ, pass_fds=(write,)) as process, os.fdopen(ready, "rb") as lines:

@@ -22,13 +22,13 @@ from umbel.bundle import build_fab
 from umbel.superlink.api.app import create_app
 from umbel.superlink.auth.guard import Secrets
 from umbel.superlink.core import SuperLink
-from umbel.superlink.leases import Leases
-from umbel.superlink.listener import listen
 from umbel.superlink.objects.directory import ObjectDirectory
-from umbel.superlink.serve import Server, make_server
-from umbel.superlink.service.starting import Kind
+from umbel.superlink.server.serve import Server, make_server
+from umbel.superlink.server.sockets import listen
+from umbel.superlink.services.run_submission import Kind
 from umbel.superlink.store.database import Database
-from umbel.superlink.store.schema import prepare
+from umbel.superlink.store.engines import prepare
+from umbel.superlink.waiting.leases import Leases
 from umbel.wire.api import ClaimedTask, ClaimTask, FinishTask, Problem, Report, RunView, StartRun, TaskExited, TaskInput
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from tests.support.apps import write_app
 from tests.support.superlink_process import EXECUTOR, Program, program
 from umbel.bundle import build_fab
 from umbel.errors import Unauthenticated
-from umbel.superlink import main
-from umbel.superlink.home import Home
+from umbel.superlink.server import main
+from umbel.superlink.server.home import Home
 from umbel.wire.api import FinishTask, LogLine, Report, StartRun, TaskExited
 from umbel.wire.control import ControlClient
 

@@ -247,7 +247,7 @@ async def test_an_unexpected_error_tells_nothing(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr("umbel.superlink.service.views.newest", broken)
+    monkeypatch.setattr("umbel.superlink.services.views.newest", broken)
     response = await served.request("GET", "/api/v1/runs")
     found = problem(response)
     assert (found.status, found.code) == (500, "error")

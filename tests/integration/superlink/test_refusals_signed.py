@@ -13,7 +13,7 @@ from tests.integration.superlink.served import EXECUTOR, SECRET, Served, problem
 from tests.integration.superlink.signing import CLAIM, SUPEREXEC, WANTED, Site, headers, send
 from umbel.superlink.store import nodes
 from umbel.superlink.store.database import Transaction
-from umbel.superlink.wakeups import NODE_KEYS
+from umbel.superlink.waiting.wakeups import NODE_KEYS
 from umbel.wire.credentials import executor_credentials, node_credentials
 from umbel.wire.messages import Activate
 from umbel.wire.signatures import digest_header

@@ -20,9 +20,9 @@ from tests.support.apps import write_app
 from tests.support.postgres import PostgresServer
 from tests.support.superlink_process import program
 from umbel.bundle import build_fab
-from umbel.superlink.service import watching
+from umbel.superlink.services import failover
 from umbel.superlink.store import tasks
-from umbel.superlink.wakeups import NODE_KEYS, TASKS
+from umbel.superlink.waiting.wakeups import NODE_KEYS, TASKS
 from umbel.wire.api import (
     ClaimedTask,
     ClaimTask,
@@ -154,7 +154,7 @@ async def test_a_dead_one_is_taken_over(tmp_path: Path, url: str) -> None:
         assert (again.task_id, again.attempt) == (own.task_id, 2)
         row = await heir.link.db.aread(lambda connection: tasks.get(connection, own.task_id))
         assert row.losses == 0
-        look = await heir.link.db.aread(lambda connection: watching.look(connection, number))
+        look = await heir.link.db.aread(lambda connection: failover.look(connection, number))
         assert look.mine == look.unwatched == set()
 
 

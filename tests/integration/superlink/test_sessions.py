@@ -12,14 +12,14 @@ from tests.integration.superlink.fleet import Grid, Site, inline, start
 from tests.integration.superlink.served import Served, serve_in, until
 from tests.integration.superlink.test_stream import follow
 from umbel.errors import Conflict
-from umbel.superlink import presence
 from umbel.superlink.api import stream
 from umbel.superlink.domain import message as messages
 from umbel.superlink.domain.node import Cut, NodeEvent, Poll, Silence
-from umbel.superlink.presence import Attendance
-from umbel.superlink.service import sessions
+from umbel.superlink.services import node_sessions
 from umbel.superlink.store import nodes
-from umbel.superlink.wakeups import node_topic
+from umbel.superlink.waiting import liveness
+from umbel.superlink.waiting.liveness import Attendance
+from umbel.superlink.waiting.wakeups import node_topic
 from umbel.wire.api import FinishTask, LogLine, LogPage, RunList
 from umbel.wire.messages import Activate, MessageProgress, NodeReport, Pull, RunLogs
 
@@ -112,7 +112,7 @@ async def test_a_node_that_is_unregistered_is_answered_for(served: Served) -> No
     (first,) = await grid.send([site])
     assert await site.take() == [first]
     replies = asyncio.create_task(grid.replies(wait=20))
-    await served.link.db.awrite(lambda transaction: sessions.remove(transaction, site.node_id, 5.0))
+    await served.link.db.awrite(lambda transaction: node_sessions.remove(transaction, site.node_id, 5.0))
     assert [(r.message_id, r.error and r.error.code) for r in (await replies).replies] == [
         (first, messages.NODE_UNAVAILABLE)
     ]
@@ -226,8 +226,8 @@ async def test_an_activation_has_its_limits(served: Served, said: Activate) -> N
 
 async def test_silence_is_noticed_without_polling(monkeypatch: pytest.MonkeyPatch) -> None:
     """One timer says when a node has become silent and then offline, and whether its poll was cut."""
-    monkeypatch.setattr(presence, "SILENT_AFTER", 0.01)
-    monkeypatch.setattr(presence, "OFFLINE_AFTER", 0.02)
+    monkeypatch.setattr(liveness, "SILENT_AFTER", 0.01)
+    monkeypatch.setattr(liveness, "OFFLINE_AFTER", 0.02)
     told: asyncio.Queue[tuple[int, NodeEvent]] = asyncio.Queue()
     attendance = Attendance(lambda node_id, event: told.put_nowait((node_id, event)))
     gone = asyncio.create_task(asyncio.sleep(0))
@@ -250,10 +250,10 @@ async def test_news_of_an_older_session_changes_nothing(served: Served) -> None:
     await site.activate()
     await site.deactivate()
     heard: list[tuple[int, NodeEvent]] = [(site.node_id, Poll(1)), (12345, Poll(1)), (site.node_id, Cut())]
-    await served.link.db.awrite(lambda transaction: sessions.hear(transaction, heard, 9.0))
+    await served.link.db.awrite(lambda transaction: node_sessions.hear(transaction, heard, 9.0))
     assert (await history(served, site))[-1] == ("offline", 2)
     with pytest.raises(Conflict):
-        await served.link.db.awrite(lambda transaction: sessions.deactivate(transaction, site.node_id, 1, 9.0))
+        await served.link.db.awrite(lambda transaction: node_sessions.deactivate(transaction, site.node_id, 1, 9.0))
 
 
 async def test_a_run_says_for_which_sites_it_waits(served: Served) -> None:

@@ -19,8 +19,8 @@ from umbel.cli import certificates
 from umbel.cli.main import main as umbel
 from umbel.errors import ConfigError, PermissionRefused, SuperLinkUnreachable, TlsFailed, UmbelError
 from umbel.superexec.main import main as superexec
-from umbel.superlink import tls
-from umbel.superlink.main import main as superlink
+from umbel.superlink.server import tls
+from umbel.superlink.server.main import main as superlink
 from umbel.wire.control import ControlClient
 from umbel.wire.http import HttpClient
 

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from tests.integration.superlink.served import EXECUTOR, Served, serve_in, until
 from umbel.errors import StorageFull
 from umbel.superlink.core import SuperLink
-from umbel.superlink.service import collecting
-from umbel.superlink.service.claiming import lose as claiming_lose
+from umbel.superlink.services import object_access
+from umbel.superlink.services.task_lifecycle import lose as claiming_lose
 from umbel.superlink.store.database import Transaction
 from umbel.wire.api import ClaimTask, Directive, Event, FinishTask, LogLine, LogPage, Report
 
@@ -70,7 +70,7 @@ async def test_a_lease_that_ends_while_the_disk_is_full_is_tried_again(
             raise StorageFull
         claiming_lose(transaction, task_ids, seconds, now)
 
-    monkeypatch.setattr("umbel.superlink.service.claiming.lose", lose)
+    monkeypatch.setattr("umbel.superlink.services.task_lifecycle.lose", lose)
     async with serve_in(tmp_path, lease_seconds=0.05) as served:
         await served.start()
         await served.begin()
@@ -106,7 +106,7 @@ async def test_a_start_removes_what_a_crash_left(tmp_path: Path) -> None:
             os.utime(served.link.objects.path(digest), (0, 0))
     (tmp_path / "objects" / "incoming" / "half").write_bytes(b"half")
     async with serve_in(tmp_path) as served:
-        await served.link.db.awrite(lambda t: collecting.drop_orphans(t, served.link.objects))
+        await served.link.db.awrite(lambda t: object_access.drop_orphans(t, served.link.objects))
         assert list(served.link.objects.incoming.iterdir()) == []
         assert [served.link.objects.has(digest) for digest in (kept, young, old)] == [True, True, False]
 

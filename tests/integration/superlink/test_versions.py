@@ -129,7 +129,7 @@ def test_no_program_shows_a_stack_trace(running: Program, umbel_home: Path, name
 def test_an_old_local_superlink_is_replaced(umbel_home: Path) -> None:
     """After an upgrade the idle SuperLink of a version that does not fit is ended, and one of ours is started."""
     ready, told = os.pipe()
-    command = old("umbel.superlink.main", "--ready-fd", str(told), "--isolation", "process")
+    command = old("umbel.superlink.server.main", "--ready-fd", str(told), "--isolation", "process")
     with subprocess.Popen(command, pass_fds=[told]) as process, os.fdopen(ready) as said:
         os.close(told)
         assert json.loads(said.readline())["version"] == "0.0.9"

@@ -6,8 +6,8 @@ import pytest
 
 from umbel.environments.permission import OPTION, VARIABLE, may_install
 from umbel.superexec.main import main
-from umbel.superlink.settings import parse
-from umbel.superlink.superexec_child import command
+from umbel.superlink.server.settings import parse
+from umbel.superlink.server.superexec_child import command
 
 
 @pytest.mark.parametrize(("value", "is_allowed"), [("", False), ("0", False), ("1", True), ("True", True)])

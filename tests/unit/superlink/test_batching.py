@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from umbel.superlink.batching import Batch
+from umbel.superlink.waiting.batching import Batch
 
 
 class Work:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from umbel.superlink.leases import Leases
+from umbel.superlink.waiting.leases import Leases
 
 
 def test_a_silent_task_loses_its_lease_once() -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from umbel.errors import ConfigError
-from umbel.superlink import keeping, settings
-from umbel.superlink.logfile import LogFile
+from umbel.superlink.server import settings, storage_options
+from umbel.superlink.server.logfile import LogFile
 
 DAY = 86_400.0
 WRITER = """
 import sys, os
 from pathlib import Path
-from umbel.superlink.logfile import LogFile
+from umbel.superlink.server.logfile import LogFile
 log = LogFile(Path(sys.argv[1]), 6, 2)
 log.open(0.0)
 for number in range(1, 5):
@@ -61,12 +61,12 @@ def test_the_next_rotation_is_at_a_round_time() -> None:
 
 def test_the_url_of_the_database_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """UMBEL_DATABASE counts where there is no option; it is not handed on, and its password is not shown."""
-    monkeypatch.setenv(keeping.DATABASE, "postgresql+psycopg://me:hush@host/db")
+    monkeypatch.setenv(storage_options.DATABASE, "postgresql+psycopg://me:hush@host/db")
     read = settings.parse([])
     assert read.keeping.database == "postgresql+psycopg://me:hush@host/db"
-    assert keeping.DATABASE not in os.environ
+    assert storage_options.DATABASE not in os.environ
     assert "hush" not in repr(read)
-    monkeypatch.setenv(keeping.DATABASE, "sqlite:///other")
+    monkeypatch.setenv(storage_options.DATABASE, "sqlite:///other")
     assert settings.parse(["--database", "sqlite:///mine"]).keeping.database == "sqlite:///mine"
 
 

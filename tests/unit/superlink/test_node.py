@@ -23,7 +23,7 @@ from umbel.superlink.domain.node import (
     fold,
     step,
 )
-from umbel.superlink.presence import Presence
+from umbel.superlink.waiting.liveness import Presence
 
 ONLINE, QUIET, GONE, REMOVED = Node("online", 3), Node("silent", 3), Node("offline", 3), Node("removed", 3)
 

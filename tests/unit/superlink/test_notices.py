@@ -6,7 +6,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.superlink.notices import Note, Notice, payloads
+from umbel.superlink.replicas import Note, Notice, payloads
 
 LIMIT = 8000
 ids = st.lists(st.integers(0, 2**53), unique=True, max_size=2000)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from umbel.superlink.domain.sites import Exchange, Progress, Site, clause, sentence
 from umbel.superlink.domain.task import Task
-from umbel.superlink.domain.waiting import AppWait, Queue, waiting_for
-from umbel.superlink.sitework import SiteWork
+from umbel.superlink.domain.waiting import AppWait, Exchange, Progress, Queue, Site, clause, sentence, waiting_for
+from umbel.superlink.waiting.live_progress import SiteWork
 from umbel.wire.messages import MessageProgress
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from umbel.superlink.domain.task import Task
 from umbel.superlink.domain.waiting import AppWait, Queue, waiting_for
-from umbel.superlink.executors import Executors
+from umbel.superlink.waiting.live_progress import Executors
 
 ACTIVE = Task(state="active")
 

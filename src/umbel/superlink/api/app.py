@@ -1,8 +1,10 @@
-"""The ASGI app: all routes on one port."""
+"""The ASGI application and its documentation pages."""
 
 from __future__ import annotations
 
+import json
 from functools import partial
+from html import escape
 from typing import Any
 
 import msgspec
@@ -16,15 +18,12 @@ from starlette.types import ASGIApp
 
 from umbel import __version__
 from umbel.errors import UmbelError
-from umbel.superlink.api import control, docs, health, operations
+from umbel.superlink.api import control, health
 from umbel.superlink.api import nodes as nodes_api
-from umbel.superlink.api.boundary import Boundary
-from umbel.superlink.api.metered import Metered
-from umbel.superlink.api.problems import on_error
+from umbel.superlink.api.boundary import Boundary, Metered, on_error
 from umbel.superlink.api.programs import Programs
-from umbel.superlink.auth.guard import Guard, Secrets
-from umbel.superlink.auth.hosts import Hosts
-from umbel.superlink.auth.nodekeys import NodeKeys
+from umbel.superlink.auth.guard import Guard, Hosts, Secrets
+from umbel.superlink.auth.keys import NodeKeys
 from umbel.superlink.auth.nonces import MemoryNonces, SharedNonces
 from umbel.superlink.core import SuperLink
 from umbel.superlink.store import nodes
@@ -67,7 +66,7 @@ class _Api(FastAPI):
                     "422", None
                 )  # FastAPI's own: ours is a problem like every other, the default
             token = {"type": "http", "scheme": "bearer", "description": "UMBEL_HOME/local/token"}
-            document["components"] = {"schemas": operations.components(), "securitySchemes": {"token": token}}
+            document["components"] = {"schemas": control.components(), "securitySchemes": {"token": token}}
         return self.openapi_schema or {}
 
 
@@ -76,10 +75,65 @@ async def _openapi(request: Request) -> Response:
 
 
 async def _docs(request: Request) -> Response:
-    return HTMLResponse(docs.page(request.app.openapi()), headers={"Content-Security-Policy": docs.POLICY})
+    return HTMLResponse(page(request.app.openapi()), headers={"Content-Security-Policy": POLICY})
 
 
 _PLAIN = [
     Route("/openapi.json", _openapi),
     Route("/docs", _docs),
 ]
+
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color-scheme: light dark; }
+code, pre { font-size: 14px; } pre { overflow-x: auto; } summary { cursor: pointer; } h2 { margin-top: 2rem; }
+"""
+
+
+def page(document: dict[str, Any]) -> str:
+    """The HTML page of an OpenAPI document."""
+    info = document["info"]
+    operations = "".join(
+        _operation(method, path, operation)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    )
+    schemas = "".join(_schema(name, schema) for name, schema in document["components"]["schemas"].items())
+    title = f"{escape(info['title'])} {escape(info['version'])}"
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>{title}</title><style>{_STYLE}</style><h1>{title}</h1>"
+        f"<p>Every request carries <code>Authorization: Bearer TOKEN</code>. The same as data: "
+        f"<a href=/openapi.json>openapi.json</a>.</p>{operations}<h2>Bodies</h2>{schemas}</html>"
+    )
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    rows = [f"<p>{escape(operation.get('description', ''))}</p>"]
+    for parameter in operation.get("parameters", []):
+        rows.append(f"<li><code>{escape(parameter['name'])}</code> {escape(parameter.get('description', ''))}</li>")
+    if "requestBody" in operation:
+        rows.append(f"<li>body {_content(operation['requestBody'])}</li>")
+    for status, response in operation["responses"].items():
+        rows.append(f"<li>{escape(status)} {_content(response)}</li>")
+    heading = f"<h2>{escape(operation['summary'])}</h2><p><code>{method.upper()} {escape(path)}</code></p>"
+    return f"<section>{heading}{''.join(rows)}</section>"
+
+
+def _content(part: dict[str, Any]) -> str:
+    return ", ".join(
+        f"<code>{escape(media)}</code> {_link(value.get('schema', {}).get('$ref', ''))}"
+        for media, value in part.get("content", {}).items()
+    )
+
+
+def _link(reference: str) -> str:
+    name = escape(reference.rpartition("/")[2])
+    return f"<a href='#{name}'>{name}</a>" if name else ""
+
+
+def _schema(name: str, schema: dict[str, Any]) -> str:
+    text = escape(json.dumps(schema.get("properties", schema), indent=2))
+    summary = f"<summary><b>{escape(name)}</b> {escape(schema.get('description', ''))}</summary>"
+    return f"<details id='{escape(name)}'>{summary}<pre>{text}</pre></details>"

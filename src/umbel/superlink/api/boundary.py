@@ -1,20 +1,114 @@
-"""The outermost layer: refuses strangers, keeps the idle timer, and lets no exception out without an answer."""
+"""The outermost ASGI layer: host, version, credentials, error responses, traffic counters."""
 
 from __future__ import annotations
 
+import logging
 from contextlib import AbstractContextManager, nullcontext
 from email.utils import formatdate
+from http import HTTPStatus
+from typing import Any
 
+import msgspec
+from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
-from starlette.requests import ClientDisconnect
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from umbel import __version__
-from umbel.superlink.api.problems import ANSWERED, problem_response
-from umbel.superlink.auth.guard import Guard
-from umbel.superlink.auth.hosts import LOOPBACK, Hosts
+from umbel.errors import NotFound, RequestInvalid, UmbelError, Unauthenticated
+from umbel.superlink.auth.guard import LOOPBACK, Guard, Hosts
 from umbel.superlink.core import SuperLink
+from umbel.superlink.prometheus import Traffic
+from umbel.wire.api import Problem
 from umbel.wire.version import HEADER, require_fitting
+
+_log = logging.getLogger(__name__)
+ANSWERED = "umbel.answered"  # in the scope of a request whose error has its answer
+_DOCS = "https://umbel.dev/errors#"
+
+
+def problem_response(error: Exception) -> Response:
+    """The answer that tells of `error`. What is not a known error is logged, and the answer says no more than that."""
+    status, known = _classify(error)
+    problem = Problem(
+        type=_DOCS + known.code,
+        title=(type(known).__doc__ or "").splitlines()[0],
+        status=status,
+        code=known.code,
+        detail=known.message,
+        hint=known.hint,
+    )
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if isinstance(known, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return Response(msgspec.json.encode(problem), status, headers, "application/problem+json")
+
+
+def _fault(found: dict[str, Any]) -> str:
+    return f"{found['loc'][-1]}: {found['msg']}"
+
+
+async def on_error(request: Request, error: Exception) -> Response:
+    """`problem_response` as a Starlette exception handler, which is called before the error goes on outwards."""
+    request.scope[ANSWERED] = True
+    return problem_response(error)
+
+
+def _classify(error: Exception) -> tuple[int, UmbelError]:
+    match error:
+        case UmbelError():
+            return error.http_status, error
+        case HTTPException(status_code=404):
+            return 404, NotFound("There is no such route.", hint="docs/architecture.md lists the routes.")
+        case HTTPException():
+            return error.status_code, RequestInvalid(f"{HTTPStatus(error.status_code).phrase}: {error.detail}")
+        case msgspec.DecodeError():
+            return 422, RequestInvalid(f"The request's body does not fit the API: {error}.")
+        case RequestValidationError():
+            return 422, RequestInvalid(f"The request does not fit the API: {'; '.join(map(_fault, error.errors()))}.")
+        case OverflowError():
+            return 422, RequestInvalid("A number of the request does not fit into 64 bits.")
+        case _:
+            _log.error("An unexpected error.", exc_info=error)
+            return 500, UmbelError("The SuperLink met an unexpected error.", hint="Its log says more.")
+
+
+_CLASSES = {"/api/v1/": "control", "/api/runtime/": "runtime", "/api/fleet/": "fleet", "/api/objects/": "objects"}
+
+
+class Metered:
+    """An ASGI app around `app`."""
+
+    def __init__(self, app: ASGIApp, traffic: Traffic) -> None:
+        self._app = app
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        traffic, route = self._traffic, route_class(scope["path"])
+
+        async def counted_receive() -> Message:
+            message = await receive()
+            if body := message.get("body"):
+                traffic.bytes_in.add(len(body), route=route)
+            return message
+
+        async def counted_send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                traffic.requests.add(route=route, status=str(message["status"]))
+            elif body := message.get("body"):
+                traffic.bytes_out.add(len(body), route=route)
+            await send(message)
+
+        await self._app(scope, counted_receive, counted_send)
+
+
+def route_class(path: str) -> str:
+    """Which part of the API a path belongs to."""
+    return next((name for prefix, name in _CLASSES.items() if path.startswith(prefix)), "other")
+
 
 _PROBES = {"/health", "/ready"}
 _OPEN = {"/docs", "/openapi.json"}

@@ -1,32 +1,67 @@
-"""The Control API: runs, their streams and their results."""
+"""Control API: runs, artifacts, streams."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
+import msgspec
 from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
 from umbel import __version__
-from umbel.superlink.api.operations import documented
 from umbel.superlink.api.requests import answer, body, parse_cursor, require_user, superlink
 from umbel.superlink.api.stream import stream_run
 from umbel.superlink.core import SuperLink
-from umbel.superlink.service import progress, starting, views
-from umbel.superlink.store import artifacts, items, runs
+from umbel.superlink.services import reports, run_submission, views
+from umbel.superlink.store import items, runs
 from umbel.wire.api import (
     ArtifactList,
     LogPage,
     MetricPage,
+    Problem,
     RunList,
     RunView,
     ServerInfo,
     StartRun,
     StreamItem,
 )
+
+_REF = "#/components/schemas/{name}"
+_structs: set[type[msgspec.Struct]] = {Problem}
+
+
+def documented(
+    summary: str,
+    *,
+    answer: type[msgspec.Struct] | None,
+    body: type[msgspec.Struct] | None = None,
+    status: int = 200,
+) -> dict[str, Any]:
+    """The arguments of a FastAPI route. `answer` None stands for a stream of events."""
+    media = {"application/json": _schema(answer)} if answer else {"text/event-stream": {}}
+    failure = {"description": "An error", "content": {"application/problem+json": _schema(Problem)}}
+    extra: dict[str, Any] = {
+        "responses": {str(status): {"description": "Done", "content": media}, "default": failure},
+        "security": [{"token": []}],
+    }
+    if body is not None:
+        extra["requestBody"] = {"required": True, "content": {"application/json": _schema(body)}}
+    return {"summary": summary, "status_code": status, "openapi_extra": extra, "response_model": None}
+
+
+def components() -> dict[str, Any]:
+    """The schemas of every struct that an operation names."""
+    _, schemas = msgspec.json.schema_components(sorted(_structs, key=lambda struct: struct.__name__), ref_template=_REF)
+    return schemas
+
+
+def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    _structs.add(struct)
+    return {"schema": {"$ref": _REF.format(name=struct.__name__)}}
+
 
 RunId = Annotated[int, Path(ge=0, lt=2**63)]
 Node = Annotated[int | None, Query(ge=0, lt=2**63, description="Only what comes from this node.")]
@@ -73,7 +108,7 @@ async def stop_run(request: Request, run_id: RunId) -> Response:
     """Finish a run as stopped; one that has finished stays as it is."""
     require_user(request)
     link = superlink(request)
-    await link.db.awrite(lambda transaction: progress.stop(transaction, run_id, link.now()))
+    await link.db.awrite(lambda transaction: reports.stop(transaction, run_id, link.now()))
     return answer(await _view(link, run_id))
 
 
@@ -106,7 +141,9 @@ async def list_artifacts(request: Request, run_id: RunId) -> Response:
     require_user(request)
     link = superlink(request)
     await link.db.aread(lambda connection: runs.get(connection, run_id))
-    return answer(ArtifactList(artifacts=await link.db.aread(lambda connection: artifacts.newest(connection, run_id))))
+    return answer(
+        ArtifactList(artifacts=await link.db.aread(lambda connection: runs.newest_artifacts(connection, run_id)))
+    )
 
 
 async def _start(link: SuperLink, request: StartRun) -> int:
@@ -114,11 +151,11 @@ async def _start(link: SuperLink, request: StartRun) -> int:
         known = await link.db.aread(lambda connection: runs.by_request(connection, request.request_id))
         if known is not None:
             return int(known.run_id)
-    app = await asyncio.to_thread(starting.read_app, link.objects, request.fab_hash)
-    planned = starting.plan(request, app, link.objects.size(request.fab_hash), link.kind)
+    app = await asyncio.to_thread(run_submission.read_app, link.objects, request.fab_hash)
+    planned = run_submission.plan(request, app, link.objects.size(request.fab_hash), link.kind)
     ids = {"run_id": link.new_id(), "task_id": link.new_id()}
     return await link.db.awrite(
-        lambda transaction: starting.insert(transaction, planned, link.kind, now=link.now(), **ids)
+        lambda transaction: run_submission.insert(transaction, planned, link.kind, now=link.now(), **ids)
     )
 
 

@@ -20,9 +20,9 @@ from umbel.superlink.api.requests import (
     watched,
 )
 from umbel.superlink.auth.tokens import require
-from umbel.superlink.notices import WORK
-from umbel.superlink.service import answering, handing_out, sessions, sites
-from umbel.superlink.wakeups import node_topic
+from umbel.superlink.replicas import WORK
+from umbel.superlink.services import message_delivery, node_sessions, reply_intake, views
+from umbel.superlink.waiting.wakeups import node_topic
 from umbel.wire.messages import Accepted, Activate, Deactivate, NodeReport, Pull, ReplyMessage
 
 
@@ -33,7 +33,7 @@ async def activate(request: Request) -> Response:
     said, new_id, now = await body(request, Activate), link.new_id(), link.now()
     number = link.replicas.number
     begun = await link.db.awrite(
-        lambda transaction: sessions.activate(transaction, who.public_key, said, new_id, now, number)
+        lambda transaction: node_sessions.activate(transaction, who.public_key, said, new_id, now, number)
     )
     link.nodes.activated(begun.node_id)
     link.work.leave(begun.node_id)
@@ -44,7 +44,7 @@ async def pull(request: Request) -> Response:
     """Messages for a node, or a wait for some."""
     link, node_id = superlink(request), _node(request)
     deadline = asyncio.get_running_loop().time() + query_wait(request)
-    want = handing_out.check(node_id, await body(request, Pull))
+    want = message_delivery.check(node_id, await body(request, Pull))
     with link.wakeups.listen(node_topic(node_id)) as bell:
         pulled = await link.pulls.ask(want)
         async with watched(request) as gone:
@@ -60,13 +60,13 @@ async def pull(request: Request) -> Response:
 async def run(request: Request) -> Response:
     """What it takes to serve a run."""
     link, node_id, run_id = superlink(request), _node(request), path_id(request, "run_id")
-    return answer(await link.db.aread(lambda connection: sites.run_for_node(connection, node_id, run_id)))
+    return answer(await link.db.aread(lambda connection: views.run_for_node(connection, node_id, run_id)))
 
 
 async def reply(request: Request) -> Response:
     """A node answers a message."""
     link, node_id = superlink(request), _node(request)
-    given = answering.check(node_id, await body(request, ReplyMessage))
+    given = reply_intake.check(node_id, await body(request, ReplyMessage))
     accepted = await link.answers.ask(given)
     link.work.end(node_id, given.said.message_id)
     return answer(Accepted(accepted=accepted))
@@ -77,7 +77,7 @@ async def report(request: Request) -> Response:
     link, node_id = superlink(request), _node(request)
     said, now = await body(request, NodeReport), link.now()
     if said.logs:  # most reports have none, and write nothing
-        await link.db.awrite(lambda transaction: sessions.report(transaction, node_id, said, now))
+        await link.db.awrite(lambda transaction: node_sessions.report(transaction, node_id, said, now))
     link.work.take(node_id, said.progress, now)
     if said.progress:
         link.replicas.tell(WORK, node_id, [node_id, said.progress])
@@ -88,7 +88,7 @@ async def deactivate(request: Request) -> Response:
     """A SuperNode goes."""
     link, node_id = superlink(request), _node(request)
     said, now = await body(request, Deactivate), link.now()
-    await link.db.awrite(lambda transaction: sessions.deactivate(transaction, node_id, said.session, now))
+    await link.db.awrite(lambda transaction: node_sessions.deactivate(transaction, node_id, said.session, now))
     link.nodes.leave(node_id)
     link.work.leave(node_id)
     return nothing()

@@ -26,8 +26,8 @@ from umbel.superlink.api.requests import (
     watched,
 )
 from umbel.superlink.auth.tokens import Principal, require_task
-from umbel.superlink.service import pushing, sites
-from umbel.superlink.wakeups import NODES, replies_topic
+from umbel.superlink.services import message_submission, views
+from umbel.superlink.waiting.wakeups import NODES, replies_topic
 from umbel.wire.messages import ExpireMessages, Forget, Journal, PushMessages
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -37,7 +37,7 @@ async def nodes(request: Request) -> Response:
     """The nodes that are online, once there are enough."""
     who, enough = _task(request), query_count(request, "at_least")
 
-    found = await _wait_for(request, NODES, partial(sites.online, who=who), lambda one: len(one.node_ids) >= enough)
+    found = await _wait_for(request, NODES, partial(views.online, who=who), lambda one: len(one.node_ids) >= enough)
     return answer(found)
 
 
@@ -45,15 +45,15 @@ async def push(request: Request) -> Response:
     """Messages to nodes."""
     link, who = superlink(request), _task(request)
     said, now = await body(request, PushMessages), link.now()
-    await link.db.awrite(lambda transaction: pushing.push(transaction, who, said, link.objects, now))
+    await link.db.awrite(lambda transaction: message_submission.push(transaction, who, said, link.objects, now))
     return nothing()
 
 
 async def replies(request: Request) -> Response:
     """The replies after a number, once there are some."""
     link, who, after = superlink(request), _task(request), query_count(request, "after")
-    run_id = await link.db.aread(partial(sites.run_of, who=who))
-    look = partial(sites.replies, who=who, after=after)
+    run_id = await link.db.aread(partial(views.run_of, who=who))
+    look = partial(views.replies, who=who, after=after)
     found = await _wait_for(request, replies_topic(run_id), look, lambda one: bool(one.replies))
     return answer(found)
 
@@ -62,21 +62,21 @@ async def expire(request: Request) -> Response:
     """The round does not wait for some messages any more."""
     link, who = superlink(request), _task(request)
     said, now = await body(request, ExpireMessages), link.now()
-    await link.db.awrite(lambda transaction: pushing.expire(transaction, who, said, now))
+    await link.db.awrite(lambda transaction: message_submission.expire(transaction, who, said, now))
     return nothing()
 
 
 async def journal(request: Request) -> Response:
     """What earlier calls have found out."""
     link, who, after = superlink(request), _task(request), query_count(request, "after")
-    return answer(await link.db.aread(partial(sites.journalled, who=who, after=after)))
+    return answer(await link.db.aread(partial(views.journalled, who=who, after=after)))
 
 
 async def record(request: Request) -> Response:
     """Keep what calls have found out."""
     link, who = superlink(request), _task(request)
     said = await body(request, Journal)
-    await link.db.awrite(lambda transaction: pushing.record(transaction, who, said))
+    await link.db.awrite(lambda transaction: message_submission.record(transaction, who, said))
     return nothing()
 
 
@@ -84,7 +84,7 @@ async def forget(request: Request) -> Response:
     """Drop what a checkpoint covers."""
     link, who = superlink(request), _task(request)
     said = await body(request, Forget)
-    await link.db.awrite(lambda transaction: pushing.forget(transaction, who, said))
+    await link.db.awrite(lambda transaction: message_submission.forget(transaction, who, said))
     return nothing()
 
 

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from umbel import __version__
 from umbel.errors import UmbelError
-from umbel.superlink import meters
+from umbel.superlink import prometheus
 from umbel.superlink.api.requests import require_user, superlink
 from umbel.superlink.core import SuperLink
-from umbel.superlink.store import counts
+from umbel.superlink.store import runs
 
 _PATIENCE = 5.0  # seconds for the database and the disk to answer
 _FRESH = 5.0  # seconds for which the numbers of the database are told again: several scrapers cost one query
@@ -49,7 +49,7 @@ async def metrics(request: Request) -> Response:
         require_user(request)
     link = superlink(request)
     counted = await _counted(request, link)
-    return Response(_process(link) + counted, media_type=meters.CONTENT_TYPE)
+    return Response(_process(link) + counted, media_type=prometheus.CONTENT_TYPE)
 
 
 def _look(connection: Connection) -> None:
@@ -69,15 +69,18 @@ async def _counted(request: Request, link: SuperLink) -> str:
 
 
 def _stored(connection: Connection) -> str:
-    runs: dict[meters.Labels, float] = {
-        (("status", status), ("outcome", outcome)): number for status, outcome, number in counts.runs(connection)
+    by_outcome: dict[prometheus.Labels, float] = {
+        (("status", status), ("outcome", outcome)): number
+        for status, outcome, number in runs.count_by_status(connection)
     }
     return "".join(
         (
-            meters.family("umbel_runs", "gauge", "Runs by status and outcome.", runs),
+            prometheus.family("umbel_runs", "gauge", "Runs by status and outcome.", by_outcome),
             *(
-                meters.family(f"umbel_{noun}", "gauge", f"{noun.capitalize()} by state.", meters.by("state", found))
-                for noun, found in counts.states(connection).items()
+                prometheus.family(
+                    f"umbel_{noun}", "gauge", f"{noun.capitalize()} by state.", prometheus.by("state", found)
+                )
+                for noun, found in runs.count_by_state(connection).items()
             ),
         )
     )
@@ -85,19 +88,21 @@ def _stored(connection: Connection) -> str:
 
 def _process(link: SuperLink) -> str:
     traffic = link.traffic
-    full: dict[meters.Labels, float] = {(): link.db.full_since is not None}
+    full: dict[prometheus.Labels, float] = {(): link.db.full_since is not None}
     return "".join(
         (
-            meters.family("umbel_info", "gauge", "The version.", {(("version", __version__),): 1}),
-            meters.family("umbel_uptime_seconds", "gauge", "Time since the start.", {(): link.now() - link.started_at}),
-            meters.family("umbel_requests_total", "counter", "Answered requests.", traffic.requests.values),
-            meters.family("umbel_received_bytes_total", "counter", "Bytes of requests.", traffic.bytes_in.values),
-            meters.family("umbel_sent_bytes_total", "counter", "Bytes of answers.", traffic.bytes_out.values),
-            meters.family(
-                "umbel_parked_requests", "gauge", "Waits by topic.", meters.by("topic", link.wakeups.parked())
+            prometheus.family("umbel_info", "gauge", "The version.", {(("version", __version__),): 1}),
+            prometheus.family(
+                "umbel_uptime_seconds", "gauge", "Time since the start.", {(): link.now() - link.started_at}
             ),
-            meters.family("umbel_database_full", "gauge", "1 without room.", full),
-            meters.histogram("umbel_database_write_seconds", "Transactions that were committed.", link.db.latency),
+            prometheus.family("umbel_requests_total", "counter", "Answered requests.", traffic.requests.values),
+            prometheus.family("umbel_received_bytes_total", "counter", "Bytes of requests.", traffic.bytes_in.values),
+            prometheus.family("umbel_sent_bytes_total", "counter", "Bytes of answers.", traffic.bytes_out.values),
+            prometheus.family(
+                "umbel_parked_requests", "gauge", "Waits by topic.", prometheus.by("topic", link.wakeups.parked())
+            ),
+            prometheus.family("umbel_database_full", "gauge", "1 without room.", full),
+            prometheus.histogram("umbel_database_write_seconds", "Transactions that were committed.", link.db.latency),
         )
     )
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from umbel.superlink.api.operations import documented
+from umbel.superlink.api.control import documented
 from umbel.superlink.api.requests import answer, body, require_user, superlink
-from umbel.superlink.service import enrolling
+from umbel.superlink.services import node_sessions
 from umbel.wire.api import NodeView, NodeViews, RegisterNode, ReplaceKey
 
 NodeId = Annotated[int, Path(ge=0, lt=2**63)]
@@ -24,7 +24,7 @@ async def register(request: Request) -> Response:
     require_user(request)
     link, said = superlink(request), await body(request, RegisterNode)
     new_id, now = link.new_id(), link.now()
-    node = await link.db.awrite(lambda transaction: enrolling.register(transaction, said, new_id, now))
+    node = await link.db.awrite(lambda transaction: node_sessions.register(transaction, said, new_id, now))
     return answer(node, 201)
 
 
@@ -33,7 +33,7 @@ async def list_nodes(request: Request, everyone: Annotated[bool, Query(alias="al
     """The registered nodes, oldest first; with all=true those that were unregistered too."""
     require_user(request)
     link = superlink(request)
-    found = await link.db.aread(lambda connection: enrolling.listed(connection, all_of_them=everyone))
+    found = await link.db.aread(lambda connection: node_sessions.listed(connection, all_of_them=everyone))
     return answer(NodeViews(nodes=found))
 
 
@@ -43,7 +43,7 @@ async def unregister(request: Request, node_id: NodeId) -> Response:
     require_user(request)
     link = superlink(request)
     now = link.now()
-    return answer(await link.db.awrite(lambda transaction: enrolling.unregister(transaction, node_id, now)))
+    return answer(await link.db.awrite(lambda transaction: node_sessions.unregister(transaction, node_id, now)))
 
 
 @router.put("/{node_id}/key", **documented("Replace a node's key", body=ReplaceKey, answer=NodeView))
@@ -53,5 +53,5 @@ async def replace_key(request: Request, node_id: NodeId) -> Response:
     link, said = superlink(request), await body(request, ReplaceKey)
     now = link.now()
     return answer(
-        await link.db.awrite(lambda transaction: enrolling.replace_key(transaction, node_id, said.public_key, now))
+        await link.db.awrite(lambda transaction: node_sessions.replace_key(transaction, node_id, said.public_key, now))
     )

@@ -17,7 +17,7 @@ from umbel.superlink.api.requests import answer, body, principal, require_signed
 from umbel.superlink.auth.tokens import require
 from umbel.superlink.core import SuperLink
 from umbel.superlink.objects.directory import Incoming
-from umbel.superlink.service import custody
+from umbel.superlink.services import object_access
 from umbel.wire.messages import Missing
 
 _BLOCK = 1024 * 1024  # bytes read, written and hashed in one go
@@ -68,7 +68,7 @@ async def missing(request: Request) -> Response:
         link.objects.path(digest)
     if who.role != "user":
         message_id = request.query_params.get("message", "")
-        await link.db.awrite(lambda transaction: custody.hold(transaction, who, asked.digests, message_id))
+        await link.db.awrite(lambda transaction: object_access.hold(transaction, who, asked.digests, message_id))
     return answer(Missing(digests=await asyncio.to_thread(_missing, link, asked.digests)))
 
 
@@ -82,11 +82,11 @@ async def _authorize(link: SuperLink, request: Request, digest: str, *, writes: 
     if who.role == "user":
         return
     if not writes:
-        await link.db.aread(lambda connection: custody.check_read(connection, who, digest))
+        await link.db.aread(lambda connection: object_access.check_read(connection, who, digest))
         return
     message_id = request.query_params.get("message", "")
-    if not await link.db.aread(lambda connection: custody.is_held(connection, who, digest, message_id)):
-        await link.db.awrite(lambda transaction: custody.hold(transaction, who, [digest], message_id))
+    if not await link.db.aread(lambda connection: object_access.is_held(connection, who, digest, message_id)):
+        await link.db.awrite(lambda transaction: object_access.hold(transaction, who, [digest], message_id))
 
 
 async def _receive(request: Request, incoming: Incoming) -> None:

@@ -21,9 +21,9 @@ from umbel.superlink.api.requests import (
 )
 from umbel.superlink.auth.tokens import require, require_task
 from umbel.superlink.core import SuperLink
-from umbel.superlink.notices import ASKED, LIVE
-from umbel.superlink.service import progress
-from umbel.superlink.wakeups import TASKS, run_topic, task_topic
+from umbel.superlink.replicas import ASKED, LIVE
+from umbel.superlink.services import reports
+from umbel.superlink.waiting.wakeups import TASKS, run_topic, task_topic
 from umbel.wire.api import ClaimTask, Directive, FinishTask, Report, TaskExited
 
 
@@ -49,7 +49,7 @@ async def task_input(request: Request) -> Response:
     """What the task's process needs to begin."""
     link, who, task_id = superlink(request), principal(request), path_id(request, "task_id")
     require_task(who, task_id)
-    begun = await link.db.awrite(lambda transaction: progress.begin(transaction, who, link.moment()))
+    begun = await link.db.awrite(lambda transaction: reports.begin(transaction, who, link.moment()))
     link.beat(task_id)
     return answer(begun)
 
@@ -64,7 +64,7 @@ async def directive(request: Request) -> Response:
         async with watched(request) as gone:
             while True:
                 bell.clear()
-                wanted = await link.db.aread(lambda connection: progress.directive(connection, who, task_id))
+                wanted = await link.db.aread(lambda connection: reports.directive(connection, who, task_id))
                 if wanted.stop or wanted.over:
                     return answer(wanted)
                 link.beat(task_id)
@@ -87,7 +87,7 @@ async def report(request: Request) -> Response:
     link, who, task_id = superlink(request), principal(request), path_id(request, "task_id")
     require_task(who, task_id)
     said = await body(request, Report)
-    taken = await link.db.awrite(lambda transaction: progress.report(transaction, who, said, link.objects, link.now()))
+    taken = await link.db.awrite(lambda transaction: reports.report(transaction, who, said, link.objects, link.now()))
     if taken.alive:
         link.beat(task_id)
     if taken.progress:
@@ -102,7 +102,7 @@ async def finish(request: Request) -> Response:
     link, who, task_id = superlink(request), principal(request), path_id(request, "task_id")
     require_task(who, task_id)
     said = await body(request, FinishTask)
-    await link.db.awrite(lambda transaction: progress.finish(transaction, who, said, link.now()))
+    await link.db.awrite(lambda transaction: reports.finish(transaction, who, said, link.now()))
     return nothing()
 
 
@@ -111,7 +111,7 @@ async def exited(request: Request) -> Response:
     require(principal(request), "executor")
     link, task_id = superlink(request), path_id(request, "task_id")
     said = await body(request, TaskExited)
-    await link.db.awrite(lambda transaction: progress.exited(transaction, task_id, said, link.now()))
+    await link.db.awrite(lambda transaction: reports.exited(transaction, task_id, said, link.now()))
     return nothing()
 
 

@@ -13,9 +13,9 @@ from starlette.responses import Response, StreamingResponse
 from umbel.errors import RequestInvalid
 from umbel.superlink.api.requests import parse_cursor
 from umbel.superlink.core import SuperLink
-from umbel.superlink.service import waits
+from umbel.superlink.services import views
 from umbel.superlink.store import items, runs
-from umbel.superlink.wakeups import NODES, SITE_WORK, replies_topic, run_topic
+from umbel.superlink.waiting.wakeups import NODES, SITE_WORK, replies_topic, run_topic
 from umbel.wire.api import Event, StreamItem
 
 _PAGE = 500  # items that are read and sent at a time
@@ -64,7 +64,7 @@ async def _frames(
                 shown = number
                 yield _frame(StreamItem(cursor=str(after), event=event))
             if "event" in kinds and sites.rang():
-                before, told = told, await link.db.aread(partial(waits.told, run_id=run_id, progress_of=link.work.of))
+                before, told = told, await link.db.aread(partial(views.told, run_id=run_id, progress_of=link.work.of))
                 if told != before:
                     event = Event(kind="sites", data={"text": told}, at=link.now())
                     yield _frame(StreamItem(cursor=str(after), event=event))

@@ -1,17 +1,44 @@
-"""Who sends a request: the one place where credentials become a Principal."""
+"""Authentication of requests: allowed hosts, tokens and signatures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from umbel.errors import Unauthenticated
-from umbel.superlink.auth import proof
-from umbel.superlink.auth.nodekeys import NodeKeys
+from umbel.errors import PermissionRefused, Unauthenticated
+from umbel.superlink.auth import keys
+from umbel.superlink.auth.keys import NodeKeys
 from umbel.superlink.auth.nonces import Nonces
 from umbel.superlink.auth.tokens import Principal, identify
 from umbel.wire.credentials import EXECUTOR_TAG, NODE_TAG
 from umbel.wire.signatures import EMPTY_DIGEST, SignedRequest, read
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Hosts:
+    """The host names and addresses in `names`; "*.example.org" stands for one label before the dot, "*" for any name.
+
+    Those of this machine itself are always among them.
+    """
+
+    def __init__(self, names: frozenset[str] = frozenset()) -> None:
+        self._names = LOOPBACK | {name.lower() for name in names}
+
+    def check(self, host_header: str) -> None:
+        """Raises PermissionRefused unless the Host header names this SuperLink (DNS rebinding)."""
+        try:
+            host = urlsplit(f"//{host_header}").hostname or ""
+        except ValueError:
+            host = ""
+        if self._names.isdisjoint({host, f"*.{host.partition('.')[2]}", "*"}):
+            raise PermissionRefused(f"The Host {host!r} is not a name of this SuperLink.", hint=self._hint())
+
+    def _hint(self) -> str:
+        named = ", ".join(sorted(self._names - LOOPBACK)) or "127.0.0.1"
+        return f"Its names: {named}. Others come with --allowed-host."
+
 
 ACTIVATE = "/api/fleet/activate"
 _WITHOUT_BODY = {"GET", "HEAD", "DELETE"}
@@ -63,13 +90,13 @@ class Guard:
 
     async def _signer(self, request: SignedRequest, path: str) -> Principal:
         parameters, now = request.parameters, self._now()
-        proof.check_time(parameters, now)
+        keys.check_time(parameters, now)
         match parameters.tag, parameters.algorithm:
             case tag, "ed25519" if tag == NODE_TAG:
-                proof.check_node(request)
+                keys.check_node(request)
                 who = await self._node(parameters.keyid, path)
             case tag, "hmac-sha256" if tag == EXECUTOR_TAG:
-                proof.check_executor(request, self._secrets.executor_secret)
+                keys.check_executor(request, self._secrets.executor_secret)
                 who = Principal("executor")
             case _:
                 raise Unauthenticated(

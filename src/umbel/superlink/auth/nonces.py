@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from umbel.errors import Unauthenticated
-from umbel.superlink.batching import Batch
-from umbel.superlink.store import nonces
+from umbel.superlink.store import nodes
 from umbel.superlink.store.database import Database, Transaction
-from umbel.superlink.store.nonces import Used
+from umbel.superlink.store.nodes import Used
+from umbel.superlink.waiting.batching import Batch
 from umbel.wire.signatures import WINDOW, Parameters
 
 _BEFORE, _ANEW = "The request was sent before: its nonce is used up.", "Sign each attempt anew."
@@ -76,8 +76,8 @@ class SharedNonces:
 
         def write(transaction: Transaction) -> set[Used]:
             if forgets:
-                nonces.forget(transaction, newest - 4 * WINDOW)
-            return nonces.use(transaction, used, owner)
+                nodes.forget(transaction, newest - 4 * WINDOW)
+            return nodes.use(transaction, used, owner)
 
         new = await self._db.awrite(write)
         return [one in new for one in used]

@@ -1,12 +1,120 @@
-"""What a run waits for, in one sentence. Derived each time, never stored."""
+"""Waiting reasons: which sites or processes a run is waiting for, derived from its state."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from umbel.superlink.domain.sites import Clock, Exchange, sentence
+from umbel.superlink.domain.node import State
 from umbel.superlink.domain.task import MAX_ATTEMPTS, Task
 from umbel.wire.api import Status
+
+Clock = Callable[[float], str]  # seconds since the epoch → a clock time to read
+_NAMED = 5  # sites in one sentence
+_VERBS = {
+    "train": "trains",
+    "training": "trains",
+    "evaluate": "evaluates",
+    "evaluating": "evaluates",
+    "query": "answers",
+    "querying": "answers",
+    "serving": "works",
+    "installing": "installs the app's dependencies",
+    "uploading": "uploads",
+    "downloading": "downloads",
+}
+_BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What a node said last of its work on a message. `rate` is in units per second, 0 while unknown."""
+
+    stage: str
+    since: float
+    done: float = 0.0
+    total: float = 0.0
+    unit: str = ""
+    rate: float = 0.0
+
+
+class Site(msgspec.Struct, frozen=True):
+    """A node that has not answered a message. `since` is when it took the message, or when that was sent."""
+
+    node_id: int
+    name: str
+    state: State
+    state_at: float
+    has_message: bool
+    since: float
+    message_type: str = ""
+    progress: Progress | None = None
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """What a run has sent: `asked` messages, of which `missing` have no reply. `until` is when it goes on without them."""
+
+    asked: int
+    missing: tuple[Site, ...]
+    group: str = ""  # of its messages: the round
+    message_type: str = ""
+    until: float | None = None
+
+
+def sentence(exchange: Exchange, clock: Clock) -> str:
+    """For whom an exchange with missing replies waits, and until when at most."""
+    where = f" in round {exchange.group}" if exchange.group.isdecimal() else ""
+    kind = exchange.message_type.partition(".")[0]
+    what = f" ({kind})" if kind else ""
+    ordered = sorted(exchange.missing, key=_trouble)
+    named = [f"{shown_name(site)} {clause(site, clock)}" for site in ordered[:_NAMED]]
+    more = [f"and {len(ordered) - _NAMED} more"] if len(ordered) > _NAMED else []
+    until = [f"until {clock(exchange.until)} at most"] if exchange.until is not None else []
+    told = "; ".join([*named, *more, *until])
+    return f"Waits for {len(ordered)} of {exchange.asked} sites{where}{what}: {told}."
+
+
+def shown_name(site: Site) -> str:
+    """What a person calls the site."""
+    return site.name or f"node {site.node_id}"
+
+
+def clause(site: Site, clock: Clock) -> str:
+    """What the site does, or why it does nothing: the words after its name."""
+    if site.state != "online":
+        return f"is {site.state} since {clock(site.state_at)}"
+    if not site.has_message:
+        return f"has not fetched the message of {clock(site.since)}"
+    if site.progress is None:
+        return f"{_verb(site.message_type.partition('.')[0])} since {clock(site.since)}"
+    if site.progress.unit == "bytes":
+        return _transfer(site.progress)
+    return f"{_verb(site.progress.stage)}{_amount(site.progress)} since {clock(site.progress.since)}"
+
+
+def _trouble(site: Site) -> tuple[int, float]:
+    """Those that do nothing come first, then those that are not there yet, the oldest first."""
+    return (site.state == "online") + (site.state == "online" and site.has_message), site.since
+
+
+def _verb(stage: str) -> str:
+    return _VERBS.get(stage) or (f"is at '{stage}'" if stage else "works")
+
+
+def _amount(progress: Progress) -> str:
+    if progress.total > 0:
+        return f" ({progress.unit.removesuffix('s')} {progress.done:g} of {progress.total:g})".replace("( ", "(")
+    return f" ({progress.done:g} {progress.unit})".replace(" )", ")") if progress.done > 0 else ""
+
+
+def _transfer(progress: Progress) -> str:
+    size, unit = next(((size, unit) for size, unit in _BYTES if progress.total >= size), (1.0, "bytes"))
+    rate = f" at {_number(progress.rate / size)} {unit}/s" if progress.rate > 0 else ""
+    return f"{_verb(progress.stage)} {_number(progress.done / size)} of {_number(progress.total / size)} {unit}{rate}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 or value == int(value) else f"{value:.1f}"
 
 
 class Queue(msgspec.Struct, frozen=True):

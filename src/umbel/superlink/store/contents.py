@@ -1,17 +1,17 @@
-"""Contents of messages: small ones in their row, large ones as chunks, each an object of its own."""
+"""Message contents and object references in the database."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, delete, exists, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, or_, select, union
 
 from umbel.superlink.domain.message import UNFINISHED
-from umbel.superlink.store import references, tables
+from umbel.superlink.store import tables
 from umbel.superlink.store.database import Transaction
-from umbel.superlink.store.references import parts
 from umbel.wire.messages import ContentRef
 
 _content, _chunk, _message = tables.content, tables.chunk, tables.message
@@ -62,7 +62,7 @@ def drop_unused(transaction: Transaction, run_id: int) -> None:
         digests = set(transaction.execute(select(_chunk.c.digest).where(which)).scalars())
         transaction.execute(delete(_chunk).where(which))
         transaction.execute(delete(_content).where(_content.c.run_id == run_id, _content.c.content_id.in_(part)))
-        references.drop_unreferenced(transaction, digests)
+        drop_unreferenced(transaction, digests)
 
 
 def of_run(connection: Connection, run_id: int, digest: str) -> bool:
@@ -102,3 +102,72 @@ def _to_ref(row: Row[Any], digests: Mapping[str, list[str]]) -> ContentRef:
     if row.data is not None:
         return ContentRef(size=row.size, data=row.data)
     return ContentRef(size=row.size, chunks=digests[row.content_id])
+
+
+T = TypeVar("T")
+_PART = 1000  # values in one list of a query: databases limit them
+_hold = tables.hold
+_REFERENCES = (tables.run.c.fab_hash, tables.artifact.c.digest, tables.chunk.c.digest, _hold.c.digest)
+
+
+def parts(values: Iterable[T]) -> Iterator[tuple[T, ...]]:
+    """The values in groups that are small enough for a query."""
+    remaining = iter(values)
+    while part := tuple(islice(remaining, _PART)):
+        yield part
+
+
+def hold(transaction: Transaction, run_id: int, digests: Collection[str], message_id: str = "") -> None:
+    """Keep objects for a run that will say later what they are: its task, or the node that answers a message."""
+    transaction.guard_objects()
+    transaction.dropped.difference_update(digests)
+    for part in parts(sorted(set(digests))):
+        rows = [{"digest": digest, "run_id": run_id, "message_id": message_id} for digest in part]
+        transaction.insert_new(_hold, rows)
+
+
+def held(connection: Connection, run_id: int, digests: Collection[str], message_id: str = "") -> set[str]:
+    """Those of some objects that are held."""
+    query = select(_hold.c.digest).where(_mine(run_id, message_id), _hold.c.digest.in_(list(digests)))
+    return set(connection.execute(query).scalars())
+
+
+def release(transaction: Transaction, run_id: int, digests: Collection[str]) -> None:
+    """End the holds of a run's task on objects that something else refers to now."""
+    transaction.dropped.difference_update(digests)
+    for part in parts(digests):
+        transaction.execute(delete(_hold).where(_mine(run_id, ""), _hold.c.digest.in_(part)))
+
+
+def release_messages(transaction: Transaction, message_ids: Collection[str]) -> None:
+    """End all holds for messages that have come to their end, and drop the objects that nothing else refers to."""
+    for part in parts(message_ids):
+        _release(transaction, _hold.c.message_id.in_(part))
+
+
+def release_all(transaction: Transaction, run_id: int) -> None:
+    """End all holds of a run, and drop the objects that nothing else refers to."""
+    _release(transaction, _hold.c.run_id == run_id)
+
+
+def drop_unreferenced(transaction: Transaction, digests: Iterable[str]) -> None:
+    """Of these objects, mark those that nothing refers to: their files are removed after the commit, if nothing does then."""
+    for part in parts(digests):
+        transaction.dropped |= set(part) - referenced(transaction.connection, part)
+
+
+def referenced(connection: Connection, digests: Collection[str]) -> set[str]:
+    """Those of some objects that something refers to."""
+    queries = [select(column).where(column.in_(list(digests))) for column in _REFERENCES]
+    return set(connection.execute(union(*queries)).scalars())
+
+
+def _release(transaction: Transaction, which: ColumnElement[bool]) -> None:
+    digests = list(transaction.execute(select(_hold.c.digest).where(which)).scalars())
+    if digests:
+        transaction.execute(delete(_hold).where(which))
+        drop_unreferenced(transaction, digests)
+
+
+def _mine(run_id: int, message_id: str) -> ColumnElement[bool]:
+    return (_hold.c.run_id == run_id) & (_hold.c.message_id == message_id)

@@ -1,23 +1,90 @@
-"""The database: writers and readers side by side, and what is to happen once a write is durable."""
+"""Database access: transactions, connections, and errors mapped to domain errors."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Connection, Table, text
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from umbel.errors import StorageFull
-from umbel.superlink.meters import Histogram
-from umbel.superlink.store import engines, faults
+from umbel.errors import DatabaseUnavailable, RequestInvalid, StorageFull, UmbelError
+from umbel.superlink.prometheus import Histogram
+from umbel.superlink.store import engines
 
 if TYPE_CHECKING:
     from sqlalchemy.dialects import postgresql
+
+
+_log = logging.getLogger(__name__)
+_FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE}
+_BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_SNAPSHOT, sqlite3.SQLITE_LOCKED}
+_POSTGRES_FULL = "53100"
+_MET = ("40001", "40P01")  # could not be put in an order with another transaction; deadlock
+_UNIQUE = "23505"  # another transaction has just inserted the row that this one looked for
+# Connection lost or refused, out of connections, shutting down, a time-out of a lock or of a statement.
+_POSTGRES_GONE = ("08", "53", "57", "55P03", "25P02", "25P03")
+_ROOM = "Free some space on the disk of the SuperLink; the run goes on then."
+_WAIT = "It heals by itself when the database answers again; the SuperLink's log says more."
+
+Fault = DBAPIError | PoolTimeout
+
+
+def typed(error: Fault) -> UmbelError | None:
+    """The error that a client may see; None for what can only be a fault of our own."""
+    if isinstance(error, PoolTimeout):
+        return DatabaseUnavailable("The database is too busy.", hint=_WAIT)
+    sqlite, state = _sqlite_code(error), getattr(error.orig, "sqlstate", None)
+    if sqlite in _FULL or state == _POSTGRES_FULL:
+        return StorageFull(hint=_ROOM)
+    if isinstance(error, DataError):
+        return RequestInvalid(
+            "The database cannot hold a value of the request: it is too long, or has a NUL character."
+        )
+    if error.connection_invalidated or sqlite in _BUSY or _is_gone(error, state):
+        return DatabaseUnavailable(hint=_WAIT)
+    return None
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Raise what a client may see in the place of a database's own errors; the log has those too."""
+    try:
+        yield
+    except (DBAPIError, PoolTimeout) as error:
+        known = typed(error)
+        if known is None:
+            raise
+        if isinstance(known, DatabaseUnavailable):
+            _log.warning("The database does not answer: %s", getattr(error, "orig", error))
+        raise known from error
+
+
+def repeatable(error: DBAPIError) -> bool:
+    """Whether the same transaction can succeed at once: it met another one, or the connection was lost before its end."""
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in (*_MET, _UNIQUE)
+
+
+def _is_gone(error: DBAPIError, state: str | None) -> bool:
+    """Whether a PostgreSQL server was not there, or not able, to answer."""
+    if state is None:  # no answer of a server at all
+        return _sqlite_code(error) is None and isinstance(error, OperationalError | InterfaceError)
+    return state.startswith(_POSTGRES_GONE) or state in _MET
+
+
+def _sqlite_code(error: DBAPIError) -> int | None:
+    """SQLite's number for the error, if it comes from there."""
+    code: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    return code
+
 
 T = TypeVar("T")
 _TRIES = 3  # of a transaction that met another one, or whose connection was lost
@@ -91,7 +158,7 @@ class Database:
         """
         began = time.perf_counter()
         try:
-            with faults.translated():
+            with translated():
                 transaction, result = self._commit(change)
         except StorageFull:
             self.full_since = self.full_since or time.time()
@@ -103,7 +170,7 @@ class Database:
 
     def read(self, query: Callable[[Connection], T]) -> T:
         """Run `query` on one consistent view."""
-        with faults.translated():
+        with translated():
             return self._look(query)
 
     async def awrite(self, change: Callable[[Transaction], T]) -> T:
@@ -133,7 +200,7 @@ class Database:
         except DBAPIError as error:
             # A connection that was lost within the commit leaves open whether it happened: the client has to ask again.
             in_doubt = error.connection_invalidated and transaction is not None and transaction.complete
-            if tries <= 1 or in_doubt or not faults.repeatable(error):
+            if tries <= 1 or in_doubt or not repeatable(error):
                 raise
         return self._commit(change, tries - 1)
 
@@ -142,7 +209,7 @@ class Database:
             with self.reader.begin() as connection:
                 return query(connection)
         except DBAPIError as error:
-            if tries <= 1 or not faults.repeatable(error):
+            if tries <= 1 or not repeatable(error):
                 raise
         return self._look(query, tries - 1)
 

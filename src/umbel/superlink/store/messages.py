@@ -1,4 +1,4 @@
-"""Queries on messages to nodes and their replies."""
+"""Messages and the journal of Grid calls in the database."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, select, update
 
 from umbel.superlink.domain.message import UNFINISHED, Message, Pending
 from umbel.superlink.store import tables
+from umbel.superlink.store.contents import parts
 from umbel.superlink.store.database import Transaction
-from umbel.superlink.store.references import parts
+from umbel.wire.messages import JournalEntry
 
 _message = tables.message
 _participant = tables.participant
@@ -146,3 +148,30 @@ def to_domain(row: Row[Any]) -> Message:
 
 def _rows(connection: Connection, query: Select[Any], for_update: bool) -> list[Row[Any]]:
     return list(connection.execute(query.with_for_update() if for_update else query))
+
+
+_journal = tables.journal
+
+
+def add(transaction: Transaction, run_id: int, entries: Sequence[JournalEntry]) -> None:
+    """Store entries; the first one of a call stays."""
+    rows = [{"run_id": run_id, "call": entry.call, "value": _json(entry.value)} for entry in entries]
+    transaction.insert_new(_journal, rows)
+
+
+def after(connection: Connection, run_id: int, call: int) -> list[JournalEntry]:
+    """The entries of the calls after `call`, in order."""
+    query = select(_journal).where(_journal.c.run_id == run_id, _journal.c.call > call).order_by(_journal.c.call)
+    return [
+        JournalEntry(call=row.call, value=msgspec.json.decode(row.value, type=list[int | str]))
+        for row in connection.execute(query)
+    ]
+
+
+def delete_journal_to(transaction: Transaction, run_id: int, call: int, after: int = 0) -> None:
+    """Delete the entries of the calls up to `call`, but for those up to `after`."""
+    transaction.execute(delete(_journal).where(_journal.c.run_id == run_id, _journal.c.call.between(after + 1, call)))
+
+
+def _json(value: list[int | str]) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,17 +1,17 @@
-"""Queries on nodes."""
+"""Nodes and request nonces in the database."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, delete, select, update
 
 from umbel.errors import NotFound
 from umbel.superlink.domain.node import Node
 from umbel.superlink.store import tables
+from umbel.superlink.store.contents import parts
 from umbel.superlink.store.database import Transaction
-from umbel.superlink.store.references import parts
 
 _node = tables.node
 _event = tables.node_event
@@ -113,3 +113,29 @@ def adopt(transaction: Transaction, gone: int, replica: int) -> list[int]:
 def to_domain(row: Row[Any]) -> Node:
     """The state of a node from its row."""
     return Node(state=row.state, session=row.session)
+
+
+_nonce = tables.nonce
+
+
+class Used(NamedTuple):
+    """A nonce, with the key that used it, and when (seconds since the epoch)."""
+
+    key: str
+    nonce: str
+    created: int
+
+
+def use(transaction: Transaction, used: Sequence[Used], owner: int) -> set[Used]:
+    """Keep nonces for `owner`; returns those that were new, or were kept for the same owner before: a write may come again."""
+    rows = [
+        one._asdict() | {"owner": owner} for one in sorted(used)
+    ]  # in one order, so that no two writers block each other
+    transaction.insert_new(_nonce, rows)
+    query = select(_nonce.c.key, _nonce.c.nonce, _nonce.c.created).where(_nonce.c.owner == owner)
+    return {Used(*row) for row in transaction.execute(query)}
+
+
+def forget(transaction: Transaction, before: float) -> None:
+    """Drop the nonces that were created before a moment: their requests are too old to be accepted."""
+    transaction.execute(delete(_nonce).where(_nonce.c.created < before))

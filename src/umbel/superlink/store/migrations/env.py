@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that `umbel.superlink.store.schema` gives."""
+"""Runs the migrations on the connection that `umbel.superlink.store.engines` gives."""
 
 from alembic import context
 

@@ -1,0 +1,1 @@
+"""The SuperLink program: options, sockets, TLS, its SuperExec child process."""

@@ -1,0 +1,67 @@
+"""Settings of the SuperLink program."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from umbel.environments import permission
+from umbel.errors import UsageError
+from umbel.superlink.server import storage_options
+from umbel.superlink.server.storage_options import Keeping
+from umbel.superlink.server.tls_options import Access, add_options, take_options
+
+_GIB = 1024**3
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options of `umbel-superlink`. Times in seconds, sizes in bytes."""
+
+    home: Path
+    host: str = "127.0.0.1"
+    port: int = 0  # 0: any free one
+    isolation: Literal["subprocess", "process"] = "subprocess"  # process: the SuperExec is started by somebody else
+    idle_exit: float = 0.0  # 0: never
+    ready_fd: int | None = None  # descriptor that gets one line of JSON, the address and more, once the port is bound
+    max_object: int = 64 * _GIB
+    lease_seconds: float = 30.0
+    simulation: bool = False  # runs are simulations; otherwise their clients are real sites
+    may_install: bool = False  # what apps declare and this machine does not have, for its own SuperExec
+    access: Access = field(default_factory=Access)
+    keeping: Keeping = field(default_factory=Keeping)
+
+
+def parse(argv: list[str] | None) -> Settings:
+    """The settings of a command line. Raises ConfigError, UsageError."""
+    parser = _Parser(prog="umbel-superlink", description="The coordinator: keeps runs and hands out their tasks.")
+    parser.add_argument("--home", type=Path, default=default_home(), help="directory of its files (UMBEL_HOME)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; off loopback with TLS")
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes any free one")
+    parser.add_argument("--simulation", action="store_true", help="simulate the clients of every run on this machine")
+    parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
+    parser.add_argument(permission.OPTION, action="store_true", dest="may_install", help=permission.HELP)
+    parser.add_argument("--idle-exit", type=float, default=0.0, metavar="SECONDS", help=_IDLE)
+    parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
+    storage_options.add_options(parser)
+    add_options(parser)
+    options = vars(parser.parse_args(argv))
+    kept = storage_options.take_options(options, os.environ)
+    return Settings(access=take_options(options, options["host"]), keeping=kept, **options)
+
+
+def default_home() -> Path:
+    """UMBEL_HOME, or ~/.umbel."""
+    return Path(os.environ.get("UMBEL_HOME") or Path.home() / ".umbel")
+
+
+_ISOLATION = "subprocess: starts its own SuperExec; process: one is started elsewhere, with UMBEL_EXECUTOR_TOKEN"
+_IDLE = "end when nothing was asked and no run was unfinished for that long; 0: never"
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise UsageError(message, hint="See umbel-superlink --help.")

@@ -1,1 +1,0 @@
-"""What the SuperLink does: the domain's decisions, carried out in transactions of the store."""

@@ -1,0 +1,1 @@
+"""Waiting and waking: long-polls, leases, liveness of nodes, live progress."""
