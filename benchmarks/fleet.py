@@ -31,8 +31,6 @@ from umbel.bundle import build_fab
 from umbel.errors import UmbelError
 from umbel.wire.api import StartRun
 from umbel.wire.control import ControlClient
-from umbel.wire.credentials import Signing, node_credentials
-from umbel.wire.grid import GridClient
 from umbel.wire.messages import (
     Accepted,
     Activate,
@@ -48,7 +46,8 @@ from umbel.wire.messages import (
     content_id,
     message_id,
 )
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import GridClient, RuntimeClient
+from umbel.wire.signatures import Signing, node_credentials
 
 ROOT = Path(__file__).resolve().parent.parent
 EXECUTOR = "executor-token-of-the-benchmark"

@@ -17,11 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.metricrecord import MetricRecord
-from umbel.privacy.secagg import client, packing
-from umbel.privacy.secagg.packing import Encoding
+from umbel.app.records import MetricRecord
+from umbel.privacy.secagg import client, quantization
 from umbel.privacy.secagg.parameters import Parameters, derive
-from umbel.privacy.secagg.quantization import half_range
+from umbel.privacy.secagg.quantization import Encoding, half_range
 from umbel.privacy.secagg.server import ServerSession
 
 CLIENTS, PARAMETERS, GONE = 100, 1_000_000, 10
@@ -104,7 +103,7 @@ def measure(parameters: Parameters, modulus: str) -> Times:
 def packed(node: int, encoding: Encoding) -> NDArray[Any]:
     """The vector of a client's model."""
     arrays = ArrayRecord([np.random.default_rng(node).normal(size=PARAMETERS).astype(np.float32)])
-    return packing.pack(arrays, MetricRecord({"loss": 1.0}), node % 100, encoding)[0]
+    return quantization.pack(arrays, MetricRecord({"loss": 1.0}), node % 100, encoding)[0]
 
 
 def add(totals: dict[str, NDArray[Any]], name: str, vector: NDArray[Any]) -> None:

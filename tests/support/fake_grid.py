@@ -8,8 +8,8 @@ from tests.support.clients import Client
 from umbel.app import Array, ArrayRecord, Context, Error, ErrorCode, Message, RecordDict
 from umbel.app.safetensors import Part
 from umbel.serverapp import Grid, RoundPolicy, Run
-from umbel.serverapp.reduction import Fold, Reduced, Reduction
-from umbel.serverapp.tree import subtree
+from umbel.serverapp.aggregation.reduction import Fold, Reduced, Reduction
+from umbel.serverapp.aggregation.weighted_sum import subtree
 
 
 class Killed(BaseException):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from umbel.app.safetensors import Part
 from umbel.errors import StorageFull
 from umbel.wire.api import Event, LogLine, MetricPoint, Report
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 
 LIMIT = 10.0  # seconds for what takes a moment
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from umbel.wire.api import ClaimedTask
 from umbel.wire.control import ControlClient
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 
 EXECUTOR = "executor-token-of-the-test"
 SCRIPT = """

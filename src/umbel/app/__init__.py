@@ -2,13 +2,10 @@
 
 from umbel.app.array import Array
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.context import Context, UserConfig, UserConfigValue
-from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message, MessageInitializationError
-from umbel.app.metadata import MessageType, Metadata
-from umbel.app.metricrecord import MetricRecord
+from umbel.app.message import Error, ErrorCode, Message, MessageInitializationError, MessageType, Metadata
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 
 __all__ = [
     "Array",

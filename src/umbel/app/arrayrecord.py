@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umbel.app.array import Array
-from umbel.app.record import Record
+from umbel.app.records import Record
 
 if TYPE_CHECKING:
     import torch

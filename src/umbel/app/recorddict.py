@@ -7,9 +7,7 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Generic, TypeVar
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
-from umbel.app.metricrecord import MetricRecord
-from umbel.app.record import Record
+from umbel.app.records import ConfigRecord, MetricRecord, Record
 
 AnyRecord = ArrayRecord | MetricRecord | ConfigRecord
 R = TypeVar("R", bound=AnyRecord)

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from umbel.app.array import Array
+from umbel.app.array import NAMES_BY_SAFETENSORS, SAFETENSORS_NAMES, Array, storage_dtype
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.dtypes import NAMES_BY_SAFETENSORS, SAFETENSORS_NAMES, storage_dtype
 from umbel.errors import ObjectInvalid
 
 Part = bytes | memoryview

@@ -12,16 +12,16 @@ if TYPE_CHECKING:
     from umbel.bundle.build import BuiltFab as BuiltFab
     from umbel.bundle.build import build_fab as build_fab
     from umbel.bundle.build import given_fab as given_fab
-    from umbel.bundle.components import check_components as check_components
     from umbel.bundle.config import AppConfig as AppConfig
-    from umbel.bundle.flat import Scalar as Scalar
-    from umbel.bundle.flat import flatten as flatten
-    from umbel.bundle.flat import unflatten as unflatten
+    from umbel.bundle.config import Scalar as Scalar
+    from umbel.bundle.config import flatten as flatten
+    from umbel.bundle.config import merge_config as merge_config
+    from umbel.bundle.config import parse_pairs as parse_pairs
+    from umbel.bundle.config import parse_run_config as parse_run_config
+    from umbel.bundle.config import unflatten as unflatten
     from umbel.bundle.install import install_fab as install_fab
     from umbel.bundle.load import load_app as load_app
-    from umbel.bundle.overrides import merge_config as merge_config
-    from umbel.bundle.overrides import parse_pairs as parse_pairs
-    from umbel.bundle.overrides import parse_run_config as parse_run_config
+    from umbel.bundle.manifest import check_components as check_components
     from umbel.bundle.read import Fab as Fab
     from umbel.bundle.read import FabFile as FabFile
     from umbel.bundle.read import read_fab as read_fab
@@ -33,20 +33,20 @@ _MODULE_OF = {
     "BuiltFab": "build",
     "Fab": "read",
     "FabFile": "read",
-    "Scalar": "flat",
+    "Scalar": "config",
     "TEMPLATES": "templates",
     "build_fab": "build",
-    "check_components": "components",
-    "flatten": "flat",
+    "check_components": "manifest",
+    "flatten": "config",
     "given_fab": "build",
     "install_fab": "install",
     "load_app": "load",
-    "merge_config": "overrides",
+    "merge_config": "config",
     "new_app": "templates",
-    "parse_pairs": "overrides",
-    "parse_run_config": "overrides",
+    "parse_pairs": "config",
+    "parse_run_config": "config",
     "read_fab": "read",
-    "unflatten": "flat",
+    "unflatten": "config",
 }
 
 

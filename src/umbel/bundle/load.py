@@ -7,12 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from umbel.bundle.config import AppConfig, Source
-from umbel.bundle.flat import Config, flatten
-from umbel.bundle.legacy import federation_of_legacy
-from umbel.bundle.names import COMPONENT, PROJECT_NAME, PUBLISHER
-from umbel.bundle.table import Expected, Table
-from umbel.bundle.target import check_target
+from umbel.bundle.config import AppConfig, Config, Source, flatten
+from umbel.bundle.manifest import COMPONENT, PROJECT_NAME, PUBLISHER
+from umbel.bundle.target import check_target, federation_of_legacy
+from umbel.bundle.toml_reader import Expected, Table
 from umbel.errors import AppInvalid, ConfigError
 
 PYPROJECT = "pyproject.toml"

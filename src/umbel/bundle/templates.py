@@ -11,9 +11,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from umbel.bundle.names import PROJECT_NAME, PUBLISHER
-from umbel.bundle.nearest import did_you_mean
-from umbel.bundle.rules import is_left_out_directory
+from umbel.bundle.limits import is_left_out_directory
+from umbel.bundle.manifest import PROJECT_NAME, PUBLISHER
+from umbel.bundle.suggest import did_you_mean
 from umbel.errors import Conflict, UmbelError, UsageError
 
 TEMPLATES: dict[str, str] = {

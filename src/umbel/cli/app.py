@@ -7,16 +7,10 @@ from typing import Annotated
 import typer
 
 from umbel import __version__
-from umbel.cli.commands.build import build
-from umbel.cli.commands.certificate import certificate_create
-from umbel.cli.commands.config import config_list
-from umbel.cli.commands.install import install
-from umbel.cli.commands.list import list_runs
-from umbel.cli.commands.log import log
-from umbel.cli.commands.new import new
-from umbel.cli.commands.pull import pull
+from umbel.cli.commands.apps import build, install, new
 from umbel.cli.commands.run import run
-from umbel.cli.commands.stop import stop
+from umbel.cli.commands.runs import list_runs, log, pull, stop
+from umbel.cli.commands.settings import certificate_create, config_list
 from umbel.cli.commands.supernode import keygen, list_nodes, register, rotate, unregister
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}

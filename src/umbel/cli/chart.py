@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from umbel.cli.raster import Colour, Point, Raster
-from umbel.cli.series import COLOURS
+from umbel.cli.results import COLOURS
 
 if TYPE_CHECKING:
-    from umbel.cli.series import Panel, Series
+    from umbel.cli.results import Panel, Series
 
 WIDTH, HEIGHT = 600, 340  # pixels of one chart
 TOP = 50  # pixels above the first row, for the title

@@ -8,17 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from umbel.cli.config import Connection, read_connections
-from umbel.cli.connect import open_client
-from umbel.cli.interrupts import Interrupted
+from umbel.cli.config import Connection, open_client, read_connections
+from umbel.cli.follow import Interrupted
 from umbel.cli.output import print_json, print_warning
-from umbel.cli.view import elapsed, status_text
+from umbel.cli.report import elapsed, status_text
 from umbel.errors import RunFailed, RunStopped
 
 if TYPE_CHECKING:
     from umbel.bundle import BuiltFab
-    from umbel.cli.display_live import LiveDisplay
-    from umbel.cli.display_plain import PlainDisplay
+    from umbel.cli.display import LiveDisplay, PlainDisplay
     from umbel.cli.follow import Outcome
     from umbel.wire.api import RunView, StartRun
     from umbel.wire.control import ControlClient
@@ -63,7 +61,7 @@ def _follow(client: ControlClient, connection: Connection, request: StartRun, fa
 
 def _bundle(wish: Launch) -> tuple[BuiltFab, dict[str, Any]]:
     from umbel.bundle import build_fab, check_components, given_fab, load_app, merge_config, parse_run_config
-    from umbel.cli.files import read_file
+    from umbel.cli.output import read_file
 
     fab = given_fab(read_file(wish.app)) if wish.app.suffix == ".fab" else None
     config = load_app(wish.app) if fab is None else fab.config
@@ -93,10 +91,10 @@ def _request(wish: Launch, connection: Connection, fab: BuiltFab, overrides: dic
 
 def _display(stream: TextIO) -> LiveDisplay | PlainDisplay:
     if stream.isatty():
-        from umbel.cli.display_live import LiveDisplay
+        from umbel.cli.display import LiveDisplay
 
         return LiveDisplay(stream)
-    from umbel.cli.display_plain import PlainDisplay
+    from umbel.cli.display import PlainDisplay
 
     return PlainDisplay(stream)
 

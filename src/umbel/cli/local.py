@@ -18,9 +18,9 @@ from umbel import __version__
 from umbel.errors import Conflict, SuperLinkUnreachable, UmbelError
 from umbel.home import VARIABLE, home, local_dir
 from umbel.wire.api import UNDECODABLE, ServerInfo
+from umbel.wire.connection import LocalSuperLink, read_record, running_address, token_path
 from umbel.wire.control import ControlClient
 from umbel.wire.http import HttpClient
-from umbel.wire.local import LocalSuperLink, read_record, running_address, token_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,16 +13,16 @@ def main() -> None:
     if arguments in (["--version"], ["-V"]):
         print(f"umbel {__version__}")
         return
-    from umbel.cli import interrupts
+    from umbel.cli import follow
 
-    interrupts.raise_on_signals()
+    follow.raise_on_signals()
     try:
         from umbel.cli.boundary import run_command
 
         code = run_command(arguments)
-    except interrupts.Interrupted as interrupted:
+    except follow.Interrupted as interrupted:
         code = interrupted.exit_code
-    interrupts.restore()
+    follow.restore()
     sys.exit(code)
 
 

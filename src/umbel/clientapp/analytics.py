@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from umbel.app.array import Array
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord
 
 Counts = NDArray[np.int64]
 

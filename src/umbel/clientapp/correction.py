@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.elements import is_inexact
 from umbel.app.message import Message
+from umbel.app.records import is_inexact
 from umbel.clientapp.drift import CONTROL, arrays_of, proximal_mu
 
 if TYPE_CHECKING:

@@ -7,10 +7,9 @@ from typing import Any
 
 from umbel.app.array import Array
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.elements import Floats, floats, is_inexact, shaped
 from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import Floats, MetricRecord, floats, is_inexact, shaped
 
 CONTROL = "control"
 """The name of the record that the correction of the gradients is in, in messages to the app, and of what travels beside the arrays."""

@@ -1,4 +1,4 @@
-"""The Grid of a deployment: its nodes are real sites, its messages and their replies are kept by the SuperLink."""
+"""The Grid of a ServerApp whose clients are real sites."""
 
 from __future__ import annotations
 
@@ -7,25 +7,103 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message
-from umbel.app.metadata import Metadata
-from umbel.deployment.contents import Contents
-from umbel.deployment.inbox import Inbox
+from umbel.app.message import Error, ErrorCode, Message, Metadata
 from umbel.deployment.journal import Journal
-from umbel.deployment.outbox import Outbox, Persist, Sending
-from umbel.deployment.presence import Presence
-from umbel.deployment.round import Round, shown_limit
+from umbel.deployment.transfer import Contents, Inbox, Outbox, Persist, Sending
 from umbel.errors import ObjectInvalid
 from umbel.runtime.checkpoints import Checkpoints
 from umbel.runtime.recording import Recorder, RecordingGrid
 from umbel.serverapp.grid import RoundPolicy, Run
-from umbel.wire.grid import GridClient
 from umbel.wire.messages import ReplyView
+from umbel.wire.programs import GridClient
+
+_AT_ONCE = 1.0  # seconds: a shorter wait is not told to anybody
+_WAIT = 30.0  # seconds of a long-poll
+
+
+class Presence:
+    """Who is online."""
+
+    def __init__(self, client: GridClient, recorder: Recorder) -> None:
+        """`recorder` is told of waits."""
+        self._client = client
+        self._recorder = recorder
+
+    def wait(self, at_least: int, timeout: float | None) -> list[int]:
+        """The online nodes once they are `at_least` so many, or those that there are after `timeout` seconds."""
+        began, since = time.monotonic(), time.time()
+        told: int | None = None
+        try:
+            while True:
+                left = _WAIT if timeout is None else min(_WAIT, began + timeout - time.monotonic())
+                nodes = self._client.nodes(at_least, max(0.0, left if told is not None else min(left, _AT_ONCE)))
+                if len(nodes) >= at_least or left <= 0:
+                    return nodes
+                if told != len(nodes):
+                    told = len(nodes)
+                    self._tell(at_least, told, since, timeout)
+        finally:
+            if told is not None:
+                self._recorder.event("waiting", {"for": "", "what": ""})
+
+    def _tell(self, at_least: int, there: int, since: float, timeout: float | None) -> None:
+        data: dict[str, object] = {"for": "nodes", "what": f"{there} of {at_least} are online", "since": since}
+        if timeout is not None:
+            data["until"] = since + timeout
+        self._recorder.event("waiting", data)
+
+
+class Round:
+    """Counts the replies to the messages of one exchange. Times are seconds on the caller's monotonic clock."""
+
+    def __init__(self, message_ids: Sequence[str], policy: RoundPolicy, began: float) -> None:
+        """The messages were sent at `began`."""
+        self.message_ids = message_ids
+        self._policy = policy
+        self._began = began
+        self._missing = dict.fromkeys(message_ids)
+        self._is_cut = False
+        self.failed = 0
+
+    @property
+    def done(self) -> int:
+        """How many have replied, with errors too."""
+        return len(self.message_ids) - len(self._missing)
+
+    def count(self, replies: Iterable[ReplyView]) -> bool:
+        """Take these replies into account, of which some may be to other messages; whether any is to one of these."""
+        before = self.done
+        for reply in replies:
+            if reply.message_id in self._missing:
+                del self._missing[reply.message_id]
+                self.failed += reply.error is not None
+        return self.done > before
+
+    def limit(self) -> float | None:
+        """When it goes on without the missing ones, as things stand; None: not before something comes."""
+        if self._is_cut:
+            return None
+        limits = [self._policy.timeout]
+        needed = len(self.message_ids) if self._policy.quorum is None else self._policy.quorum
+        if self.done - self.failed >= needed:
+            limits.append(self._policy.deadline)
+        return min((self._began + seconds for seconds in limits if seconds is not None), default=None)
+
+    def cut_off(self) -> list[str]:
+        """It goes on: the messages without a reply, which are to be expired."""
+        self._is_cut = True
+        return list(self._missing)
+
+
+def shown_limit(policy: RoundPolicy) -> float | None:
+    """Seconds after which, to be shown to a person, a round goes on without those that are missing."""
+    limits = [seconds for seconds in (policy.timeout, policy.deadline) if seconds is not None]
+    return min(limits, default=None)
+
 
 OnProgress = Callable[[int, int, int], None]  # replies, messages, replies with an error: of the exchange under way
 
-_WAIT = 30.0  # seconds of a long-poll
+# seconds of a long-poll
 _AHEAD = 2  # replies whose contents are fetched while those before them are folded
 
 

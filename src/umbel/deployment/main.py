@@ -1,18 +1,64 @@
-"""The program `umbel-serverapp`: a ServerApp whose clients are real sites. A SuperExec starts it for one task."""
+"""The program umbel-serverapp."""
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umbel.runtime.program import run_program
+from umbel.bundle import AppConfig
+from umbel.deployment.grid import DeploymentGrid
+from umbel.deployment.journal import CoveringCheckpoints
+from umbel.engine.client_state import Patience
+from umbel.engine.loader import load_component
+from umbel.runtime.program import lead, run_program
+from umbel.runtime.task import Task
+from umbel.wire.api import Source, TaskInput
+from umbel.wire.messages import Forget
+from umbel.wire.programs import GridClient, RuntimeClient
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from umbel.deployment.task import DeploymentTask
     from umbel.wire.api import TaskInput
-    from umbel.wire.runtime import RuntimeClient
+    from umbel.wire.programs import RuntimeClient
+
+
+class DeploymentTask(Task):
+    """Runs the ServerApp and reports; its clients are run by SuperNodes."""
+
+    program: Source = "serverapp"
+
+    def __init__(self, client: RuntimeClient, task_id: int, given: TaskInput) -> None:
+        """See `Task`."""
+        super().__init__(client, task_id, given)
+        self._patience = Patience()
+        self._grid: DeploymentGrid | None = None
+
+    def lead(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
+        """See `Task`."""
+        client = GridClient(self.client, self.task_id)
+
+        def forget(covered: Forget) -> None:
+            self._patience(lambda: client.forget(covered))
+
+        checkpoints = CoveringCheckpoints(self.reporter.checkpoint, checkpoint, forget)
+        self._grid = DeploymentGrid(
+            client,
+            self.run,
+            self.reporter,
+            checkpoints,
+            self.scratch / "replies",
+            self._patience,
+            self.reporter.progress,
+        )
+        lead(load_component(app_dir, app.serverapp), self._grid, self.given.run.run_config)
+
+    def close(self) -> None:
+        """See `Task`."""
+        self._patience.end()
+        if self._grid is not None:
+            self._grid.close()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(client: RuntimeClient, task_id: int, given: TaskInput) -> DeploymentTask:
-    from umbel.deployment.task import DeploymentTask
 
     return DeploymentTask(client, task_id, given)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.errors import UmbelError
+from umbel.serverapp.aggregation.reduction import Fold, Reduced, Reduction, Reply, Subtree
 from umbel.serverapp.grid import RoundPolicy, late
-from umbel.serverapp.reduction import Fold, Reduced, Reduction, Reply, Subtree
 
 
 class Exchange:

@@ -6,11 +6,10 @@ import itertools
 import time
 
 from umbel.app.message import Message
-from umbel.engine.client import ClientServer
-from umbel.engine.content import ReceivedContent
+from umbel.engine.clients import ClientServer, capture, restore
+from umbel.engine.contents import ReceivedContent
 from umbel.engine.exchange import Exchange
 from umbel.engine.local import OnProgress
-from umbel.engine.seeding import capture, restore
 from umbel.wire.records import pack, unpack
 
 

@@ -42,7 +42,7 @@ def load_component(app_dir: Path | str, reference: str) -> Any:
 def _lacking(app_dir: Path) -> str | None:
     """What the app declares and this machine does not have, in a sentence, with what to do; None when nothing is known to be missing."""
     from umbel.bundle import load_app
-    from umbel.environments.satisfied import check
+    from umbel.environments.requirements import check
 
     try:
         check(load_app(app_dir).dependencies)

@@ -10,18 +10,16 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message, failure
+from umbel.app.message import Error, ErrorCode, Message, failure
 from umbel.app.recorddict import RecordDict
-from umbel.engine import frames, segment
+from umbel.engine import frames, shared_memory
+from umbel.engine.contents import Outbox
 from umbel.engine.exchange import Exchange
-from umbel.engine.handle import Assignment, WorkerHandle
-from umbel.engine.outbox import Outbox
-from umbel.engine.pace import Pace
 from umbel.engine.resources import Plan, raise_file_limit
-from umbel.engine.schedule import Work
+from umbel.engine.scheduling import Pace, Work
+from umbel.engine.worker_handle import Assignment, WorkerHandle
 from umbel.errors import AppLoadError, UmbelError, from_code
-from umbel.serverapp.reduction import Reply
+from umbel.serverapp.aggregation.reduction import Reply
 from umbel.wire.records import from_plain
 
 OnLog = Callable[[str, str, int | None], None]  # text, level, node id
@@ -123,9 +121,9 @@ class LocalEngine:
         for running in self._running:
             running.outbox.close()
         self._selector.close()
-        segment.close(self._wake_read)
+        shared_memory.close(self._wake_read)
         wake, self._wake_write = self._wake_write, -1  # the number may be another file's soon
-        segment.close(wake)
+        shared_memory.close(wake)
 
     def _begin_submitted(self) -> None:
         while self._submitted:

@@ -9,8 +9,8 @@ from mmap import mmap
 
 import numpy as np
 
-from umbel.engine import segment
-from umbel.serverapp.weightedsum import Buffer
+from umbel.engine import shared_memory
+from umbel.serverapp.aggregation.weighted_sum import Buffer
 
 SHARED_FROM = 64 * 1024  # bytes; smaller sums travel in the frame itself
 
@@ -51,8 +51,8 @@ class SegmentPool:
         self._made += 1
         if sum(size * len(free) for size, free in self._free.items()) > _MOST_FREE:
             self._free.clear()  # of models of other sizes
-        fd = segment.create(nbytes)
-        return _Segment(self._made, fd, segment.shared(fd, nbytes))
+        fd = shared_memory.create(nbytes)
+        return _Segment(self._made, fd, shared_memory.shared(fd, nbytes))
 
     def _dropped(self, dropped: _Segment) -> None:
         if not dropped.is_lent:

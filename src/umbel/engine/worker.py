@@ -18,25 +18,22 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from umbel.app.context import Context
-from umbel.app.error import ErrorCode
-from umbel.app.message import Message
-from umbel.app.metadata import Metadata
+from umbel.app.message import ErrorCode, Message, Metadata
 from umbel.app.recorddict import RecordDict
 from umbel.app.safetensors import Part
-from umbel.clientapp import feedback
-from umbel.engine import frames, segment
-from umbel.engine.accounting import Stopwatch, peak_bytes
-from umbel.engine.capture import LineCapture
-from umbel.engine.channel import Channel
-from umbel.engine.client import ClientServer, Population
-from umbel.engine.content import ReceivedContent
+from umbel.clientapp import clientapp
+from umbel.engine import frames, shared_memory
+from umbel.engine.client_state import StateStore
+from umbel.engine.clients import ClientServer, LineCapture, Population
+from umbel.engine.contents import ReceivedContent
+from umbel.engine.frames import Channel
 from umbel.engine.loader import load_component
 from umbel.engine.pool import SegmentPool
-from umbel.engine.state import StateStore
-from umbel.engine.whereabouts import Whereabouts
+from umbel.engine.resources import Stopwatch, peak_bytes
+from umbel.engine.shared_memory import Whereabouts
 from umbel.errors import AppLoadError, StorageFull
-from umbel.serverapp.reduction import Fold, Reduction, Reply, from_spec
-from umbel.serverapp.weightedsum import Schema, WeightedSum
+from umbel.serverapp.aggregation.reduction import Fold, Reduction, Reply, from_spec
+from umbel.serverapp.aggregation.weighted_sum import Schema, WeightedSum
 from umbel.wire.records import pack, to_plain
 
 _INLINE_BELOW = 256 * 1024  # bytes of a reply that travel in the frame itself
@@ -91,7 +88,7 @@ class Worker:
             setup.run_id, setup.seed, setup.run_config, setup.first_node_id, setup.num_partitions, setup.node_config
         )
         if setup.node_config is not None:
-            feedback.listen(self._progress)
+            clientapp.listen(self._progress)
         self._server = ClientServer(app, population, StateStore(setup.state_dir))
         gc.freeze()  # what is loaded stays: looking through it again and again for garbage would cost more than a quick client
         self._send(frames.Ready())
@@ -108,7 +105,7 @@ class Worker:
         served.peak_bytes = peak_bytes()
         self._send(served, fds)
         for fd in fds:
-            segment.close(fd)  # each is sent once; both sides have mapped it
+            shared_memory.close(fd)  # each is sent once; both sides have mapped it
 
     def _folded(self, unit: frames.Unit, reduction: Reduction, fds: list[int]) -> frames.Served:
         fold = Fold(reduction, self._pool.allocate)
@@ -161,7 +158,7 @@ class Worker:
             _write(file, parts)
             return frames.PlainReply(index, node_id, size=size)
         buffer = self._pool.allocate(size)
-        segment.fill(buffer.data, parts)
+        shared_memory.fill(buffer.data, parts)
         lent = self._pool.lend(buffer, fds)
         assert lent is not None
         return frames.PlainReply(index, node_id, segment=lent[0], size=size, is_new=lent[1])
@@ -190,7 +187,7 @@ class Worker:
 def _content(frame: frames.Content, fds: list[int]) -> ReceivedContent:
     if frame.data is not None:
         return ReceivedContent(frame.data)
-    return ReceivedContent(segment.readable(fds[0], frame.size), fds[0])
+    return ReceivedContent(shared_memory.readable(fds[0], frame.size), fds[0])
 
 
 def _message(unit: frames.Unit, index: int, node_id: int, content: RecordDict, run_id: int) -> Message:
@@ -210,13 +207,13 @@ def _write(file: str, parts: list[Part]) -> None:
     """Write a reply to a new file. Raises StorageFull."""
     fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        segment.append(fd, parts)
+        shared_memory.append(fd, parts)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise StorageFull(f"There is no room for the reply {file}.", hint="Free some space.") from error
     finally:
-        segment.close(fd)
+        shared_memory.close(fd)
 
 
 def _unsendable(index: int, node_id: int, error: Exception) -> frames.PlainReply:

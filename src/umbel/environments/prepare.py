@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 from umbel.environments import base, cache
-from umbel.environments.install import Bounds, install
-from umbel.environments.lifeline import Lifeline
-from umbel.environments.requirements import needed
-from umbel.environments.satisfied import check, missing
+from umbel.environments.install import Bounds, Lifeline, install
+from umbel.environments.requirements import check, missing, needed
 from umbel.errors import EnvironmentFailed
 from umbel.home import environments_dir
 

@@ -1,14 +1,32 @@
-"""What an app's declared dependencies ask of this machine."""
+"""Requirements of apps: whether an environment satisfies them, and whether they may be installed."""
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
-from umbel.errors import AppInvalid
+from umbel.errors import AppInvalid, DependenciesMissing
+
+OPTION = "--allow-runtime-dependency-installation"
+VARIABLE = "UMBEL_ALLOW_RUNTIME_DEPENDENCY_INSTALLATION"
+HELP = "install what an app declares and this machine does not have, with uv, into an environment for that app"
+
+
+def may_install() -> bool:
+    """Whether this process may install what apps declare."""
+    return os.environ.get(VARIABLE, "").lower() in ("1", "true", "yes")
+
+
+def allow() -> None:
+    """This process and its children may."""
+    os.environ[VARIABLE] = "1"
+
 
 OURS = ("umbel", "flwr")  # whoever runs the app has these, whatever version the app was written for
 
@@ -60,3 +78,58 @@ def of_ours() -> list[str]:
     """The versions that Umbel itself can work with: lines that constrain every environment it has to run in."""
     lines = distribution("umbel").requires or []
     return [line for line in lines if "extra" not in str(Requirement(line).marker or "")]
+
+
+_Seen = frozenset[tuple[str, frozenset[str]]]
+
+
+def missing(dependencies: Iterable[str]) -> list[str]:
+    """Those of the declared requirements that this interpreter's environment does not satisfy.
+
+    What applies elsewhere only (markers) is not missing, nor is Umbel itself; an installed pre-release counts, and of
+    extras all that they ask for. Raises AppInvalid for a line that is no requirement.
+    """
+    return [str(requirement) for requirement in needed(dependencies) if not _is_satisfied(requirement, frozenset())]
+
+
+def check(dependencies: Iterable[str]) -> None:
+    """Raise DependenciesMissing, which names what is missing, or AppInvalid, unless everything declared is there."""
+    lacking = missing(dependencies)
+    if lacking:
+        raise DependenciesMissing(
+            f"The app needs {', '.join(lacking)}, which this machine does not have.",
+            hint=f"Install it beside Umbel, or have it installed for each run that needs it: {OPTION}.",
+        )
+
+
+def _is_satisfied(requirement: Requirement, seen: _Seen) -> bool:
+    place = (canonicalize_name(requirement.name), frozenset(requirement.extras))
+    if place in seen:
+        return True  # an extra that refers to itself: whoever asked first decides
+    try:
+        installed = distribution(requirement.name)
+    except PackageNotFoundError:
+        return False
+    if not _fits(requirement, installed):
+        return False
+    return all(_is_satisfied(extra, seen | {place}) for extra in of_extras(installed, requirement.extras))
+
+
+def _fits(requirement: Requirement, installed: Distribution) -> bool:
+    if requirement.url is not None:
+        return requirement.url in _origins(installed)
+    try:
+        return requirement.specifier.contains(Version(installed.version or ""), prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def _origins(installed: Distribution) -> set[str]:
+    """The URLs, as a requirement writes them, that stand for where a distribution was installed from (PEP 610)."""
+    origin = json.loads(installed.read_text("direct_url.json") or "{}")
+    url, vcs = origin.get("url", ""), origin.get("vcs_info", {})
+    if not vcs:
+        return {url}
+    revisions = {vcs.get("commit_id"), vcs.get("requested_revision")} - {None}
+    plain = set() if vcs.get("requested_revision") else {f"{vcs['vcs']}+{url}"}
+    return plain | {f"{vcs['vcs']}+{url}@{revision}" for revision in revisions}

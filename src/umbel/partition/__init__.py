@@ -10,8 +10,7 @@ same seed gives the same partitions, and NumPy is all it needs.
 """
 
 from umbel.partition.label_skew import dirichlet, dirichlet_equal, shards
-from umbel.partition.natural import by_id
-from umbel.partition.partitions import Indices, Partitions
+from umbel.partition.partitions import Indices, Partitions, by_id
 from umbel.partition.size_skew import iid, quantity
 
 __all__ = ["Indices", "Partitions", "by_id", "dirichlet", "dirichlet_equal", "iid", "quantity", "shards"]

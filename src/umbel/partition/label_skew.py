@@ -6,9 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from umbel.errors import PartitionInvalid
-from umbel.partition.checks import check_alpha, check_fits, classes_of
-from umbel.partition.counts import raise_to, split
-from umbel.partition.partitions import Indices, Partitions
+from umbel.partition.partitions import Indices, Partitions, check_alpha, check_fits, classes_of, raise_to, split
 
 
 def dirichlet(labels: ArrayLike, num_partitions: int, alpha: float, *, seed: int, min_size: int = 1) -> Partitions:

@@ -1,12 +1,75 @@
-"""The result of a partitioner: which samples each client holds."""
+"""Partitions: common checks, IID and natural divisions."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from umbel.errors import PartitionInvalid
+
+
+def classes_of(labels: ArrayLike) -> tuple[NDArray[np.int64], int]:
+    """The labels, of shape [num_samples], as class numbers in [0, num_classes), and num_classes."""
+    values = vector(labels, "labels")
+    names, classes = np.unique(values, return_inverse=True)
+    return classes.astype(np.int64, copy=False), len(names)
+
+
+def vector(values: ArrayLike, name: str) -> NDArray[Any]:
+    """`values` as an array of shape [num_samples] with at least one sample."""
+    array = np.asarray(values)
+    if array.ndim != 1 or array.size == 0:
+        raise PartitionInvalid(
+            f"`{name}` has the shape {array.shape}.", hint="Give one value for each sample: a filled array of one axis."
+        )
+    return array
+
+
+def check_fits(num_samples: int, num_partitions: int, min_size: int = 1) -> None:
+    """Refuse a division that cannot give each of the partitions `min_size` samples."""
+    if num_partitions < 1:
+        raise PartitionInvalid(f"`num_partitions` is {num_partitions}.", hint="It must be at least 1.")
+    if min_size < 0:
+        raise PartitionInvalid(f"`min_size` is {min_size}.", hint="It must not be negative.")
+    if num_samples < num_partitions * min_size:
+        raise PartitionInvalid(
+            f"{num_samples} samples do not fill {num_partitions} partitions of at least {min_size}.",
+            hint="Ask for fewer partitions or a smaller `min_size`.",
+        )
+
+
+def check_alpha(alpha: float) -> None:
+    """Refuse a concentration that no Dirichlet distribution has."""
+    if not (math.isfinite(alpha) and alpha > 0):
+        raise PartitionInvalid(
+            f"`alpha` is {alpha}.", hint="It must be above 0: small values skew, large ones come near IID."
+        )
+
+
+def split(total: int, shares: NDArray[np.float64]) -> Indices:
+    """Divide `total` samples by `shares`, of shape [n] and summing to 1, into n whole counts that sum to `total`."""
+    cuts = np.minimum(np.floor(np.cumsum(shares) * total), total).astype(np.int64)
+    cuts[-1] = total
+    return np.diff(cuts, prepend=0)
+
+
+def raise_to(counts: Indices, least: int) -> Indices:
+    """`counts`, of shape [n], with each at least `least` and the same sum: those above give to those below.
+
+    Each gives in proportion to what it has above `least`. The sum must be at least n x `least`.
+    """
+    missing = np.maximum(least - counts, 0)
+    spare = np.maximum(counts - least, 0)
+    if not missing.any():
+        return counts
+    # In whole numbers, so that no rounding takes more from one than it has to spare.
+    given = np.diff(np.cumsum(spare) * missing.sum() // spare.sum(), prepend=0)
+    return np.asarray(counts + missing - given)
+
 
 Indices = NDArray[np.int64]
 """Sample indices, of shape [n]."""
@@ -49,3 +112,19 @@ class Partitions(Sequence[Indices]):
     def __repr__(self) -> str:
         sizes = self.sizes
         return f"Partitions({len(self)} of {sizes.min()} to {sizes.max()} samples)"
+
+
+def by_id(ids: ArrayLike) -> Partitions:
+    """One partition for each distinct id.
+
+    Args:
+        ids: whose each sample is, of shape [num_samples], any type that can be sorted.
+
+    Returns:
+        Partition i holds the samples of `np.unique(ids)[i]`.
+
+    Raises:
+        PartitionInvalid: `ids` is empty or has more than one axis.
+    """
+    names, owner = np.unique(vector(ids, "ids"), return_inverse=True)
+    return Partitions(owner, len(names))

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from umbel.errors import PartitionInvalid
-from umbel.partition.checks import check_alpha, check_fits
-from umbel.partition.counts import raise_to, split
-from umbel.partition.partitions import Indices, Partitions
+from umbel.partition.partitions import Indices, Partitions, check_alpha, check_fits, raise_to, split
 
 
 def iid(num_samples: int, num_partitions: int, *, seed: int) -> Partitions:

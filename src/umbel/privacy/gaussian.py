@@ -1,13 +1,58 @@
-"""Closed forms for the Gaussian mechanism, without any library.
-
-The mechanism adds normal noise of standard deviation z·Δ to a quantity that neighbouring data sets move by at most Δ; z is the noise
-multiplier. Several such releases with z₁, z₂, … tell exactly as much as one with 1/z² = Σ 1/zᵢ² (Dong et al. 2019, arXiv 1905.02383,
-corollary 3.3), whatever each was chosen to be after seeing those before it.
-"""
+"""The Gaussian mechanism: noise, its calibration, and the guarantee."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import secrets
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK = 32_768  # numbers made at a time
+_UNIT = 2.0**-53
+
+
+def new_key(seed: int | None = None) -> bytes:
+    """A key of 32 bytes from the operating system's generator; from `seed` in tests, where the noise then protects nothing."""
+    return secrets.token_bytes(32) if seed is None else derive(b"umbel-seed", str(seed).encode())
+
+
+def derive(key: bytes, label: bytes) -> bytes:
+    """A key of 32 bytes that belongs to `label`. Neither `key` nor another label's key can be found from it."""
+    return hashlib.blake2b(label, key=key, digest_size=32).digest()
+
+
+def normal(key: bytes, label: bytes, size: int) -> NDArray[np.float64]:
+    """`size` independent standard normal numbers."""
+    target = np.zeros(size)
+    add_gaussian(target, 1.0, key, label)
+    return target
+
+
+def add_gaussian(target: NDArray[Any], stddev: float, key: bytes, label: bytes) -> None:
+    """Add independent noise of this standard deviation to each element of `target` (float32 or float64, one-dimensional), in place.
+
+    A label is used once for a key: the same two give the same noise.
+    """
+    if stddev == 0:
+        return
+    for number, start in enumerate(range(0, target.size, _BLOCK)):
+        block = target[start : start + _BLOCK]
+        noise = _normal_block(derive(key, label + b"/%d" % number))[: block.size]
+        np.multiply(noise, stddev, out=noise)
+        np.add(block, noise, out=block, casting="same_kind")
+
+
+def _normal_block(key: bytes) -> NDArray[np.float64]:
+    words = np.frombuffer(hashlib.shake_128(key).digest(8 * _BLOCK), dtype="<u8")
+    uniform = (words >> np.uint64(11)).astype(np.float64)  # whole numbers below 2^53
+    radius, angle = np.split(uniform, 2)
+    np.log((radius + 1.0) * _UNIT, out=radius)
+    np.sqrt(-2.0 * radius, out=radius)
+    angle *= 2.0 * np.pi * _UNIT
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])
 
 
 def gaussian_delta(noise_multiplier: float, epsilon: float) -> float:

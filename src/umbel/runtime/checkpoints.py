@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 
 from umbel.app.safetensors import Part
-from umbel.engine import seeding
+from umbel.engine import clients
 from umbel.errors import CheckpointInvalid
 
 _TRAILER = struct.Struct("<8sQQQ")  # at the end: the mark, exchange, call, the size of the generators' states before it
@@ -88,14 +88,14 @@ class Checkpoints:
         """See `CheckpointStore`. Raises CheckpointInvalid."""
         exchange, call, generators = self._loaded
         try:
-            seeding.restore(generators)
+            clients.restore(generators)
         except (LookupError, TypeError, ValueError) as error:
             raise CheckpointInvalid(f"The checkpoint's random numbers are damaged: {error}.", hint=_ANEW) from error
         self.position.restore(exchange, call)
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
         """Keep this checkpoint instead of the one before; returns at once."""
-        generators = seeding.capture()
+        generators = clients.capture()
         trailer = _TRAILER.pack(_MARK, self.position.exchange, self.position.call, len(generators))
         self._save(server_round, [*parts, generators, trailer], self._saving())
 

@@ -1,26 +1,89 @@
-"""The frame of the programs that a SuperExec starts for one task, with the task's token in their environment.
-
-This is one of the boundaries at which any exception is caught: whatever the app raises becomes the run's recorded cause. It loads
-neither NumPy nor the app: a program may set up its environment before.
-"""
+"""The frame of a program that runs a ServerApp: environment, signals, exit."""
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umbel.engine.patience import Patience
-from umbel.errors import UmbelError
-from umbel.runtime.surroundings import Elsewhere
-from umbel.wire.local import running_address
-from umbel.wire.runtime import RuntimeClient
+from umbel.app.context import Context, UserConfig
+from umbel.app.message import SUPERLINK_NODE_ID
+from umbel.engine.client_state import Patience
+from umbel.engine.clients import derive, seed_everything
+from umbel.environments.prepare import Environment, prepare
+from umbel.environments.requirements import may_install
+from umbel.errors import AppInvalid, DependenciesMissing, UmbelError
+from umbel.serverapp.grid import Grid
+from umbel.wire.connection import running_address
+from umbel.wire.programs import RuntimeClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from umbel.runtime.reporter import Reporter
+
+
+class Elsewhere(BaseException):
+    """The program has to begin anew in another environment. Nothing on the way out may take this for an app's fault."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        super().__init__(environment.interpreter)
+
+
+def settle(dependencies: Sequence[str], reporter: Reporter) -> None:
+    """Return when this interpreter has the dependencies, or may not get them: its imports decide then, and the run's log has a warning.
+
+    Raises Elsewhere when an environment has them, which may have been made for it, and EnvironmentFailed when none can be made.
+    """
+    wait = _Wait(reporter)
+    try:
+        environment = prepare(dependencies, allowed=may_install(), on_wait=wait)
+    except (AppInvalid, DependenciesMissing) as error:
+        reporter.log(str(error), "WARNING", "superexec")
+        return
+    finally:
+        wait.end()
+    if not environment.is_base:
+        reporter.log(f"The run goes on in {Path(environment.interpreter).parents[1]}.", "INFO", "superexec")
+        reporter.flush()
+        raise Elsewhere(environment)
+
+
+class _Wait:
+    """Tells what the run waits for until its environment is there."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+        self._since: float | None = None
+
+    def __call__(self, what: str) -> None:
+        self._since = self._since or time.time()
+        self._reporter.event("waiting", {"for": "its environment", "what": what, "since": self._since})
+
+    def end(self) -> None:
+        if self._since is not None:
+            self._reporter.event("waiting", {"for": "", "what": ""})
+
+
+ServerFn = Callable[[Grid, Context], None]
+
+
+def lead(server_app: ServerFn, grid: Grid, run_config: UserConfig) -> None:
+    """Run the ServerApp to its end, with the run's random numbers. Raises what it raises."""
+    run = grid.run
+    seed_everything(derive(run.seed, SUPERLINK_NODE_ID, 0))
+    gc.freeze()  # see the worker: what is loaded by now is no garbage
+    server_app(grid, Context(run.run_id, SUPERLINK_NODE_ID, run_config=dict(run_config)))
+
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     from umbel.runtime.task import Task

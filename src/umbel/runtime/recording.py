@@ -7,8 +7,7 @@ from typing import Protocol
 
 from umbel.app.safetensors import Part
 from umbel.runtime.checkpoints import Checkpoints, Position
-from umbel.serverapp.checkpoint import CheckpointStore
-from umbel.serverapp.grid import Grid, Run
+from umbel.serverapp.grid import CheckpointStore, Grid, Run
 
 
 class Recorder(Protocol):

@@ -13,15 +13,15 @@ from types import TracebackType
 from typing import Self
 
 from umbel.bundle import AppConfig, install_fab, load_app
-from umbel.engine.capture import LineCapture
+from umbel.engine.clients import LineCapture
 from umbel.engine.loader import app_traceback
 from umbel.errors import AppError, AppLoadError, UmbelError
 from umbel.home import apps_dir, runs_dir
+from umbel.runtime.program import settle
 from umbel.runtime.reporter import Reporter
-from umbel.runtime.surroundings import settle
 from umbel.serverapp.grid import Run
 from umbel.wire.api import Cause, FinishTask, Source, TaskInput
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 
 _LONGEST_CAUSE = 50_000  # characters
 

@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord, ConfigValue
 from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, ConfigValue
 from umbel.errors import AggregationFailed, ConfigError
-from umbel.privacy.secagg.packing import Encoding
 from umbel.privacy.secagg.parameters import derive
+from umbel.privacy.secagg.quantization import Encoding
+from umbel.serverapp.aggregation.reduction import Reply, malformed, the_one
 from umbel.serverapp.grid import Grid, RoundPolicy
-from umbel.serverapp.reduction import Reply, malformed, the_one
 
 log = logging.getLogger(__name__)
 

@@ -1,17 +1,29 @@
-"""Grid: what a ServerApp talks to. The same calls reach simulated clients and real sites."""
+"""The Grid: messages from a ServerApp to its clients, and their replies."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message, failure
+from umbel.app.message import Error, ErrorCode, Message, failure
 from umbel.app.safetensors import Part
 from umbel.errors import NotEnoughNodes
-from umbel.serverapp.checkpoint import CheckpointStore
-from umbel.serverapp.reduction import Reduced, Reduction, fold
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction, fold
+
+
+class CheckpointStore(Protocol):
+    """Keeps the newest checkpoint of a run. A checkpoint is one safetensors file."""
+
+    def load(self) -> memoryview | None:
+        """The newest checkpoint kept by an earlier attempt of this run, None when there is none."""
+
+    def resumed(self) -> None:
+        """What `load` gave is where the run goes on now: the Grid's exchanges continue from there too."""
+
+    def save(self, server_round: int, parts: Sequence[Part]) -> None:
+        """Keep this checkpoint instead of the one before. May return before it is durable; a newer one may replace it on the way."""
 
 
 @dataclass(frozen=True)

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord
 from umbel.errors import ConfigError, SecureAggregationRefused
-from umbel.privacy.secagg import packing, records
+from umbel.privacy.secagg import quantization, records
 from umbel.privacy.secagg.messages import Stage
-from umbel.privacy.secagg.packing import Encoding, Form, Sums
 from umbel.privacy.secagg.parameters import Parameters
+from umbel.privacy.secagg.quantization import Encoding, Form, Sums
 from umbel.privacy.secagg.server import ServerSession
+from umbel.serverapp.aggregation.reduction import Reply, malformed, the_one
 from umbel.serverapp.grid import Grid, RoundPolicy
-from umbel.serverapp.reduction import Reply, malformed, the_one
 
 A = TypeVar("A")
 
@@ -61,7 +61,7 @@ class SecureSum:
         revealed = self._exchange(Stage.UNMASK, questions, lambda record: records.read_bytes(record, "share"))
         server.unmask(revealed, total)
         self._refuse()
-        return packing.unpack(total, self.form, self.encoding)
+        return quantization.unpack(total, self.form, self.encoding)
 
     def replies(self) -> list[Reply]:
         """One for each message, in order; without an error where the node's input is in the sums."""
@@ -91,13 +91,13 @@ class SecureSum:
                 )
         if chosen is None:
             return np.empty(0, self.encoding.modulus)
-        self.present, self.form = senders[chosen], packing.load_form(chosen)
+        self.present, self.form = senders[chosen], quantization.load_form(chosen)
         return totals[chosen]
 
     def _vector(self, content: RecordDict) -> tuple[str, NDArray[Any]]:
         (text,) = records.read(content.config_records[records.RECORD], "form")
         (array,) = the_one(content, ArrayRecord).values()
-        if array.dtype != self.encoding.modulus or array.shape != (packing.load_form(text).size,):
+        if array.dtype != self.encoding.modulus or array.shape != (quantization.load_form(text).size,):
             raise ValueError("Its masked vector is not of the length or type that it says.")
         return text, array.storage
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from umbel.app.context import Context
-from umbel.app.lifespan import LifespanFn, lifespan
+from umbel.app.context import Context, LifespanFn, lifespan
 from umbel.serverapp.grid import Grid
 
 MainFn = Callable[[Grid, Context], None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from umbel.runtime.leading import ServerFn
+from umbel.runtime.program import ServerFn
 from umbel.simulation import run
 from umbel.simulation.session import ClientFn
 from umbel.simulation.settings import SimulationSettings

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message
-from umbel.app.metadata import SUPERLINK_NODE_ID
+from umbel.app.message import SUPERLINK_NODE_ID, Error, ErrorCode, Message
 from umbel.engine.exchange import Exchange
 from umbel.runtime.checkpoints import Checkpoints
 from umbel.runtime.recording import Recorder, RecordingGrid
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction
 from umbel.serverapp.grid import RoundPolicy, Run
-from umbel.serverapp.reduction import Reduced, Reduction
 
 FIRST_NODE_ID = SUPERLINK_NODE_ID + 1
 

@@ -15,7 +15,7 @@ from umbel.bundle import load_app, merge_config
 from umbel.compat import flwr
 from umbel.engine.exchange import Exchange
 from umbel.engine.loader import load_component
-from umbel.runtime.leading import ServerFn
+from umbel.runtime.program import ServerFn
 from umbel.serverapp.grid import Run
 from umbel.simulation.session import ClientFn, Session
 from umbel.simulation.settings import SimulationSettings

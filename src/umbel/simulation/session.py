@@ -9,14 +9,14 @@ from pathlib import Path
 from umbel.app.context import Context, UserConfig
 from umbel.app.message import Message
 from umbel.engine import frames
-from umbel.engine.client import ClientServer, Population
+from umbel.engine.client_state import StateStore
+from umbel.engine.clients import ClientServer, Population
 from umbel.engine.inline import InlineEngine
 from umbel.engine.loader import load_component
 from umbel.engine.local import LocalEngine, OnLog, OnProgress
 from umbel.engine.resources import ClientResources, plan, this_machine
-from umbel.engine.state import StateStore
 from umbel.runtime.checkpoints import Checkpoints
-from umbel.runtime.leading import ServerFn, lead
+from umbel.runtime.program import ServerFn, lead
 from umbel.runtime.recording import Recorder
 from umbel.serverapp.grid import Run
 from umbel.simulation.grid import FIRST_NODE_ID, Engine, SimulationGrid

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING
 
 from umbel.errors import Conflict, NotFound, PermissionRefused, UmbelError, Unauthenticated, VersionMismatch
 from umbel.superexec import plan
-from umbel.superexec.process import Process
-from umbel.superexec.scratch import lock_scratch, remove_scratch
+from umbel.superexec.process import Process, lock_scratch, remove_scratch
 from umbel.wire.api import TaskExited
-from umbel.wire.backoff import Backoff
+from umbel.wire.connection import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from umbel.wire.api import ClaimedTask
-    from umbel.wire.runtime import RuntimeClient
+    from umbel.wire.programs import RuntimeClient
 
 LEAVE = 10.0  # seconds in which a process that has said how it ended must be gone
 WAIT = 30.0  # seconds that a long-poll may take

@@ -15,14 +15,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from umbel.environments import permission
+from umbel.environments import requirements
 from umbel.errors import UmbelError
 from umbel.superexec import plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from umbel.wire.runtime import RuntimeClient
+    from umbel.wire.programs import RuntimeClient
 
 STDIN = 0
 _SHARED = "file with the secret that it shares with a SuperLink on another machine"
@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None =
     """
     options = _parser().parse_args(arguments)
     if options.allow_runtime_dependency_installation:
-        permission.allow()
+        requirements.allow()
     logging.basicConfig(level=logging.INFO, format="[superexec] %(message)s", stream=sys.stderr)
     try:
         client = _client(options.superlink, options.superexec_auth_secret_file, options.root_certificates)
@@ -53,9 +53,9 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None =
 
 def _client(address: str, secret_file: Path | None, root_certificates: str | None) -> RuntimeClient:
     """A client that signs with the shared secret, or has the token of the SuperLink that started us. Raises ConfigError, UsageError."""
-    from umbel.wire.credentials import executor_credentials, read_secret
-    from umbel.wire.local import running_address
-    from umbel.wire.runtime import RuntimeClient
+    from umbel.wire.connection import running_address
+    from umbel.wire.programs import RuntimeClient
+    from umbel.wire.signatures import executor_credentials, read_secret
 
     own = executor_credentials(read_secret(secret_file)) if secret_file else plan.executor_token(os.environ)
     forever = float("inf")
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--root-certificates", metavar="PEM", help="authorities to trust (default: the system's)")
     parser.add_argument("--superexec-auth-secret-file", type=Path, metavar="FILE", help=_SHARED)
     parser.add_argument("--max-concurrent", type=int, metavar="N", help=_MAX_CONCURRENT)
-    parser.add_argument(permission.OPTION, action="store_true", help=permission.HELP)
+    parser.add_argument(requirements.OPTION, action="store_true", help=requirements.HELP)
     return parser
 
 

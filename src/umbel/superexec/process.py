@@ -1,18 +1,45 @@
-"""One task's process: a group of its own, a pipe that ties its life to ours, and the end of its output."""
+"""App processes started by a SuperExec, and their scratch folders."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 from threading import Event, Lock, Thread
 from typing import IO, TYPE_CHECKING
 
+from umbel.home import runs_dir
 from umbel.superexec.plan import Tail
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+
+@contextlib.contextmanager
+def lock_scratch(run_id: int) -> Iterator[int]:
+    """Wait until no process works in the scratch directory of a run; yields a descriptor that holds it.
+
+    A process that inherits the descriptor holds the directory for as long as it lives: an attempt that was left behind
+    and is still ending keeps the next one out.
+    """
+    folder = runs_dir() / str(run_id)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def remove_scratch(run_id: int) -> None:
+    """Remove the scratch directory of a run that has finished."""
+    import shutil  # brings compression libraries, which an idle SuperExec does not need
+
+    shutil.rmtree(runs_dir() / str(run_id), ignore_errors=True)
+
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 DRAIN = 2.0  # seconds for the last output of a group that is gone

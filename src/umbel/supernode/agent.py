@@ -11,19 +11,17 @@ from typing import TYPE_CHECKING, TypeVar
 
 from umbel import __version__
 from umbel.errors import UmbelError, Unauthenticated
-from umbel.supernode.cancelling import Cancelled
-from umbel.supernode.job import Job
-from umbel.supernode.persistence import Persistence
-from umbel.wire.backoff import Backoff
+from umbel.supernode.jobs import Cancelled, Job, Persistence
+from umbel.wire.connection import Backoff
 from umbel.wire.messages import Activate, Delivery, Pull, Pulled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umbel.supernode.parts import Parts
+    from umbel.supernode.components import Parts
+    from umbel.supernode.replies import Spooled
     from umbel.supernode.settings import Settings
-    from umbel.supernode.spool import Spooled
-    from umbel.wire.fleet import FleetClient
+    from umbel.wire.programs import FleetClient
 
 T = TypeVar("T")
 

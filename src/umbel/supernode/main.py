@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from umbel.environments import permission
+from umbel.environments import requirements
 from umbel.errors import UmbelError
 from umbel.supernode import settings as options
 
@@ -30,14 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(settings: Settings) -> int:
     """Serve with these settings. Raises Conflict when another SuperNode works in the state directory, and what the SuperLink refuses with."""
     from umbel.supernode.agent import Agent
-    from umbel.supernode.keys import load_key, own_key
-    from umbel.supernode.parts import assemble
-    from umbel.supernode.statedir import StateDir
-    from umbel.wire.credentials import node_credentials
-    from umbel.wire.fleet import FleetClient
+    from umbel.supernode.components import assemble
+    from umbel.supernode.state import StateDir, load_key, own_key
+    from umbel.wire.programs import FleetClient
+    from umbel.wire.signatures import node_credentials
 
     if settings.may_install:
-        permission.allow()
+        requirements.allow()
     state = StateDir(settings.state_dir)
     with state.lock():
         _log_to(settings)

@@ -13,8 +13,8 @@ from umbel.wire.api import LogLine
 from umbel.wire.messages import MessageProgress, NodeReport, RunLogs
 
 if TYPE_CHECKING:
-    from umbel.supernode.presence import Presence
-    from umbel.wire.fleet import FleetClient
+    from umbel.supernode.jobs import Presence
+    from umbel.wire.programs import FleetClient
 
 PAUSE = 0.1  # seconds between two reports: a person sees no difference, the SuperLink does
 MOST_LINES = 10_000  # that wait to be sent; of more, the oldest are left out

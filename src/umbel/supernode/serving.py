@@ -6,7 +6,7 @@ import os
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from umbel.app.error import ErrorCode
+from umbel.app.message import ErrorCode
 from umbel.engine import frames
 from umbel.errors import (
     AppInvalid,
@@ -19,27 +19,23 @@ from umbel.errors import (
     StorageFull,
     UmbelError,
 )
-from umbel.supernode.spool import Spooled
-from umbel.supernode.worker import WorkerEnded
+from umbel.supernode.replies import Spooled
+from umbel.supernode.workers import WorkerEnded
 from umbel.wire.messages import ReplyError, content_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from umbel.environments.prepare import Environment
-    from umbel.supernode.budget import Grant
     from umbel.supernode.cache import ContentCache
-    from umbel.supernode.job import Job
-    from umbel.supernode.pool import WorkerPool
-    from umbel.supernode.presence import Presence
+    from umbel.supernode.jobs import Job, Presence
+    from umbel.supernode.replies import Spool
     from umbel.supernode.reporter import Reporter
-    from umbel.supernode.runs import PreparedRun, Runs
-    from umbel.supernode.slots import Slots
-    from umbel.supernode.spool import Spool
-    from umbel.supernode.surroundings import Surroundings
-    from umbel.supernode.worker import SiteWorker
-    from umbel.wire.fleet import FleetClient
+    from umbel.supernode.resources import Grant, Slots
+    from umbel.supernode.runs import PreparedRun, Runs, Surroundings
+    from umbel.supernode.workers import SiteWorker, WorkerPool
     from umbel.wire.messages import Delivery
+    from umbel.wire.programs import FleetClient
 
 Content = bytes | tuple[int, int]  # its bytes, or a descriptor and a size
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from umbel import __version__
-from umbel.bundle.flat import Config
-from umbel.bundle.overrides import parse_pairs
+from umbel.bundle.config import Config, parse_pairs
 from umbel.engine.resources import this_machine
-from umbel.environments import permission
+from umbel.environments import requirements
 from umbel.errors import ConfigError, UsageError
 from umbel.home import home
-from umbel.wire.addresses import each
+from umbel.wire.connection import each
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
         help="attempts to reach the SuperLink before giving up (default: no limit)",
     )
     add("--max-wait-time", type=_positive, default=math.inf, metavar="SECONDS", help="likewise, time")
-    add(permission.OPTION, action="store_true", dest="may_install", help=permission.HELP)
+    add(requirements.OPTION, action="store_true", dest="may_install", help=requirements.HELP)
     add("--log-file", type=Path, metavar="FILE", help="write the log there")
     add("--version", action="version", version=f"umbel-supernode {__version__}")
     return parser

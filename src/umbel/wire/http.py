@@ -34,12 +34,10 @@ from umbel.errors import (
     all_errors,
     from_code,
 )
-from umbel.wire.addresses import Addresses
 from umbel.wire.api import UNDECODABLE, Problem
-from umbel.wire.backoff import Backoff
-from umbel.wire.credentials import Bearer, Credentials
+from umbel.wire.connection import HEADER, Addresses, Backoff
+from umbel.wire.signatures import Bearer, Credentials
 from umbel.wire.tls import TlsConnection, Trust, refused
-from umbel.wire.version import HEADER
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 from umbel.errors import ObjectInvalid, StorageFull
-from umbel.wire.backoff import Backoff
+from umbel.wire.connection import Backoff
 from umbel.wire.http import BLOCK, CUT, Blocks, HttpClient, Request, read_answer, read_blocks
 from umbel.wire.messages import Missing
 

@@ -19,9 +19,8 @@ import msgspec
 
 from umbel.app import safetensors
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict, kind_of
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.app.safetensors import Part
 from umbel.errors import ObjectInvalid
 from umbel.wire.api import UNDECODABLE

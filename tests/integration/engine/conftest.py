@@ -12,8 +12,8 @@ import pytest
 from umbel.app import ArrayRecord, ConfigRecord, Message, RecordDict
 from umbel.engine.exchange import Exchange
 from umbel.engine.local import LocalEngine
+from umbel.serverapp.aggregation.reduction import Reduction
 from umbel.serverapp.grid import RoundPolicy, Run
-from umbel.serverapp.reduction import Reduction
 from umbel.simulation.grid import FIRST_NODE_ID, Engine
 from umbel.simulation.session import Session
 from umbel.simulation.settings import SimulationSettings

@@ -14,12 +14,12 @@ import pytest
 
 from tests.integration.engine.conftest import StartBench
 from umbel.app import ConfigRecord, Error, Message, RecordDict
-from umbel.app.error import ErrorCode
+from umbel.app.message import ErrorCode
 from umbel.app.safetensors import encode
 from umbel.engine.exchange import Exchange
 from umbel.errors import AppLoadError
+from umbel.serverapp.aggregation.reduction import Reduction, WeightedMean
 from umbel.serverapp.grid import RoundPolicy
-from umbel.serverapp.reduction import Reduction, WeightedMean
 
 MEAN = WeightedMean()
 LARGE = 80_000  # floats: more than travels in a frame

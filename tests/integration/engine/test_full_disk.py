@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.integration.engine.conftest import APP, Bench
-from umbel.engine import frames, whereabouts
-from umbel.engine.channel import Channel
-from umbel.engine.client import ClientServer
+from umbel.engine import frames, shared_memory
+from umbel.engine.clients import ClientServer
+from umbel.engine.frames import Channel
 from umbel.engine.worker import Worker
 from umbel.errors import StorageFull
+from umbel.serverapp.aggregation.reduction import WeightedMean
 from umbel.serverapp.grid import Run
-from umbel.serverapp.reduction import WeightedMean
 from umbel.simulation.session import Session
 from umbel.simulation.settings import SimulationSettings
 
@@ -55,7 +55,7 @@ def test_a_worker_that_finds_no_room_says_so(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(ClientServer, "serve", full)
     ours, theirs = (Channel(end) for end in socket.socketpair())
-    worker = Worker(theirs, whereabouts.Whereabouts(whereabouts.create()))
+    worker = Worker(theirs, shared_memory.Whereabouts(shared_memory.create_cursor()))
     setup = frames.Setup(str(APP), "clients:app", 1, 0, {}, 2, 1, str(tmp_path))
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.distributions import hanging_sdist, wheel
 from tests.support.superexec import LIMIT, wait_until_gone
-from umbel.environments.lifeline import Lifeline
+from umbel.environments.install import Lifeline
 from umbel.environments.prepare import Environment, prepare
 from umbel.errors import ConfigError, DependenciesMissing, EnvironmentFailed
 

@@ -17,7 +17,7 @@ from tests.support.needy_app import needy
 from tests.support.simulation_runs import events, family, start, wait
 from tests.support.superexec import wait_until_gone
 from umbel.cli.local import connect_local
-from umbel.environments import permission
+from umbel.environments import requirements
 from umbel.wire.control import ControlClient
 
 TWO: dict[str, object] = {"num-supernodes": 2}
@@ -43,7 +43,7 @@ def installing(home: Path, folder: Path) -> Iterator[Site]:
     with pytest.MonkeyPatch.context() as environment:
         wheels = stock_wheels(folder, environment)
         environment.setenv("UMBEL_HOME", str(home))
-        environment.setenv(permission.VARIABLE, "1")
+        environment.setenv(requirements.VARIABLE, "1")
         environment.setenv("UMBEL_MAX_CONCURRENT_RUNS", "2")
         control = connect_local()
     yield Site(control, home, wheels)

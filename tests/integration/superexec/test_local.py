@@ -25,8 +25,8 @@ from umbel.cli import local
 from umbel.cli.local import connect_local
 from umbel.errors import Conflict, SuperLinkUnreachable
 from umbel.wire.api import BundleInfo, RunView
+from umbel.wire.connection import LocalSuperLink, read_record, record_path, token_path
 from umbel.wire.control import ControlClient
-from umbel.wire.local import LocalSuperLink, read_record, record_path, token_path
 
 CONNECT = "from umbel.cli.local import connect_local; print(connect_local().info().pid)"
 

@@ -14,8 +14,7 @@ import psutil
 import pytest
 
 from tests.support.superexec import wait_until_gone
-from umbel.superexec.process import Process
-from umbel.superexec.scratch import lock_scratch, remove_scratch
+from umbel.superexec.process import Process, lock_scratch, remove_scratch
 
 STUBBORN = """
 import signal, subprocess, sys

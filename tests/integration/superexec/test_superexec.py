@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from tests.support.superexec import LIMIT, SuperExec, superexec, superlink, wait_until_gone
-from umbel.wire.local import LocalSuperLink, record_path
+from umbel.wire.connection import LocalSuperLink, record_path
 
 GRANDCHILD = """
 import os, subprocess, sys

@@ -15,13 +15,13 @@ from tests.support.apps import write_app
 from tests.support.superexec import LIMIT, superexec, wait_until_gone
 from umbel.bundle import build_fab
 from umbel.wire.api import StartRun
+from umbel.wire.connection import read_record, token_path
 from umbel.wire.control import ControlClient
-from umbel.wire.local import read_record, token_path
 
 BEGIN = """
 import os, pathlib, signal, sys
 from umbel.wire.api import FinishTask
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 client, task_id = RuntimeClient(sys.argv[2], os.environ["UMBEL_TASK_TOKEN"]), int(sys.argv[4])
 given = client.input(task_id)
 scratch = pathlib.Path(os.environ["UMBEL_HOME"], "runs", str(given.run.run_id))

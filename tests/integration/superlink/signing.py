@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.integration.superlink.served import SECRET, Served, problem
 from umbel.superlink.store import nodes
 from umbel.wire.api import ClaimTask, Problem
-from umbel.wire.credentials import Credentials, executor_credentials, node_credentials, node_keyid
+from umbel.wire.signatures import Credentials, executor_credentials, node_credentials, node_keyid
 
 CLAIM = "/api/runtime/tasks/claim"
 WANTED = msgspec.json.encode(ClaimTask(executor="far", kinds=["simulation"]))

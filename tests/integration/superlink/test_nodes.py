@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.integration.superlink.fleet import Site
 from tests.integration.superlink.served import EXECUTOR, Served, problem, serve_in, until
 from umbel.wire.api import NodeView, NodeViews, RegisterNode, ReplaceKey
-from umbel.wire.credentials import node_credentials, node_keyid
 from umbel.wire.messages import Activate, Pull
+from umbel.wire.signatures import node_credentials, node_keyid
 
 NODES = "/api/v1/nodes"
 KEY = Ed25519PrivateKey.generate()

@@ -230,7 +230,7 @@ def pid_of_caller(running: Program, but: int = 0) -> int:
 PATIENT = "import sys; sys.stdin.read()"
 CALLER = """
 import os, sys, threading
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 from umbel.wire.api import FinishTask
 def serve():
     client = RuntimeClient(sys.argv[1], os.environ["UMBEL_EXECUTOR_TOKEN"])

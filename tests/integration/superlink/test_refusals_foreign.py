@@ -14,7 +14,7 @@ from tests.integration.superlink.fleet import Grid, Site
 from tests.integration.superlink.served import Served
 from tests.support.apps import write_app
 from umbel.bundle import build_fab
-from umbel.bundle.rules import MAX_TOTAL_BYTES
+from umbel.bundle.limits import MAX_TOTAL_BYTES
 from umbel.wire.api import RunList, StartRun
 from umbel.wire.messages import CHUNK, ContentRef, ReplyMessage
 

@@ -14,9 +14,8 @@ from tests.integration.superlink.signing import CLAIM, SUPEREXEC, WANTED, Site, 
 from umbel.superlink.store import nodes
 from umbel.superlink.store.database import Transaction
 from umbel.superlink.waiting.wakeups import NODE_KEYS
-from umbel.wire.credentials import executor_credentials, node_credentials
 from umbel.wire.messages import Activate
-from umbel.wire.signatures import digest_header
+from umbel.wire.signatures import digest_header, executor_credentials, node_credentials
 
 
 async def test_a_superexec_signs_with_the_shared_secret(served: Served) -> None:
@@ -83,7 +82,7 @@ async def test_a_stale_signature_is_refused(
     """A request signed more than a minute ago, or in the future, is refused with a word about the clocks."""
     now = time.time()
     with monkeypatch.context() as patched:
-        patched.setattr("umbel.wire.credentials.time.time", lambda: now + skew)
+        patched.setattr("umbel.wire.signatures.time.time", lambda: now + skew)
         proof = headers(served, SUPEREXEC, "POST", CLAIM, WANTED)
     found = problem(await served.client.post(CLAIM, content=WANTED, headers=proof))
     assert (found.status, found.code, where in found.detail) == (401, "unauthenticated", True)
@@ -95,7 +94,7 @@ async def test_a_clock_that_is_a_little_wrong_is_no_matter(served: Served, monke
     now = time.time()
     for skew in (-50, 50):
         with monkeypatch.context() as patched:
-            patched.setattr("umbel.wire.credentials.time.time", lambda skew=skew: now + skew)
+            patched.setattr("umbel.wire.signatures.time.time", lambda skew=skew: now + skew)
             proof = headers(served, SUPEREXEC, "POST", CLAIM, WANTED)
         assert (await served.client.post(CLAIM, content=WANTED, headers=proof)).status_code == 204
 

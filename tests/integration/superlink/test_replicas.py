@@ -36,7 +36,7 @@ from umbel.wire.api import (
     TaskExited,
 )
 from umbel.wire.control import ControlClient
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 
 WANTED = ClaimTask(executor="exec", kinds=["simulation"], slots=2)
 CLAIM = "/api/runtime/tasks/claim?wait=20"

@@ -13,11 +13,11 @@ from tests.support.apps import write_app
 from tests.support.superlink_process import Program, program
 from umbel.bundle import build_fab
 from umbel.cli.boundary import run_command
-from umbel.supernode.keys import load_key
+from umbel.supernode.state import load_key
 from umbel.wire.api import ClaimedTask, LogLine, Report, StartRun
-from umbel.wire.credentials import node_credentials, node_keyid
-from umbel.wire.fleet import FleetClient
 from umbel.wire.messages import Activate
+from umbel.wire.programs import FleetClient
+from umbel.wire.signatures import node_credentials, node_keyid
 
 
 @pytest.fixture

@@ -17,9 +17,8 @@ from umbel import __version__
 from umbel.cli.local import connect_local
 from umbel.errors import VersionMismatch
 from umbel.wire.api import ServerInfo
+from umbel.wire.connection import HEADER, fits, read_record
 from umbel.wire.http import HttpClient
-from umbel.wire.local import read_record
-from umbel.wire.version import HEADER, fits
 
 OLD = """
 import sys, umbel

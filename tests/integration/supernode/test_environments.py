@@ -13,9 +13,9 @@ from tests.support.distributions import hanging_sdist
 from tests.support.needy_app import needy
 from tests.support.superexec import wait_until_gone
 from umbel.app import RecordDict
-from umbel.app.error import ErrorCode
+from umbel.app.message import ErrorCode
 from umbel.bundle import build_fab
-from umbel.environments.permission import OPTION
+from umbel.environments.requirements import OPTION
 
 
 def add_run(superlink: FakeSuperLink, folder: Path, run_id: int, *dependencies: str, module: str = "demo_lib") -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.integration.supernode.conftest import Node, StartNode, model
 from tests.integration.supernode.superlink import FakeSuperLink
 from tests.support.http_peer import problem
-from umbel.wire.credentials import node_keyid
+from umbel.wire.signatures import node_keyid
 
 
 def test_a_key_is_made_at_the_first_start(superlink: FakeSuperLink, start: StartNode, tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from umbel.app import ErrorCode, RecordDict
 from umbel.bundle import build_fab
 from umbel.wire import contents
 from umbel.wire.api import ClaimedTask, StartRun
-from umbel.wire.grid import GridClient
 from umbel.wire.messages import MessageMetadata, Outgoing, PushMessages, ReplyView, content_id, message_id
+from umbel.wire.programs import GridClient
 from umbel.wire.records import pack, unpack
 
 

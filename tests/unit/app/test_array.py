@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from umbel.app import Array, ArrayRecord
-from umbel.app.dtypes import SAFETENSORS_NAMES, bfloat16_to_float32, float32_to_bfloat16
+from umbel.app.array import SAFETENSORS_NAMES, bfloat16_to_float32, float32_to_bfloat16
 
 NUMPY_TYPES = [name for name in SAFETENSORS_NAMES if name != "bfloat16"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from umbel.app import Error, ErrorCode, Message, MessageInitializationError, MessageType, Metadata, RecordDict
-from umbel.app.metadata import check_message_type
+from umbel.app.message import check_message_type
 
 ERROR = Error(ErrorCode.UNKNOWN, "why")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from umbel.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
-from umbel.app.record import Record
+from umbel.app.records import Record
 
 ARRAY = Array(np.zeros(2))
 

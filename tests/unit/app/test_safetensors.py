@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from umbel.app import Array, ArrayRecord
-from umbel.app.dtypes import SAFETENSORS_NAMES
+from umbel.app.array import SAFETENSORS_NAMES
 from umbel.app.safetensors import decode, encode
 from umbel.errors import ObjectInvalid
 

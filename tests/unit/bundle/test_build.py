@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.apps import PYPROJECT, write_app
 from umbel.bundle import build_fab, read_fab
-from umbel.bundle.rules import MAX_FILE_BYTES
+from umbel.bundle.limits import MAX_FILE_BYTES
 from umbel.errors import AppInvalid, BundleInvalid
 
 MODULES = ["my_app/__init__.py", "my_app/client_app.py", "my_app/server_app.py"]

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from tests.support.apps import fab_files, make_zip, write_app
 from tests.support.source_tree import ROOT
 from umbel.bundle import build_fab, given_fab, install_fab, read_fab
+from umbel.bundle.limits import MAX_FILES
 from umbel.bundle.manifest import write_manifest
-from umbel.bundle.rules import MAX_FILES
 from umbel.errors import BundleInvalid
 
 VALID = make_zip(fab_files())

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from umbel.cli.config import Connection, read_connections
-from umbel.cli.connect import TOKEN_VARIABLE, open_client
+from umbel.cli.config import TOKEN_VARIABLE, Connection, open_client, read_connections
 from umbel.errors import ConfigError
 from umbel.wire.control import ControlClient
 

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from tests.support.fake_control import make_run
-from umbel.cli.find_run import find_run
+from umbel.cli.log import find_run
 from umbel.errors import NotFound, UsageError
 from umbel.wire.api import RunView
 from umbel.wire.control import ControlClient

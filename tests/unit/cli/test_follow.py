@@ -11,9 +11,8 @@ from typing import cast
 import pytest
 
 from tests.support.fake_control import event, make_run
-from umbel.cli.feed import Feed
 from umbel.cli.follow import Follower, Outcome
-from umbel.cli.inbox import Cut, Failed, Happened, Inbox, Over, Signalled, Started, Step, StopTaken
+from umbel.cli.run_stream import Cut, Failed, Feed, Happened, Inbox, Over, Signalled, Started, Step, StopTaken
 from umbel.errors import SuperLinkUnreachable, UnknownConfigKey
 from umbel.wire.api import RunView, StartRun, StreamItem
 from umbel.wire.control import ControlClient

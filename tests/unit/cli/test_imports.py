@@ -43,7 +43,7 @@ def test_a_run_loads_nothing_heavy_before_it_is_posted() -> None:
     """All that `umbel run` needs up to its request comes without NumPy, rich and plotly."""
     code = (
         "import umbel.cli.app, umbel.cli.launch, umbel.cli.follow, umbel.cli.local, umbel.wire.control\n"
-        "import umbel.bundle.build, umbel.bundle.overrides, umbel.bundle.components, sys\nprint(*sys.modules)"
+        "import umbel.bundle.build, umbel.bundle.config, umbel.bundle.manifest, sys\nprint(*sys.modules)"
     )
     command = [sys.executable, "-c", code]
     names = set(subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.split())

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.fake_control import make_run
-from umbel.cli.display_live import bar_line, waiting_line
-from umbel.cli.lines import event_line, log_text
+from umbel.cli.display import bar_line, event_line, log_text, waiting_line
 from umbel.cli.progress import RunProgress
 from umbel.wire.api import Event, LogLine, SiteWait
 

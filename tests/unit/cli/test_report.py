@@ -7,8 +7,20 @@ import io
 import pytest
 
 from tests.support.fake_control import make_run
-from umbel.cli.report import app_frames, cause_lines, metric_lines, print_completed, stopped_line
-from umbel.cli.view import ago, clock, duration, elapsed, number, status_text, timestamp
+from umbel.cli.report import (
+    ago,
+    app_frames,
+    cause_lines,
+    clock,
+    duration,
+    elapsed,
+    metric_lines,
+    number,
+    print_completed,
+    status_text,
+    stopped_line,
+    timestamp,
+)
 from umbel.wire.api import Cause
 
 TRACEBACK = """\

@@ -20,11 +20,9 @@ from hypothesis import strategies as st
 
 from tests.support.fake_control import make_run
 from umbel.cli.chart import MOST, draw_charts, ticks
-from umbel.cli.files import checked_name
-from umbel.cli.metric_files import MAKERS
-from umbel.cli.pull import pull_run
+from umbel.cli.output import checked_name
 from umbel.cli.raster import Raster
-from umbel.cli.series import Panel, Series, panels
+from umbel.cli.results import MAKERS, Panel, Series, panels, pull_run
 from umbel.cli.strokes import text_strokes
 from umbel.errors import ConfigError, ObjectInvalid
 from umbel.wire.api import Artifact, MetricPoint

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from umbel.clientapp import feedback, progress
+from umbel.clientapp import clientapp, progress
 
 Told = list[tuple[float, float, str]]
 
@@ -15,10 +15,10 @@ Told = list[tuple[float, float, str]]
 def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Told]:
     """What is passed on."""
     heard: Told = []
-    monkeypatch.setattr(feedback._Feedback, "told_at", 0.0)
-    feedback.listen(lambda *said: heard.append(said))
+    monkeypatch.setattr(clientapp._Feedback, "told_at", 0.0)
+    clientapp.listen(lambda *said: heard.append(said))
     yield heard
-    feedback.listen(None)
+    clientapp.listen(None)
 
 
 def test_the_first_and_the_last_are_passed_on(told: Told) -> None:

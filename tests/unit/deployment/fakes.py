@@ -15,16 +15,15 @@ import pytest
 from tests.support.fake_runtime import FakeRecorder
 from umbel.app import ArrayRecord, ConfigRecord, ErrorCode, MetricRecord, RecordDict
 from umbel.app.safetensors import Part
-from umbel.deployment import grid as module
-from umbel.deployment import presence
-from umbel.deployment.checkpoints import CoveringCheckpoints
+from umbel.deployment import grid
 from umbel.deployment.grid import DeploymentGrid
-from umbel.engine.patience import Patience
-from umbel.engine.seeding import seed_everything
+from umbel.deployment.journal import CoveringCheckpoints
+from umbel.engine.client_state import Patience
+from umbel.engine.clients import seed_everything
 from umbel.serverapp.grid import Grid, Run
-from umbel.wire.grid import GridClient
 from umbel.wire.http import HttpClient
 from umbel.wire.messages import ContentRef, Forget, Journal, JournalEntry, PushMessages, ReplyError, ReplyView
+from umbel.wire.programs import GridClient
 from umbel.wire.records import pack, unpack
 
 RUN_ID = 9
@@ -238,8 +237,7 @@ class Life:
 
     def __init__(self, server: Server, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         clock = SimpleNamespace(monotonic=lambda: server.now, time=lambda: server.now + 1e9)
-        monkeypatch.setattr(module, "time", clock)
-        monkeypatch.setattr(presence, "time", clock)
+        monkeypatch.setattr(grid, "time", clock)
         self.server = server
         self._scratch = scratch
 

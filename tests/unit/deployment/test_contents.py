@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.http_peer import Answer, Call, Peer, ok, problem
 from umbel.app import ArrayRecord, RecordDict
-from umbel.deployment.contents import Contents
-from umbel.engine.patience import Patience
+from umbel.deployment.transfer import Contents
+from umbel.engine.client_state import Patience
 from umbel.errors import NotFound
 from umbel.wire.http import HttpClient
 from umbel.wire.messages import CHUNK, ContentRef, content_id

@@ -13,10 +13,10 @@ from tests.unit.deployment.conftest import Begin
 from tests.unit.deployment.fakes import RUN_ID, Life, Server, content, trained
 from umbel.app import ErrorCode, Message, RecordDict
 from umbel.app.safetensors import Part
-from umbel.deployment import outbox
+from umbel.deployment import transfer
 from umbel.errors import NotEnoughNodes
+from umbel.serverapp.aggregation.reduction import WeightedMean, fold
 from umbel.serverapp.grid import RoundPolicy
-from umbel.serverapp.reduction import WeightedMean, fold
 from umbel.wire.messages import ContentRef, MessageMetadata, content_id, message_id
 from umbel.wire.records import pack
 
@@ -76,7 +76,7 @@ def test_a_shared_content_is_packed_once(life: Life, server: Server, monkeypatch
         packed.append(given)
         return pack(given)
 
-    monkeypatch.setattr(outbox, "pack", watched)
+    monkeypatch.setattr(transfer, "pack", watched)
     attempt = life.attempt()
     replies = list(attempt.grid.exchange(messages([3, 5, 8], content(1.0)), RoundPolicy()))
     (push,) = server.pushes
@@ -92,7 +92,7 @@ def test_contents_that_are_many_go_in_several_pushes(
     life: Life, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each with the contents of its own messages; all but the last say that more follows."""
-    monkeypatch.setattr("umbel.deployment.outbox._LARGEST_PUSH", 1_500)
+    monkeypatch.setattr("umbel.deployment.transfer._LARGEST_PUSH", 1_500)
     shared, own = content(1.0), content(2.0)
     sent = [*messages([3, 5], shared), *messages([8], own), *messages([3, 5, 8], shared)]
     replies = list(life.attempt().grid.exchange(sent, RoundPolicy()))

@@ -15,8 +15,8 @@ from tests.unit.deployment.conftest import Begin
 from tests.unit.deployment.fakes import Server, content, digest
 from umbel.app import ArrayRecord, Message, RecordDict
 from umbel.errors import NotEnoughNodes
+from umbel.serverapp.aggregation.reduction import WeightedMean
 from umbel.serverapp.grid import Grid, RoundPolicy
-from umbel.serverapp.reduction import WeightedMean
 from umbel.serverapp.strategy import FedAvg
 
 Trace = list[object]

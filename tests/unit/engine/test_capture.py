@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from umbel.engine.capture import LineCapture
+from umbel.engine.clients import LineCapture
 
 
 def printed(*texts: str) -> list[str]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.engine import segment
-from umbel.engine.channel import Channel, Frame
+from umbel.engine import shared_memory
+from umbel.engine.frames import Channel, RawFrame
 
 
 @pytest.fixture
@@ -29,11 +29,11 @@ def ends() -> Iterator[tuple[Channel, Channel]]:
 def test_frames_come_in_order_with_their_descriptors(ends: tuple[Channel, Channel]) -> None:
     """Each frame brings the descriptors it was sent with, also between frames that bring none."""
     ours, theirs = ends
-    fds = [segment.write([str(number).encode()])[0] for number in range(3)]
+    fds = [shared_memory.write([str(number).encode()])[0] for number in range(3)]
     theirs.send(b"first")
     theirs.send(b"second", fds[:2])
     theirs.send(b"third", fds[2:])
-    frames: list[Frame] = []
+    frames: list[RawFrame] = []
     while len(frames) < 3:  # one read may end where descriptors begin
         frames += ours.received()
     assert [payload for payload, _ in frames] == [b"first", b"second", b"third"]
@@ -74,7 +74,7 @@ def test_the_end_of_the_other_side_is_told_after_its_last_frame(ends: tuple[Chan
 @given(parts=st.lists(st.binary(max_size=2000), max_size=600))
 def test_a_segment_holds_its_parts_one_after_another(parts: list[bytes]) -> None:
     """Any number of parts, empty ones too."""
-    fd, size = segment.write(parts)
+    fd, size = shared_memory.write(parts)
     try:
         assert os.pread(fd, size + 1, 0) == b"".join(parts)
     finally:

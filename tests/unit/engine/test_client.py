@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from umbel.app import Context, Error, Message, MetricRecord, RecordDict
-from umbel.engine.client import ClientServer, Population, answer
-from umbel.engine.seeding import derive, seed_everything
-from umbel.engine.state import StateStore
+from umbel.engine.client_state import StateStore
+from umbel.engine.clients import ClientServer, Population, answer, derive, seed_everything
 
 NODE = 4
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from umbel.app import Array, ArrayRecord, ConfigRecord, MetricRecord, RecordDict
-from umbel.engine import segment
-from umbel.engine.content import ReceivedContent
+from umbel.engine import shared_memory
+from umbel.engine.contents import ReceivedContent
 from umbel.wire.records import pack
 
 SMALL, LARGE = 10, 400_000
@@ -27,8 +27,8 @@ def test_what_one_client_changes_no_other_sees(size: int, is_shared: bool) -> No
     """Arrays are writable in place, whether they came in the frame or in shared memory, and stay as sent for the next client."""
     parts = pack(content(size))
     if is_shared:
-        fd, length = segment.write(parts)
-        received = ReceivedContent(segment.shared(fd, length), fd)
+        fd, length = shared_memory.write(parts)
+        received = ReceivedContent(shared_memory.shared(fd, length), fd)
     else:
         received = ReceivedContent(b"".join(parts))
     first, second = received.fresh(), received.fresh()

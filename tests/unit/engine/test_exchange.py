@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from umbel.app import ArrayRecord, Error, Message, MetricRecord, RecordDict
-from umbel.app.error import ErrorCode
+from umbel.app.message import ErrorCode
 from umbel.engine.exchange import Exchange
 from umbel.errors import AppLoadError
+from umbel.serverapp.aggregation.reduction import Fold, Reduction, WeightedMean
 from umbel.serverapp.grid import RoundPolicy
-from umbel.serverapp.reduction import Fold, Reduction, WeightedMean
 
 
 def exchange(count: int, policy: RoundPolicy | None = None, reduction: Reduction | None = None) -> Exchange:

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from umbel.engine.patience import Patience
+from umbel.engine.client_state import Patience
 from umbel.errors import Conflict, StorageFull
 
 

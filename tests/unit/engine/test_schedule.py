@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.engine.schedule import UNIT_SECONDS, Work, unit_size
+from umbel.engine.scheduling import UNIT_SECONDS, Work, unit_size
 
 
 @given(

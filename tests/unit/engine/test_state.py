@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from umbel.app import ArrayRecord, MetricRecord, RecordDict
-from umbel.engine.state import StateStore, unpack_state
+from umbel.engine.client_state import StateStore, unpack_state
 
 NODE = 5
 

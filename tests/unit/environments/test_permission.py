@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from umbel.environments.permission import OPTION, VARIABLE, may_install
+from umbel.environments.requirements import OPTION, VARIABLE, may_install
 from umbel.superexec.main import main
 from umbel.superlink.server.settings import parse
 from umbel.superlink.server.superexec_child import command

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.distributions import installed, metadata
-from umbel.environments.requirements import needed
-from umbel.environments.satisfied import check, missing
+from umbel.environments.requirements import check, missing, needed
 from umbel.errors import AppInvalid, DependenciesMissing
 
 

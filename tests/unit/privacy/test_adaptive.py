@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from umbel.privacy.adaptive import next_clipping_norm, update_noise_multiplier
+from umbel.privacy.clipping import next_clipping_norm, update_noise_multiplier
 
 
 def test_by_hand() -> None:

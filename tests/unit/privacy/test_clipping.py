@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tests.support.clients import bits
 from tests.support.examples import examples
 from umbel.app import Array, ArrayRecord
-from umbel.privacy.clipping import clip, l2_norm
-from umbel.privacy.update import moved, numbers, update_of
+from umbel.privacy.clipping import clip, l2_norm, moved, numbers, update_of
 
 
 def test_by_hand() -> None:

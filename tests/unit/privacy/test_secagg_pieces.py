@@ -14,10 +14,8 @@ from hypothesis import strategies as st
 from tests.support.examples import examples
 from umbel.errors import ConfigError
 from umbel.privacy.secagg import shamir
-from umbel.privacy.secagg.graph import neighbourhoods
-from umbel.privacy.secagg.keys import agree, key_pair
-from umbel.privacy.secagg.masks import add_mask, subtract_mask
-from umbel.privacy.secagg.parameters import Parameters, derive
+from umbel.privacy.secagg.keys import add_mask, agree, key_pair, subtract_mask
+from umbel.privacy.secagg.parameters import Parameters, derive, neighbourhoods
 from umbel.privacy.secagg.quantization import Quantizer, half_range, modulus_dtype
 
 

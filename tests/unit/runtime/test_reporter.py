@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.fake_runtime import LIMIT, FakeClient
-from umbel.engine.patience import Patience
+from umbel.engine.client_state import Patience
 from umbel.errors import ObjectInvalid, StorageFull, UmbelError
 from umbel.runtime import reporter as module
 from umbel.runtime.reporter import Reporter

@@ -12,7 +12,7 @@ from tests.support.clients import bits, failure, model, reply
 from tests.support.fake_grid import FakeCheckpoints, FakeGrid, Killed
 from tests.unit.serverapp.rounds import one_round
 from umbel.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
-from umbel.app.dtypes import float32_to_bfloat16
+from umbel.app.array import float32_to_bfloat16
 from umbel.serverapp.strategy import (
     Bulyan,
     FedAdagrad,

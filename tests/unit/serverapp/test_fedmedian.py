@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tests.support.clients import answer, asked, bits, failure, model, reply
 from tests.support.fake_grid import FakeGrid
 from umbel.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
-from umbel.app.dtypes import float32_to_bfloat16
+from umbel.app.array import float32_to_bfloat16
 from umbel.errors import InconsistentReplies
 from umbel.serverapp.strategy import FedMedian
-from umbel.serverapp.strategy.median import coordinate_median
+from umbel.serverapp.strategy.robust import coordinate_median
 
 
 def median(*values: object, dtype: str = "float32") -> Array:

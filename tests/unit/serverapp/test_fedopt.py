@@ -17,7 +17,7 @@ from tests.unit.serverapp.rounds import new_arrays, one_round, values
 from umbel.app import ArrayRecord
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies
 from umbel.serverapp.strategy import FedAdagrad, FedAdam, FedAvg, FedAvgM, FedYogi
-from umbel.serverapp.strategy.serverstep import ServerStep
+from umbel.serverapp.strategy.server_optimizers import ServerStep
 
 KINDS: list[Callable[[], ServerStep]] = [
     lambda: FedAvgM(server_learning_rate=0.5, server_momentum=0.9),

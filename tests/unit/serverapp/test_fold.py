@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from tests.support.clients import asked, bits, failure, model, reply
 from umbel.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
-from umbel.app.dtypes import float32_to_bfloat16
-from umbel.serverapp.reduction import Fold, Reduced, Reduction, WeightedMean, fold, from_spec
-from umbel.serverapp.tree import subtree
+from umbel.app.array import float32_to_bfloat16
+from umbel.serverapp.aggregation.reduction import Fold, Reduced, Reduction, WeightedMean, fold, from_spec
+from umbel.serverapp.aggregation.weighted_sum import subtree
 
 MEAN = WeightedMean()
 

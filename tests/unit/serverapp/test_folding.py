@@ -12,7 +12,7 @@ from tests.support.clients import answer, bits, model
 from tests.support.fake_grid import FakeGrid, WorkersGrid
 from tests.unit.serverapp.strategies import Streamed
 from umbel.app import ArrayRecord, Message, MetricRecord, RecordDict
-from umbel.serverapp.reduction import Reduction
+from umbel.serverapp.aggregation.reduction import Reduction
 from umbel.serverapp.strategy import FedAvg
 
 Trained = tuple[ArrayRecord | None, MetricRecord | None]

@@ -10,7 +10,7 @@ from tests.support.clients import model, reply
 from umbel.app import Message, RecordDict
 from umbel.errors import NotEnoughNodes
 from umbel.serverapp import Grid, RoundPolicy, Run
-from umbel.serverapp.reduction import WeightedMean
+from umbel.serverapp.aggregation.reduction import WeightedMean
 
 
 class Minimal(Grid):

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.app import MetricRecord, RecordDict
-from umbel.app.metricrecord import MetricValue
+from umbel.app.records import MetricValue
 from umbel.errors import AggregationFailed
-from umbel.serverapp.strategy.metrics import odd_ones_out, weighted_mean
+from umbel.serverapp.aggregation.metrics import odd_ones_out, weighted_mean
 
 
 def contents(*metrics: dict[str, MetricValue]) -> list[RecordDict]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from tests.support.clients import model, reply
 from umbel.app import Message
-from umbel.serverapp.strategy.replies import Replies
+from umbel.serverapp.aggregation.replies import Replies
 
 
 def test_it_is_read_as_far_as_somebody_looks() -> None:

@@ -18,7 +18,7 @@ from tests.unit.serverapp.rounds import new_arrays, values
 from umbel.app import ArrayRecord, RecordDict
 from umbel.errors import AggregationFailed, ConfigError, NotEnoughNodes
 from umbel.serverapp.strategy import Bulyan, FedAvg, FedMedian, FedTrimmedAvg, Krum, MultiKrum, Strategy
-from umbel.serverapp.strategy.distances import squared_distances
+from umbel.serverapp.strategy.krum import squared_distances
 
 NOTHING = model(0)
 vector = st.lists(st.floats(-1e3, 1e3, width=32), min_size=2, max_size=2)

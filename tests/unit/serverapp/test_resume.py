@@ -17,8 +17,9 @@ from umbel.app import Array, ArrayRecord, ConfigRecord, Message, MetricRecord, R
 from umbel.app.safetensors import Part
 from umbel.errors import CheckpointInvalid
 from umbel.serverapp import Grid
-from umbel.serverapp.strategy import BestModel, Callback, EarlyStopping, FedAvg, FedMedian, Result, checkpoint
-from umbel.serverapp.strategy.checkpoint import Progress
+from umbel.serverapp.rounds import checkpoint
+from umbel.serverapp.rounds.checkpoint import Progress
+from umbel.serverapp.strategy import BestModel, Callback, EarlyStopping, FedAvg, FedMedian, Result
 
 Trained = tuple[ArrayRecord | None, MetricRecord | None]
 NODES = range(2, 22)

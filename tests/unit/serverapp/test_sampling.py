@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tests.support.clients import answer, model
 from tests.support.fake_grid import FakeGrid, WorkersGrid
+from umbel.serverapp.rounds.report import sample
 from umbel.serverapp.strategy import FedAvg
-from umbel.serverapp.strategy.sampling import sample
 
 MILLION = range(2, 1_000_002)
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from tests.support.clients import bits, model, reply
 from umbel.app import ArrayRecord
-from umbel.serverapp.reduction import Fold, WeightedMean
-from umbel.serverapp.weightedsum import Buffer, Spares, WeightedSum
+from umbel.serverapp.aggregation.reduction import Fold, WeightedMean
+from umbel.serverapp.aggregation.weighted_sum import Buffer, Spares, WeightedSum
 
 
 def test_a_fold_needs_few_buffers() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from umbel.serverapp.tree import SumTree, subtree
+from umbel.serverapp.aggregation.weighted_sum import SumTree, subtree
 
 
 def parenthesised(left: str, right: str) -> str:

@@ -10,11 +10,11 @@ import pytest
 from tests.support.fake_runtime import FakeRecorder
 from tests.unit.simulation.fakes import FakeEngine, answer_all
 from umbel.app import ArrayRecord, Error, Message, MetricRecord, RecordDict
-from umbel.app.error import ErrorCode
+from umbel.app.message import ErrorCode
 from umbel.errors import AppLoadError
 from umbel.runtime.checkpoints import Checkpoints
+from umbel.serverapp.aggregation.reduction import WeightedMean
 from umbel.serverapp.grid import RoundPolicy, Run
-from umbel.serverapp.reduction import WeightedMean
 from umbel.simulation.grid import SimulationGrid
 
 FLOATS = 10

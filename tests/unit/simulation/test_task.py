@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.fake_runtime import FakeClient
 from umbel.bundle import build_fab
+from umbel.simulation.main import SimulationTask
 from umbel.simulation.settings import SimulationSettings
-from umbel.simulation.task import SimulationTask
 from umbel.wire.api import Artifact, BundleInfo, FinishTask, RunView, TaskInput
 
 PYPROJECT = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from umbel.supernode.budget import Budget, Grant, Need
+from umbel.supernode.resources import Budget, Grant, Need
 
 
 def test_a_slot_has_its_share() -> None:

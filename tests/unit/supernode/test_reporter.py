@@ -10,10 +10,10 @@ import pytest
 
 from umbel.errors import Conflict, StorageFull, UmbelError
 from umbel.supernode import reporter as reporting
-from umbel.supernode.presence import Presence
+from umbel.supernode.jobs import Presence
 from umbel.supernode.reporter import MOST_LINES, Reporter
-from umbel.wire.fleet import FleetClient
 from umbel.wire.messages import NodeReport
+from umbel.wire.programs import FleetClient
 
 
 class FakeClient:

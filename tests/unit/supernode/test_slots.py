@@ -6,9 +6,8 @@ from threading import Event, Thread
 
 import pytest
 
-from umbel.supernode.budget import Budget, Need
-from umbel.supernode.cancelling import Cancelled
-from umbel.supernode.slots import Slots
+from umbel.supernode.jobs import Cancelled
+from umbel.supernode.resources import Budget, Need, Slots
 
 ONE, BOTH = Need(1, 0), Need(2, 0)
 

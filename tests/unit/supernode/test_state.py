@@ -11,9 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from umbel.errors import ConfigError, Conflict
-from umbel.supernode.keys import load_key, own_key
-from umbel.supernode.persistence import Persistence
-from umbel.supernode.statedir import StateDir
+from umbel.supernode.jobs import Persistence
+from umbel.supernode.state import StateDir, load_key, own_key
 
 PEM, OPENSSH = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
 PLAIN = serialization.NoEncryption()

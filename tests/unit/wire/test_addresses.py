@@ -9,8 +9,8 @@ import pytest
 from tests.support.http_peer import Peer, answering, json_answer, ok, peer, problem
 from umbel.cli.config import Connection
 from umbel.errors import ConfigError, DatabaseUnavailable, SuperLinkUnreachable
-from umbel.wire.addresses import Addresses
 from umbel.wire.api import ServerInfo
+from umbel.wire.connection import Addresses
 from umbel.wire.http import HttpClient
 
 INFO = json_answer({"version": "1"})

@@ -7,10 +7,9 @@ import json
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.support.http_peer import json_answer, ok, peer
-from umbel.wire.credentials import node_credentials
-from umbel.wire.fleet import FleetClient
 from umbel.wire.messages import Activate, ContentRef, NodeReport, Pull, ReplyMessage
-from umbel.wire.signatures import read
+from umbel.wire.programs import FleetClient
+from umbel.wire.signatures import node_credentials, read
 
 KEY = Ed25519PrivateKey.generate()
 RUN = {"run_id": 3, "fab_id": "p/n", "fab_version": "1", "fab_hash": "ab", "run_config": {"lr": 0.1}, "seed": 7}

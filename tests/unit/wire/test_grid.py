@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 from tests.support.http_peer import Answer, Call, answering, json_answer, ok
-from umbel.wire.grid import GridClient
 from umbel.wire.messages import ContentRef, Forget, Journal, JournalEntry, Outgoing, PushMessages
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import GridClient, RuntimeClient
 
 EMPTY = ok(status="204 No Content")
 ANSWERS = {

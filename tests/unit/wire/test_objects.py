@@ -13,7 +13,7 @@ from tests.support.http_peer import Call, Cut, answering, json_answer, ok, peer,
 from umbel.errors import NotFound, ObjectInvalid, StorageFull
 from umbel.wire import objects
 from umbel.wire.control import ControlClient
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 
 CREATED = ok(status="201 Created")
 DATA = bytes(range(256)) * 1024

@@ -6,7 +6,7 @@ import json
 
 from tests.support.http_peer import json_answer, ok, peer
 from umbel.wire.api import ClaimedTask, FinishTask, LogLine, Report, TaskExited
-from umbel.wire.runtime import RuntimeClient
+from umbel.wire.programs import RuntimeClient
 
 EMPTY = ok(status="204 No Content")
 

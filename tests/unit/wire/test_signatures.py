@@ -17,8 +17,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.errors import Unauthenticated
-from umbel.wire.credentials import Bearer, Credentials, executor_credentials, node_credentials, node_keyid
-from umbel.wire.signatures import EMPTY_DIGEST, SignedRequest, digest_header, read
+from umbel.wire.signatures import (
+    EMPTY_DIGEST,
+    Bearer,
+    Credentials,
+    SignedRequest,
+    digest_header,
+    executor_credentials,
+    node_credentials,
+    node_keyid,
+    read,
+)
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 SECRET = b"a secret that both sides know....."

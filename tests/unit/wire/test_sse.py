@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from umbel.errors import TooLarge
-from umbel.wire import sse
-from umbel.wire.sse import parse_events
+from umbel.wire import stream
+from umbel.wire.stream import parse_events
 
 STREAM = (
     b': hello\n\nid: 1\ndata: {"a":1}\n\nid:2\r\ndata:x\r\ndata: y\r\n\r\n: beat\n\nevent: z\nid: 3\n\nid: 4\ndata: cut'
@@ -28,6 +28,6 @@ def test_events_do_not_depend_on_where_the_stream_is_cut(places: list[int]) -> N
 @pytest.mark.parametrize("block", [b"data: xxxxxxx", b"data: xxxx\n"])
 def test_an_event_has_a_limit(monkeypatch: pytest.MonkeyPatch, block: bytes) -> None:
     """A line or an event that does not end is refused before it fills the memory."""
-    monkeypatch.setattr(sse, "MAX_EVENT", 100)
+    monkeypatch.setattr(stream, "MAX_EVENT", 100)
     with pytest.raises(TooLarge):
         list(parse_events([block] * 1000))

@@ -1,7 +1,8 @@
-"""`umbel supernode`: the nodes of a federation, and their keys."""
+"""Commands for SuperNodes: register, list, rotate, unregister, keygen."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,46 @@ import typer
 
 from umbel.cli.output import Format, print_json
 from umbel.cli.parameters import FormatOption, SuperLinkArgument
+from umbel.errors import ConfigError, UsageError
+
+
+def make_key(path: Path, comment: str) -> str:
+    """Make a key: the private half in `path` for its owner alone, the public one in `path`.pub. Returns the public line.
+
+    Raises ConfigError when a file is there already, or cannot be written.
+    """
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    encoded = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    line = f"{encoded.decode()} {comment}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(private)
+        Path(f"{path}.pub").write_text(line + "\n", encoding="ascii")
+    except OSError as failure:
+        raise ConfigError(
+            f"The key cannot be written to {path}: {failure.strerror}.", hint="A key that is there is not overwritten."
+        ) from failure
+    return line
+
+
+def read_public_key(given: str) -> str:
+    """The text of a public key that was given as such, or as the name of its file. Raises UsageError for a private one."""
+    try:
+        path = Path(given).expanduser()
+        text = path.read_text(encoding="utf-8") if len(given) < 1000 and path.is_file() else given
+    except (OSError, UnicodeDecodeError) as failure:
+        raise UsageError(f"The public key cannot be read from {given}: {failure}.") from failure
+    if "PRIVATE KEY" in text:
+        raise UsageError(f"{given} holds a private key, which stays at its site.", hint=f"Give {given}.pub.")
+    return text.strip()
+
 
 PublicKeyArgument = Annotated[
     str,
@@ -24,8 +65,7 @@ def register(
     output: FormatOption = Format.DEFAULT,
 ) -> None:
     """Let the SuperNode with this key take part."""
-    from umbel.cli.connect import connect
-    from umbel.cli.nodekeys import read_public_key
+    from umbel.cli.config import connect
     from umbel.wire.api import RegisterNode
 
     request = RegisterNode(public_key=read_public_key(public_key), name=name)
@@ -40,7 +80,7 @@ def unregister(
     node_id: NodeArgument, superlink: SuperLinkArgument = None, output: FormatOption = Format.DEFAULT
 ) -> None:
     """Take a node out: its session ends at once, and its key is refused."""
-    from umbel.cli.connect import connect
+    from umbel.cli.config import connect
 
     node = connect(superlink).unregister_node(node_id)
     if output is Format.JSON:
@@ -56,8 +96,7 @@ def rotate(
     output: FormatOption = Format.DEFAULT,
 ) -> None:
     """Give a node another key; the old one is refused from then on."""
-    from umbel.cli.connect import connect
-    from umbel.cli.nodekeys import read_public_key
+    from umbel.cli.config import connect
     from umbel.wire.api import ReplaceKey
 
     node = connect(superlink).replace_key(node_id, ReplaceKey(public_key=read_public_key(public_key)))
@@ -73,8 +112,8 @@ def list_nodes(
     output: FormatOption = Format.DEFAULT,
 ) -> None:
     """List the nodes of a SuperLink, oldest first."""
-    from umbel.cli.connect import connect
-    from umbel.cli.nodes_table import payload, print_nodes
+    from umbel.cli.config import connect
+    from umbel.cli.tables import payload, print_nodes
 
     nodes = connect(superlink).list_nodes(everyone=verbose)
     if output is Format.JSON:
@@ -89,8 +128,6 @@ def keygen(
     output: FormatOption = Format.DEFAULT,
 ) -> None:
     """Make the key of a SuperNode, at its site."""
-    from umbel.cli.nodekeys import make_key
-
     line = make_key(file, comment)
     if output is Format.JSON:
         print_json({"success": True, "private-key": str(file), "public-key": line})

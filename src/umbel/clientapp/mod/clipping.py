@@ -1,18 +1,64 @@
-"""Mods that clip a client's update before it leaves the site."""
+"""Mods that clip updates or report their size."""
 
 from __future__ import annotations
 
 import math
+import sys
+from collections.abc import Callable
+from typing import Any
 
-from umbel.app.configrecord import ConfigRecord
+from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.context import Context
-from umbel.app.elements import Floats
-from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
+from umbel.app.message import Error, ErrorCode, Message
 from umbel.app.recorddict import RecordDict
-from umbel.clientapp.clientapp import ClientFn
-from umbel.clientapp.mod.replying import change_update, clipped, is_train, refused, the_one
-from umbel.clientapp.modorder import Stage, staged
+from umbel.app.records import ConfigRecord, Floats, MetricRecord
+from umbel.clientapp.clientapp import ClientFn, Stage, staged
+from umbel.privacy.clipping import clip, moved, numbers, update_of
+
+Change = Callable[[list[Floats], RecordDict], bool]
+
+
+def is_train(message: Message) -> bool:
+    """Whether it asks to train."""
+    return message.metadata.message_type.partition(".")[0] == "train"
+
+
+def the_one(content: RecordDict, kind: type[Any], whose: str) -> Any:
+    """The one record of type `kind`. Raises ValueError when there is none or more than one."""
+    found = [record for record in content.values() if isinstance(record, kind)]
+    if len(found) != 1:
+        raise ValueError(f"{whose} must hold exactly one {kind.__name__}, this one holds {len(found)}.")
+    return found[0]
+
+
+def refused(message: Message, mod: str, reason: ValueError) -> Message:
+    """The reply that says what a mod lacks."""
+    return Message(Error(ErrorCode.MOD_FAILED_PRECONDITION, f"{mod}: {reason}"), reply_to=message)
+
+
+def change_update(message: Message, context: Context, call_next: ClientFn, change: Change) -> Message:
+    """The reply with its update changed in place by `change(update, content)`, which says whether it did anything.
+
+    Raises ValueError when message or reply do not hold one ArrayRecord each, of the same tensors.
+    """
+    sent = the_one(message.content, ArrayRecord, "The message")
+    before = numbers(sent)  # the app may train in the memory that it got
+    reply = call_next(message, context)
+    if reply.has_error():
+        return reply
+    content = reply.content
+    trained = the_one(content, ArrayRecord, "The reply")
+    update = update_of(trained, sent, before)
+    if change(update, content):
+        key = next(key for key, record in content.items() if record is trained)
+        content[key] = moved(sent, before, update)
+    return reply
+
+
+def clipped(update: list[Floats], bound: float) -> bool:
+    """Clip the update in place; whether it was longer. Raises ValueError when its length is not finite."""
+    return clip(update, bound) > bound
+
 
 _CLIPPING_NORM = "clipping_norm"
 _NORM_BIT = "norm_bit"
@@ -65,3 +111,32 @@ def _bound(message: Message) -> float:
             "does the ServerApp use the strategy with client-side clipping that belongs to this mod?"
         )
     return float(bound)
+
+
+def message_size_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
+    """Write to the run's log how many bytes the content of the message and of its reply has."""
+    reply = call_next(message, context)
+    _say(f"Message size: {_bytes(message)} bytes came, {_bytes(reply)} bytes go.")
+    return reply
+
+
+def arrays_size_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
+    """Write to the run's log how many elements and bytes the arrays of the message and of its reply have."""
+    reply = call_next(message, context)
+    _say(f"Arrays: {_arrays(message)} came, {_arrays(reply)} go.")
+    return reply
+
+
+def _bytes(message: Message) -> int:
+    return 0 if message.has_error() else sum(record.count_bytes() for record in message.content.values())
+
+
+def _arrays(message: Message) -> str:
+    records = [] if message.has_error() else list(message.content.array_records.values())
+    arrays = [array for record in records for array in record.values()]
+    elements = sum(math.prod(array.shape) for array in arrays)
+    return f"{elements} elements ({sum(array.nbytes for array in arrays)} bytes)"
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")

@@ -7,15 +7,14 @@ import math
 
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.context import Context
-from umbel.app.elements import Floats
 from umbel.app.message import Message
-from umbel.clientapp.clientapp import ClientFn
-from umbel.clientapp.mod.replying import change_update, clipped, is_train, refused, the_one
-from umbel.clientapp.modorder import Stage, staged
+from umbel.app.records import Floats
+from umbel.clientapp.clientapp import ClientFn, Stage, staged
+from umbel.clientapp.mod.clipping import change_update, clipped, is_train, refused, the_one
 from umbel.errors import ConfigError
-from umbel.privacy import noise
+from umbel.privacy import gaussian
+from umbel.privacy.clipping import NOISY_TYPES
 from umbel.privacy.gaussian import analytic_stddev, classic_stddev
-from umbel.privacy.update import NOISY_TYPES
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ class LocalDpMod:
 
     *When it does not hold.* ε and δ are those of one reply: a client that replies in T rounds spends more, by
     `umbel.privacy.accounting` with a noise multiplier of σ / sensitivity. Metrics are not touched. For the lowest bits of
-    floating-point numbers see `umbel.privacy.noise`.
+    floating-point numbers see `umbel.privacy.gaussian`.
 
     >>> app = ClientApp(mods=[LocalDpMod(clipping_norm=1.0, sensitivity=2.0, epsilon=1.0, delta=1e-5)])
     """
@@ -75,14 +74,14 @@ class LocalDpMod:
     def _protect(self, update: list[Floats], key: bytes) -> bool:
         clipped(update, self.clipping_norm)
         for number, tensor in enumerate(update):
-            noise.add_gaussian(tensor, self.stddev, key, b"%d" % number)
+            gaussian.add_gaussian(tensor, self.stddev, key, b"%d" % number)
         return True
 
     def _key(self, message: Message) -> bytes:
-        key = noise.new_key(self._seed)
+        key = gaussian.new_key(self._seed)
         asked = message.metadata
         label = f"{asked.run_id}/{asked.dst_node_id}/{asked.message_id}"
-        return key if self._seed is None else noise.derive(key, label.encode())
+        return key if self._seed is None else gaussian.derive(key, label.encode())
 
 
 def _check_types(arrays: ArrayRecord) -> None:

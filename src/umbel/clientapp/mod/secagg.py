@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.context import Context
 from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
-from umbel.clientapp.clientapp import ClientFn
-from umbel.clientapp.mod.replying import is_train, refused, the_one
-from umbel.clientapp.modorder import Stage, staged
+from umbel.app.records import ConfigRecord, MetricRecord
+from umbel.clientapp.clientapp import ClientFn, Stage, staged
+from umbel.clientapp.mod.clipping import is_train, refused, the_one
 from umbel.errors import SecureAggregationRefused
 
 _RECORD = "umbel-secagg"
@@ -62,7 +60,7 @@ def _answer(message: Message, context: Context, call_next: ClientFn, record: Con
 
 
 def _masked(message: Message, context: Context, call_next: ClientFn, state: Any) -> Message:
-    from umbel.privacy.secagg import client, packing, records
+    from umbel.privacy.secagg import client, quantization, records
 
     sealed, weighted_by_key, encoding = records.read_inputs(message.content.config_records[_RECORD])
     rest = {name: record for name, record in message.content.items() if name != _RECORD}
@@ -75,7 +73,7 @@ def _masked(message: Message, context: Context, call_next: ClientFn, state: Any)
     weight = others.pop(weighted_by_key, None) if weighted_by_key else 1
     if not isinstance(weight, (int, float)):
         raise ValueError(f"Its MetricRecord holds no single number {weighted_by_key!r} to weigh it by.")
-    vector, form = packing.pack(arrays, others, weight, encoding)
+    vector, form = quantization.pack(arrays, others, weight, encoding)
     client.mask(state, sealed, vector)
     kept = _kept(message, context, state, ConfigRecord({"form": form.dump()}))
     kept.content["masked"] = ArrayRecord([vector])

@@ -1,11 +1,8 @@
 """`flwr.app`: records, messages and the context."""
 
-from umbel.app.configrecord import ConfigRecord, ConfigScalar, ConfigValue
 from umbel.app.context import Context, UserConfig, UserConfigValue
-from umbel.app.error import Error
-from umbel.app.message import DEFAULT_TTL
-from umbel.app.metadata import MessageType, Metadata
-from umbel.app.metricrecord import MetricRecord, MetricValue
+from umbel.app.message import DEFAULT_TTL, Error, MessageType, Metadata
+from umbel.app.records import ConfigRecord, ConfigScalar, ConfigValue, MetricRecord, MetricValue
 from umbel.compat.flwr.records import Array, ArrayRecord, Message, RecordDict
 
 ConfigRecordValues = ConfigValue

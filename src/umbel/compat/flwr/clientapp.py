@@ -8,8 +8,7 @@ from typing import Any
 from umbel.app.context import Context
 from umbel.app.message import Message
 from umbel.clientapp import clientapp
-from umbel.clientapp.clientapp import ClientFn, Mod, wrap
-from umbel.clientapp.modorder import check_order
+from umbel.clientapp.clientapp import ClientFn, Mod, check_order, wrap
 from umbel.compat.flwr.records import adopt, adopt_content
 
 __all__ = ["ClientApp"]

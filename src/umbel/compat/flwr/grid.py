@@ -10,9 +10,8 @@ from umbel.app.recorddict import RecordDict
 from umbel.app.safetensors import Part
 from umbel.compat.flwr import records
 from umbel.serverapp import grid
-from umbel.serverapp.checkpoint import CheckpointStore
-from umbel.serverapp.grid import RoundPolicy, Run
-from umbel.serverapp.reduction import Reduced, Reduction
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction
+from umbel.serverapp.grid import CheckpointStore, RoundPolicy, Run
 
 
 class Grid(grid.Grid):

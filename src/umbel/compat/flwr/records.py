@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from umbel.app import array, arrayrecord, message, recorddict
-from umbel.app.configrecord import ConfigRecord
-from umbel.app.error import Error
-from umbel.app.metricrecord import MetricRecord
+from umbel.app.message import Error
+from umbel.app.records import ConfigRecord, MetricRecord
 
 if TYPE_CHECKING:
     import torch

@@ -8,24 +8,23 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.compat.flwr import records
 from umbel.compat.flwr.exceptions import under_flowers_names
 from umbel.compat.flwr.memory import memory
 from umbel.compat.flwr.records import adopt_arrays
 from umbel.compat.flwr.strategy_utils import aggregate_metricrecords, validate_message_reply_consistency
 from umbel.serverapp import strategy as umbels
+from umbel.serverapp.aggregation.reduction import Reply
 from umbel.serverapp.grid import Grid
-from umbel.serverapp.reduction import Reply
-from umbel.serverapp.strategy.callback import Callback
-from umbel.serverapp.strategy.checkpoint import Progress
-from umbel.serverapp.strategy.distances import krum_order, squared_distances
+from umbel.serverapp.rounds.callbacks import Callback
+from umbel.serverapp.rounds.checkpoint import Progress
+from umbel.serverapp.rounds.report import RoundReport
+from umbel.serverapp.rounds.result import Result
 from umbel.serverapp.strategy.fedavg import MetricsFn
-from umbel.serverapp.strategy.report import RoundReport
-from umbel.serverapp.strategy.result import Result
+from umbel.serverapp.strategy.krum import krum_order, squared_distances
 from umbel.serverapp.strategy.strategy import EvaluateFn, Trained
 
 __all__ = [

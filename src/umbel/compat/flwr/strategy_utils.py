@@ -7,15 +7,14 @@ import random
 from collections.abc import Sequence
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.compat.flwr.exceptions import InconsistentMessageReplies
 from umbel.compat.flwr.records import adopt_arrays
+from umbel.serverapp.aggregation.metrics import weighted_mean
+from umbel.serverapp.aggregation.reduction import the_one, weight_of
+from umbel.serverapp.aggregation.replies import mean_of
 from umbel.serverapp.grid import Grid
-from umbel.serverapp.reduction import the_one, weight_of
-from umbel.serverapp.strategy.mean import mean_of
-from umbel.serverapp.strategy.metrics import weighted_mean
 
 __all__ = [
     "aggregate_arrayrecords",

@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from umbel.errors import SecureAggregationRefused
 from umbel.privacy.secagg import shamir
-from umbel.privacy.secagg.keys import KEY_BYTES, KeyPair, agree, key_pair
-from umbel.privacy.secagg.masks import add_mask, subtract_mask
+from umbel.privacy.secagg.keys import KEY_BYTES, KeyPair, add_mask, agree, key_pair, seal, subtract_mask, unseal
 from umbel.privacy.secagg.messages import PublicKeys, Question, Shares, Stage, digest
 from umbel.privacy.secagg.parameters import Parameters
-from umbel.privacy.secagg.sealing import seal, unseal
 
 
 @dataclass

@@ -1,28 +1,31 @@
-"""How many shares, and how many of them are needed: from the number of nodes and what the protocol has to bear.
-
-After Bell et al. 2020 (ePrint 2020/704, section 3.5), for nodes on a random circle, each joined to those next to it. With n nodes, of
-which γn are corrupted and δn may drop out, s shares of each secret (one for the node itself, s - 1 for its neighbours) and a
-threshold t, three things must not go wrong:
-
-- secrecy: t holders of one secret are corrupted. Their number among the neighbours of one node is hypergeometric.
-- connection: the honest nodes that stay fall into two groups without a mask between them, whose sums would show. Then at least (s - 1) / 2 nodes in a
-  row on the circle are corrupted or gone.
-- completion: fewer than t holders of some secret are left, hypergeometric too.
-
-The first two happen with a probability below 2^-40, the third below 2^-30, each a union bound over all nodes. Up to 50 nodes, and where
-no s < n will do, all nodes are neighbours (Bonawitz et al. 2017), and nothing is left to chance.
-
-The threshold is the lowest with 2t > s + c, where c is the number of corrupted holders: then even a server that tells some holders
-that a node is gone, and others that it is not, gets t shares of one of its two secrets at most.
-"""
+"""Parameters of SecAgg+ and its communication graph."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from umbel.errors import ConfigError
+
+
+def neighbourhoods(nodes: Sequence[int], size: int) -> dict[int, list[int]]:
+    """For each node, itself and its neighbours, in ascending order: `size` nodes, or one more where an even number of neighbours takes it.
+
+    The nodes are put on a circle in random order, and each is joined to those next to it, equally many on both sides. Nodes are
+    neighbours mutually. When there are not enough, all are neighbours of all.
+    """
+    reach = size // 2
+    count = len(nodes)
+    if 2 * reach + 1 >= count:
+        everyone = sorted(nodes)
+        return dict.fromkeys(nodes, everyone)
+    circle = list(nodes)
+    secrets.SystemRandom().shuffle(circle)  # who is next to whom must be no choice of anybody's
+    steps = range(-reach, reach + 1)
+    return {node: sorted(circle[(place + step) % count] for step in steps) for place, node in enumerate(circle)}
+
 
 SECRECY_BITS = 40
 COMPLETION_BITS = 30

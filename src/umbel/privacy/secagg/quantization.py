@@ -1,22 +1,19 @@
-"""Fixed-point numbers: what is summed are integers, because masks vanish only from a sum that is exact.
-
-A number x becomes q = round(x / step), where step = clipping_range / half and half = quantization_range // 2 - 1; numbers beyond
-±clipping_range are clipped, and counted. A client with the whole number w as its weight adds w · q and w to the sums, so that the
-decoded mean is step · Σ w q / Σ w. Each |x - step · q| is at most step / 2 for numbers that are not clipped, and a weighted mean of such
-errors is no larger: the mean is within **step / 2** of the exact one. Rounding is to nearest, not stochastic: that bounds the error by half as much,
-and the same run gives the same bits.
-
-Sums are formed modulo 2^32 or 2^64; they are those of the integers as long as nodes · max_weight · half stays below 2^31 or 2^63.
-"""
+"""Quantisation of arrays and metrics, and their packing into one vector."""
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from umbel.app.array import storage_dtype
+from umbel.app.arrayrecord import ArrayRecord
+from umbel.app.records import MetricRecord, MetricValue, stored, widened
 from umbel.errors import ConfigError
 
 _BLOCK = 32_768  # numbers worked on at a time: they stay in the processor's cache
@@ -77,3 +74,145 @@ def modulus_dtype(num_nodes: int, max_weight: int, half: int) -> np.dtype[Any]:
         f"The sum of {num_nodes} nodes with weights up to {max_weight} does not fit into 64 bits.",
         hint="Lower max_weight or quantization_range of SecAggPlus.",
     )
+
+
+_TAIL = 2  # the weight and the number of clipped numbers
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How numbers become integers: see `umbel.privacy.secagg.quantization`. `modulus` is uint32 or uint64."""
+
+    modulus: str
+    half: int
+    max_weight: int
+    clipping_range: float
+    metrics_clipping_range: float
+
+    def of(self, dtype: str) -> Quantizer:
+        """For an array of this type; whole numbers and booleans are kept as they are, within ±half."""
+        inexact = dtype.startswith(("float", "bfloat", "complex"))
+        return Quantizer(self.clipping_range if inexact else float(self.half), self.half)
+
+    def of_metrics(self) -> Quantizer:
+        """For metrics."""
+        return Quantizer(self.metrics_clipping_range, self.half)
+
+
+class Tensor(NamedTuple):
+    """One array in a form."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """How many numbers it adds to the vector; a complex one counts as two."""
+        return math.prod(self.shape) * (2 if self.dtype == "complex64" else 1)
+
+
+@dataclass(frozen=True)
+class Form:
+    """What lies where in a vector; it says nothing of the numbers. `metrics` are names and lengths, None for a single number."""
+
+    tensors: tuple[Tensor, ...]
+    metrics: tuple[tuple[str, int | None], ...]
+
+    @property
+    def size(self) -> int:
+        """The length of the vector."""
+        lengths = (1 if length is None else length for _, length in self.metrics)
+        return sum(tensor.size for tensor in self.tensors) + sum(lengths) + _TAIL
+
+    def dump(self) -> str:
+        """The form as a text, the same for the same form."""
+        return json.dumps([self.tensors, self.metrics])
+
+
+def load_form(text: str) -> Form:
+    """The form that `dump` gave. Raises ValueError for any other text."""
+    try:
+        tensors, metrics = json.loads(text)
+        form = Form(
+            tuple(Tensor(str(name), str(dtype), tuple(map(int, shape))) for name, dtype, shape in tensors),
+            tuple((str(name), None if length is None else int(length)) for name, length in metrics),
+        )
+        for tensor in form.tensors:
+            storage_dtype(tensor.dtype)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"This is no form of a reply: {error}") from error
+    return form
+
+
+def pack(arrays: ArrayRecord, metrics: MetricRecord, weight: float, encoding: Encoding) -> tuple[NDArray[Any], Form]:
+    """The vector of a reply, and its form. Raises ValueError for a weight that cannot be used, NaN and infinity, naming them."""
+    whole = _whole(weight, encoding.max_weight)
+    form = Form(
+        tuple(Tensor(name, array.dtype, array.shape) for name, array in arrays.items()),
+        tuple((name, len(value) if isinstance(value, list) else None) for name, value in metrics.items()),
+    )
+    vector = np.empty(form.size, encoding.modulus)
+    start = clipped = 0
+    for name, dtype, values in _parts(arrays, metrics):
+        quantizer = encoding.of(dtype) if dtype else encoding.of_metrics()
+        try:
+            clipped += quantizer.encode(values, whole, vector[start : start + values.size])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from error
+        start += values.size
+    vector[start:] = whole, min(clipped, encoding.half)
+    return vector, form
+
+
+def _parts(arrays: ArrayRecord, metrics: MetricRecord) -> Iterator[tuple[str, str, NDArray[Any]]]:
+    for name, array in arrays.items():
+        yield f"Array {name!r}", array.dtype, widened(array.dtype, stored(array))
+    for name, value in metrics.items():
+        yield f"Metric {name!r}", "", np.array(value, np.float64).reshape(-1)
+
+
+def _whole(weight: float, most: int) -> int:
+    if not (0 <= weight <= most and float(weight).is_integer()):
+        raise ValueError(
+            f"Its weight is {weight}: for secure aggregation it must be a whole number from 0 to {most} (max_weight)."
+        )
+    return int(weight)
+
+
+@dataclass
+class Sums:
+    """What a sum of vectors says: Σ weight · array for each tensor (flat, float64), Σ weight · metric, Σ weight, and how many numbers were clipped."""
+
+    arrays: list[NDArray[np.float64]]
+    metrics: dict[str, MetricValue]
+    weight: int
+    clipped: int
+
+
+def unpack(total: NDArray[Any], form: Form, encoding: Encoding) -> Sums:
+    """The sums in a sum of vectors of one form."""
+    start = 0
+    arrays: list[NDArray[np.float64]] = []
+    metrics: dict[str, MetricValue] = {}
+    for tensor in form.tensors:
+        arrays.append(encoding.of(tensor.dtype).decode(total[start : start + tensor.size]))
+        start += tensor.size
+    for name, length in form.metrics:
+        end = start + (1 if length is None else length)
+        values: list[float] = encoding.of_metrics().decode(total[start:end]).tolist()
+        metrics[name] = values[0] if length is None else values
+        start = end
+    weight, clipped = total[-_TAIL:].tolist()
+    return Sums(arrays, metrics, weight, clipped)
+
+
+def mean_metrics(sums: Sums) -> MetricRecord:
+    """The weighted means of the metrics; none when the weights sum to 0."""
+    if not sums.weight:
+        return MetricRecord()
+    return MetricRecord({name: _divided(value, sums.weight) for name, value in sums.metrics.items()})
+
+
+def _divided(value: MetricValue, by: int) -> MetricValue:
+    return [each / by for each in value] if isinstance(value, Sequence) else value / by

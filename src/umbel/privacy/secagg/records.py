@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from umbel.app.configrecord import ConfigRecord
+from umbel.app.records import ConfigRecord
 from umbel.errors import SecureAggregationRefused
 from umbel.privacy.secagg.client import ClientSession
 from umbel.privacy.secagg.keys import KeyPair
 from umbel.privacy.secagg.messages import PublicKeys, Question, Shares, Stage
-from umbel.privacy.secagg.packing import Encoding
 from umbel.privacy.secagg.parameters import Parameters
+from umbel.privacy.secagg.quantization import Encoding
 
 RECORD = "umbel-secagg"  # its name in messages and in a client's state
 

@@ -9,11 +9,9 @@ from numpy.typing import NDArray
 
 from umbel.errors import SecureAggregationFailed
 from umbel.privacy.secagg import shamir
-from umbel.privacy.secagg.graph import neighbourhoods
-from umbel.privacy.secagg.keys import KEY_BYTES, agree, key_pair
-from umbel.privacy.secagg.masks import add_mask, subtract_mask
+from umbel.privacy.secagg.keys import KEY_BYTES, add_mask, agree, key_pair, subtract_mask
 from umbel.privacy.secagg.messages import PublicKeys, Question, Shares, digest
-from umbel.privacy.secagg.parameters import Parameters
+from umbel.privacy.secagg.parameters import Parameters, neighbourhoods
 
 _REPEAT = "Repeat the round, or raise dropout_tolerance if nodes often leave in the middle of one."
 _NO_MOD = "Is secaggplus_mod among the mods of the ClientApp?"

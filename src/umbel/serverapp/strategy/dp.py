@@ -10,24 +10,29 @@ from typing import Any
 import numpy as np
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.errors import ConfigError
-from umbel.privacy import noise
+from umbel.privacy import gaussian
 from umbel.privacy.accounting import Release, accountant_named
+from umbel.serverapp.aggregation.reduction import Reduced, WeightedMean, fold
+from umbel.serverapp.aggregation.weighted_sum import WeightedSum
 from umbel.serverapp.grid import Grid
-from umbel.serverapp.reduction import Reduced, WeightedMean, fold
-from umbel.serverapp.strategy import checkpoint
-from umbel.serverapp.strategy.callback import Callback, RoundResult
-from umbel.serverapp.strategy.checkpoint import Progress
-from umbel.serverapp.strategy.dp_checks import check_number, check_types, refuse_other_draws, refuse_unprotectable
-from umbel.serverapp.strategy.dp_update import NORM_BIT, ClippedUpdates
+from umbel.serverapp.rounds import checkpoint
+from umbel.serverapp.rounds.callbacks import Callback, RoundResult
+from umbel.serverapp.rounds.checkpoint import Progress
+from umbel.serverapp.rounds.result import Result
+from umbel.serverapp.strategy.dp_update import (
+    NORM_BIT,
+    ClippedUpdates,
+    check_number,
+    check_types,
+    refuse_other_draws,
+    refuse_unprotectable,
+)
 from umbel.serverapp.strategy.fedavg import FedAvg
-from umbel.serverapp.strategy.result import Result
 from umbel.serverapp.strategy.strategy import EvaluateFn, Strategy, Trained
-from umbel.serverapp.weightedsum import WeightedSum
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +67,7 @@ class DifferentialPrivacy(Strategy):
     *When it does not hold.* Against the server itself, which sees the updates (where clients clip, it sees them clipped). For the
     metrics that clients report, for who took part, who failed and for log lines: they are as they are. When initial arrays or settings
     were chosen by looking at the clients' data. When a run that calls `start` twice is killed and goes on. For the lowest bits
-    of floating-point numbers: see `umbel.privacy.noise`.
+    of floating-point numbers: see `umbel.privacy.gaussian`.
 
     Sources: McMahan et al. 2018 (arXiv 1710.06963), Geyer et al. 2017 (arXiv 1712.07557). After each round ε stands beside the
     server's metrics as `epsilon`.
@@ -97,7 +102,7 @@ class DifferentialPrivacy(Strategy):
             self._epsilon([Release(1.0, 1, 2)], self.delta)  # raises where the accountant knows no draws
             refuse_other_draws(self.strategy)
         self._releases: list[Release] = []
-        self._key = noise.new_key(self.seed)
+        self._key = gaussian.new_key(self.seed)
         self._round_key = b""
         self._exhausted = False
         self._was_warned = False
@@ -163,7 +168,7 @@ class DifferentialPrivacy(Strategy):
             return []
         self._check_number(messages, grid)
         self._releases.append(release)  # when it is asked for, not when it comes: nothing that is shown is left out
-        self._round_key, self._key = noise.derive(self._key, b"round"), noise.derive(self._key, b"next")
+        self._round_key, self._key = gaussian.derive(self._key, b"round"), gaussian.derive(self._key, b"next")
         self._arrays, self._sent = arrays, [message.content for message in messages]
         return messages
 
@@ -223,7 +228,7 @@ class DifferentialPrivacy(Strategy):
             (b"doubles", updates.doubles, mean.doubles),
             (b"singles", updates.singles, mean.singles),
         ):
-            noise.add_gaussian(part, stddev, key, name)
+            gaussian.add_gaussian(part, stddev, key, name)
             np.divide(part, self.sampled(), out=part)
             np.add(target, part, out=target)
         mean.count = self.sampled()

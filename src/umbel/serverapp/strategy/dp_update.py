@@ -1,4 +1,4 @@
-"""What differential privacy sums: clipped updates instead of weighted models."""
+"""Reductions of clipped updates, and checks of wrapped strategies."""
 
 from __future__ import annotations
 
@@ -7,15 +7,52 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from umbel.app.array import Array
+from umbel.app.array import BFLOAT16, Array
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.dtypes import BFLOAT16
-from umbel.app.elements import floats, is_inexact, stored, widened
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
-from umbel.privacy.clipping import clip, l2_norm
-from umbel.serverapp.reduction import WeightedMean, the_one
-from umbel.serverapp.weightedsum import Allocate, WeightedSum, blocks, layout_of
+from umbel.app.records import MetricRecord, floats, is_inexact, stored, widened
+from umbel.errors import ConfigError
+from umbel.privacy.clipping import NOISY_TYPES, clip, l2_norm
+from umbel.serverapp.aggregation.reduction import WeightedMean, the_one
+from umbel.serverapp.aggregation.weighted_sum import Allocate, WeightedSum, blocks, layout_of
+from umbel.serverapp.strategy.fedavg import FedAvg
+from umbel.serverapp.strategy.strategy import Strategy, folds
+
+
+def refuse_unprotectable(strategy: Strategy) -> None:
+    """Raise ConfigError unless the strategy needs no more of its replies than their mean."""
+    if not (isinstance(strategy, FedAvg) and folds(strategy) and type(strategy.train_reduction()) is WeightedMean):
+        raise ConfigError(
+            f"{type(strategy).__name__} cannot be protected: it needs more of its replies than their mean, and how far one client "
+            "can move that is not bounded by clipping.",
+            hint="Wrap a strategy that averages: FedAvg, FedProx, FedAvgM, FedAdam and the like.",
+        )
+
+
+def refuse_other_draws(strategy: Strategy) -> None:
+    """Raise ConfigError unless the strategy draws its clients uniformly without replacement."""
+    if getattr(type(strategy), "_sample", None) is not FedAvg._sample:  # noqa: SLF001 - what is compared is the draw itself
+        raise ConfigError(
+            f"{type(strategy).__name__} draws its clients in a way of its own, for which no gain is known.",
+            hint="Leave out secret_sample.",
+        )
+
+
+def check_types(arrays: ArrayRecord) -> None:
+    """Raise ConfigError for arrays to which no noise can be added: booleans, unsigned and very short whole numbers."""
+    for name, array in arrays.items():
+        if array.dtype not in NOISY_TYPES:
+            raise ConfigError(
+                f"Array {name!r} is of type {array.dtype}, to which no noise can be added.",
+                hint="Keep it out of the arrays that are trained.",
+            )
+
+
+def check_number(name: str, value: float, *, or_zero: bool = False) -> None:
+    """Raise ConfigError unless the setting is finite and above 0, or 0 where that is allowed."""
+    if not (0 < value < math.inf or (or_zero and value == 0)):
+        raise ConfigError(f"{name} must be a finite number {'of 0 or more' if or_zero else 'above 0'}, not {value}.")
+
 
 NORM_BIT = "norm_bit"
 _TOLERANCE = 1e-3  # of the clipping norm: what a client's own arithmetic may add

@@ -6,17 +6,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
-from umbel.app.error import ErrorCode
-from umbel.app.message import Message
-from umbel.app.metadata import MessageType
-from umbel.app.metricrecord import MetricRecord
+from umbel.app.message import ErrorCode, Message, MessageType
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies
+from umbel.serverapp.aggregation.metrics import odd_ones_out, weighted_mean
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction, Reply, WeightedMean, fold, malformed, weight_of
 from umbel.serverapp.grid import Grid
-from umbel.serverapp.reduction import Reduced, Reduction, Reply, WeightedMean, fold, malformed, weight_of
-from umbel.serverapp.strategy.metrics import odd_ones_out, weighted_mean
-from umbel.serverapp.strategy.sampling import sample
+from umbel.serverapp.rounds.report import sample
 from umbel.serverapp.strategy.strategy import Strategy, Trained
 
 MetricsFn = Callable[[list[RecordDict], str], MetricRecord]

@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.elements import Floats
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
-from umbel.serverapp.reduction import Reduced, Reduction, the_one, weight_of
-from umbel.serverapp.strategy.serverstep import ServerStep
+from umbel.app.records import Floats, MetricRecord
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction, the_one, weight_of
+from umbel.serverapp.strategy.server_optimizers import ServerStep
 from umbel.serverapp.strategy.strategy import Trained
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
+from umbel.app.records import ConfigRecord
 from umbel.errors import ConfigError
 from umbel.serverapp.grid import Grid
 from umbel.serverapp.strategy.fedavg import FedAvg

@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.elements import Floats, is_inexact
 from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import Floats, MetricRecord, is_inexact
 from umbel.errors import AggregationFailed, ConfigError
-from umbel.serverapp.reduction import WeightedMean, the_one
-from umbel.serverapp.strategy.coordinates import float_blocks
-from umbel.serverapp.strategy.mean import mean_of
-from umbel.serverapp.strategy.replies import models
-from umbel.serverapp.strategy.serverstep import ServerStep
+from umbel.serverapp.aggregation.reduction import WeightedMean, the_one
+from umbel.serverapp.aggregation.replies import mean_of, models
+from umbel.serverapp.strategy.robust import float_blocks
+from umbel.serverapp.strategy.server_optimizers import ServerStep
 from umbel.serverapp.strategy.strategy import Trained
 
 _LEAST_LOSS = 1e-10  # a loss of 0 has no power below 0

@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.errors import ConfigError, SecureAggregationFailed
-from umbel.privacy.secagg.packing import Encoding, Form, Sums, mean_metrics
 from umbel.privacy.secagg.parameters import Parameters, derive
-from umbel.privacy.secagg.quantization import half_range, modulus_dtype
+from umbel.privacy.secagg.quantization import Encoding, Form, Sums, half_range, mean_metrics, modulus_dtype
+from umbel.serverapp.aggregation.reduction import Reduced, Reply, WeightedMean
+from umbel.serverapp.aggregation.weighted_sum import WeightedSum, allocate, layout_of
 from umbel.serverapp.grid import Grid, RoundPolicy
-from umbel.serverapp.reduction import Reduced, Reply, WeightedMean
-from umbel.serverapp.strategy.report import RoundReport
+from umbel.serverapp.rounds.report import RoundReport
 from umbel.serverapp.strategy.strategy import Strategy, Trained, folds
-from umbel.serverapp.weightedsum import WeightedSum, allocate, layout_of
 
 if TYPE_CHECKING:
     from umbel.serverapp.securesum import SecureSum

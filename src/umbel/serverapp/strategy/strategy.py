@@ -12,19 +12,18 @@ from dataclasses import dataclass, fields
 
 from umbel.app import safetensors
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.message import Message
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.errors import AggregationFailed, CheckpointInvalid, ConfigError, InconsistentReplies
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction, Reply
+from umbel.serverapp.aggregation.replies import Replies
 from umbel.serverapp.grid import Grid, RoundPolicy
-from umbel.serverapp.reduction import Reduced, Reduction, Reply
-from umbel.serverapp.strategy import checkpoint
-from umbel.serverapp.strategy.callback import BestModel, Callback, RoundResult
-from umbel.serverapp.strategy.checkpoint import Progress
-from umbel.serverapp.strategy.replies import Replies
-from umbel.serverapp.strategy.report import RoundReport
-from umbel.serverapp.strategy.result import Result
+from umbel.serverapp.rounds import checkpoint
+from umbel.serverapp.rounds.callbacks import BestModel, Callback, RoundResult
+from umbel.serverapp.rounds.checkpoint import Progress
+from umbel.serverapp.rounds.report import RoundReport
+from umbel.serverapp.rounds.result import Result
 
 log = logging.getLogger(__name__)
 

@@ -22,7 +22,7 @@ from umbel.superlink.auth.guard import LOOPBACK, Guard, Hosts
 from umbel.superlink.core import SuperLink
 from umbel.superlink.prometheus import Traffic
 from umbel.wire.api import Problem
-from umbel.wire.version import HEADER, require_fitting
+from umbel.wire.connection import HEADER, require_fitting
 
 _log = logging.getLogger(__name__)
 ANSWERED = "umbel.answered"  # in the scope of a request whose error has its answer

@@ -11,8 +11,7 @@ from umbel.superlink.auth import keys
 from umbel.superlink.auth.keys import NodeKeys
 from umbel.superlink.auth.nonces import Nonces
 from umbel.superlink.auth.tokens import Principal, identify
-from umbel.wire.credentials import EXECUTOR_TAG, NODE_TAG
-from umbel.wire.signatures import EMPTY_DIGEST, SignedRequest, read
+from umbel.wire.signatures import EMPTY_DIGEST, EXECUTOR_TAG, NODE_TAG, SignedRequest, read
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -13,8 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key, lo
 
 from umbel.errors import RequestInvalid, Unauthenticated
 from umbel.superlink.waiting.wakeups import NODE_KEYS, Wakeups
-from umbel.wire.credentials import node_keyid
-from umbel.wire.signatures import WINDOW, Parameters, SignedRequest
+from umbel.wire.signatures import WINDOW, Parameters, SignedRequest, node_keyid
 
 _WRONG = "The request's signature does not fit the request."
 

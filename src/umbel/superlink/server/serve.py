@@ -29,7 +29,7 @@ from umbel.superlink.store import database
 from umbel.superlink.store.database import Database
 from umbel.superlink.store.engines import prepare
 from umbel.superlink.waiting.leases import Leases
-from umbel.wire.credentials import read_secret
+from umbel.wire.signatures import read_secret
 
 _SHUTDOWN = 5  # seconds for the requests under way; waits end at once
 _HANDSHAKE = 15.0  # seconds to agree on TLS

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from umbel.environments import permission
+from umbel.environments import requirements
 from umbel.errors import UsageError
 from umbel.superlink.server import storage_options
 from umbel.superlink.server.storage_options import Keeping
@@ -43,7 +43,7 @@ def parse(argv: list[str] | None) -> Settings:
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes any free one")
     parser.add_argument("--simulation", action="store_true", help="simulate the clients of every run on this machine")
     parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
-    parser.add_argument(permission.OPTION, action="store_true", dest="may_install", help=permission.HELP)
+    parser.add_argument(requirements.OPTION, action="store_true", dest="may_install", help=requirements.HELP)
     parser.add_argument("--idle-exit", type=float, default=0.0, metavar="SECONDS", help=_IDLE)
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     storage_options.add_options(parser)

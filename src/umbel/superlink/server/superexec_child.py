@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, TYPE_CHECKING
 
-from umbel.environments import permission
+from umbel.environments import requirements
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,7 +25,7 @@ _GRACE = 10.0  # seconds to end by itself
 
 def command(address: str, *, may_install: bool = False) -> list[str]:
     """How the SuperExec of the SuperLink at `address` is started; with `may_install` it installs what apps declare."""
-    options = [permission.OPTION] if may_install else []
+    options = [requirements.OPTION] if may_install else []
     return [sys.executable, "-m", "umbel.superexec.main", "--superlink", address, *options]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from umbel.bundle.nearest import did_you_mean
+from umbel.bundle.suggest import did_you_mean
 from umbel.errors import BundleInvalid, ConfigError, RequestInvalid, UnknownConfigKey
 from umbel.superlink.domain.run import Run
 from umbel.superlink.domain.task import Task

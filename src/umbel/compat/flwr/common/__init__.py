@@ -2,12 +2,9 @@
 
 from datetime import UTC, datetime
 
-from umbel.app.configrecord import ConfigRecord, ConfigValue
 from umbel.app.context import Context
-from umbel.app.error import Error
-from umbel.app.message import DEFAULT_TTL
-from umbel.app.metadata import MessageType, Metadata
-from umbel.app.metricrecord import MetricRecord, MetricValue
+from umbel.app.message import DEFAULT_TTL, Error, MessageType, Metadata
+from umbel.app.records import ConfigRecord, ConfigValue, MetricRecord, MetricValue
 from umbel.compat.flwr.common.constant import MessageTypeLegacy
 from umbel.compat.flwr.common.logger import configure, log, logger
 from umbel.compat.flwr.legacy.parameters import (

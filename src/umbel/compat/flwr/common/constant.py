@@ -1,7 +1,6 @@
 """`flwr.common.constant`: the constants that apps read."""
 
-from umbel.app.error import ErrorCode
-from umbel.app.metadata import SUPERLINK_NODE_ID
+from umbel.app.message import SUPERLINK_NODE_ID, ErrorCode
 
 PARTITION_ID_KEY = "partition-id"
 NUM_PARTITIONS_KEY = "num-partitions"

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
-from umbel.app.error import Error, ErrorCode
-from umbel.app.message import Message
+from umbel.app.message import Error, ErrorCode, Message
 from umbel.app.recorddict import RecordDict
 from umbel.compat.flwr.legacy import wire
 from umbel.compat.flwr.legacy.clientproxy import ClientProxy
 from umbel.compat.flwr.legacy.gridproxy import ClientFailed, GridClientProxy, content_of
 from umbel.compat.flwr.legacy.telling import Telling, told
 from umbel.compat.flwr.legacy.typing import Code, EvaluateIns, EvaluateRes, FitIns, FitRes
+from umbel.serverapp.aggregation.reduction import Reply
 from umbel.serverapp.grid import Grid, RoundPolicy
-from umbel.serverapp.reduction import Reply
 
 __all__ = ["evaluate_clients", "fit_clients"]
 

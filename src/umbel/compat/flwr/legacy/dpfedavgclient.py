@@ -6,9 +6,8 @@ from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.context import Context
 from umbel.compat.flwr.legacy.numpyclient import NumPyClient
 from umbel.compat.flwr.legacy.typing import Config, Metrics, NDArrays, Properties
-from umbel.privacy import noise
-from umbel.privacy.clipping import clip
-from umbel.privacy.update import moved, numbers, update_of
+from umbel.privacy import gaussian
+from umbel.privacy.clipping import clip, moved, numbers, update_of
 
 __all__ = ["DPFedAvgNumPyClient"]
 
@@ -43,9 +42,9 @@ class DPFedAvgNumPyClient(NumPyClient):
         trained, num_examples, metrics = self.client.fit(parameters, config)
         update = update_of(ArrayRecord(trained), sent, before)
         length = clip(update, bound)
-        stddev, key = float(config.get("dpfedavg_noise_stddev", 0.0)), noise.new_key()
+        stddev, key = float(config.get("dpfedavg_noise_stddev", 0.0)), gaussian.new_key()
         for index, values in enumerate(update):
-            noise.add_gaussian(values, stddev, key, b"%d" % index)
+            gaussian.add_gaussian(values, stddev, key, b"%d" % index)
         if config.get("dpfedavg_adaptive_clip_enabled"):
             metrics["dpfedavg_norm_bit"] = length <= bound
         return moved(sent, before, update).to_numpy_ndarrays(), num_examples, metrics

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from umbel.app.error import Error
-from umbel.app.message import Message
+from umbel.app.message import Error, Message
 from umbel.app.recorddict import RecordDict
 from umbel.compat.flwr.legacy import wire
 from umbel.compat.flwr.legacy.clientmanager import ClientManager

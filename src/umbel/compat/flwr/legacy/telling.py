@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import MetricRecord
 from umbel.errors import AggregationFailed
+from umbel.serverapp.aggregation.reduction import Reply
 from umbel.serverapp.grid import Grid
-from umbel.serverapp.reduction import Reply
-from umbel.serverapp.strategy.report import RoundReport
+from umbel.serverapp.rounds.report import RoundReport
 
 _FRUITLESS_ROUNDS = 3  # first rounds in which every client may fail before the run does
 

@@ -14,9 +14,8 @@ import numpy as np
 
 from umbel.app.array import STYPE, Array
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
-from umbel.app.metricrecord import MetricRecord
 from umbel.app.recorddict import RecordDict
+from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.compat.flwr.legacy.parameters import bytes_to_ndarray, ndarray_to_bytes
 from umbel.compat.flwr.legacy.typing import (
     Code,

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.configrecord import ConfigRecord
 from umbel.app.context import Context
+from umbel.app.records import ConfigRecord
 from umbel.compat.flwr.legacy import wire
 from umbel.compat.flwr.legacy.asking import evaluate_clients, fit_clients
 from umbel.compat.flwr.legacy.gridproxy import connected

@@ -12,12 +12,9 @@ from umbel.compat.flwr.legacy.clientproxy import ClientProxy
 from umbel.compat.flwr.legacy.parameters import parameters_to_ndarrays
 from umbel.compat.flwr.legacy.typing import FitRes, NDArrays
 from umbel.errors import AggregationFailed, ConfigError
-from umbel.serverapp.strategy.bulyan import mean_around_median
-from umbel.serverapp.strategy.coordinates import by_coordinate
-from umbel.serverapp.strategy.distances import krum_order, squared_distances
-from umbel.serverapp.strategy.fedtrimmedavg import trimmed_mean
-from umbel.serverapp.strategy.mean import mean_of
-from umbel.serverapp.strategy.median import coordinate_median
+from umbel.serverapp.aggregation.replies import mean_of
+from umbel.serverapp.strategy.krum import krum_order, mean_around_median, squared_distances
+from umbel.serverapp.strategy.robust import by_coordinate, coordinate_median, trimmed_mean
 
 __all__ = [
     "aggregate",

@@ -6,16 +6,15 @@ import logging
 import math
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.app.elements import as_array, floats, is_inexact, narrowed
+from umbel.app.records import as_array, floats, is_inexact, narrowed
 from umbel.compat.flwr.legacy.clientmanager import ClientManager
 from umbel.compat.flwr.legacy.clientproxy import ClientProxy
 from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
 from umbel.compat.flwr.legacy.strategy.strategy import FitFailures, FitResults, Strategy
 from umbel.compat.flwr.legacy.strategy.wrapper import Wrapper
 from umbel.compat.flwr.legacy.typing import FitIns, Metrics, Parameters
-from umbel.privacy import noise
-from umbel.privacy.clipping import clip
-from umbel.privacy.update import moved, numbers, update_of
+from umbel.privacy import gaussian
+from umbel.privacy.clipping import clip, moved, numbers, update_of
 
 CLIPPING_NORM = "clipping_norm"
 NORM_BIT = "norm_bit"
@@ -47,7 +46,7 @@ class DifferentialPrivacy(Wrapper):
         self.clipping_norm = clipping_norm
         self.num_sampled_clients = num_sampled_clients
         self._sent = ArrayRecord()
-        self._key = noise.new_key()
+        self._key = gaussian.new_key()
 
     @property
     def noise_stddev(self) -> float:
@@ -75,7 +74,7 @@ class DifferentialPrivacy(Wrapper):
             log.warning("Round %d is not used: %s", server_round, reason)
             return None, {}
         stddev = self.noise_stddev * max(1.0, self.num_sampled_clients / len(results))
-        key = noise.derive(self._key, str(server_round).encode())
+        key = gaussian.derive(self._key, str(server_round).encode())
         parameters, metrics = self.strategy.aggregate_fit(server_round, results, failures)
         self.follow(within, results, key)
         return parameters and _noisy(parameters, stddev, key), metrics
@@ -103,6 +102,6 @@ def _noisy(parameters: Parameters, stddev: float, key: bytes) -> Parameters:
     for index, array in enumerate(ArrayRecord(parameters_to_ndarrays(parameters)).values()):
         values = floats(array).copy()
         if is_inexact(array):
-            noise.add_gaussian(values, stddev, key, b"%d" % index)
+            gaussian.add_gaussian(values, stddev, key, b"%d" % index)
         noised.append(as_array(narrowed(array.dtype, values), array).numpy())
     return ndarrays_to_parameters(noised)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from umbel.compat.flwr.legacy.strategy.dp import CLIPPING_NORM, NORM_BIT, DifferentialPrivacy
 from umbel.compat.flwr.legacy.strategy.strategy import FitResults, Strategy
 from umbel.compat.flwr.legacy.typing import Config
-from umbel.privacy import noise
-from umbel.privacy.adaptive import next_clipping_norm, update_noise_multiplier
+from umbel.privacy import gaussian
+from umbel.privacy.clipping import next_clipping_norm, update_noise_multiplier
 
 __all__ = ["DifferentialPrivacyClientSideAdaptiveClipping", "DifferentialPrivacyServerSideAdaptiveClipping"]
 
@@ -45,7 +45,7 @@ class DifferentialPrivacyServerSideAdaptiveClipping(DifferentialPrivacy):
 
     def follow(self, within: int, results: FitResults, key: bytes) -> None:
         """See DifferentialPrivacy."""
-        noisy = within + self.clipped_count_stddev * float(noise.normal(key, b"count", 1)[0])
+        noisy = within + self.clipped_count_stddev * float(gaussian.normal(key, b"count", 1)[0])
         share = noisy / len(results)
         self.clipping_norm = next_clipping_norm(
             self.clipping_norm, share, self.target_clipped_quantile, self.clip_norm_lr

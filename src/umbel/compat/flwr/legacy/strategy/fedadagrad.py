@@ -6,7 +6,7 @@ from typing import Any
 
 from umbel.compat.flwr.legacy.strategy.fedopt import FedOpt
 from umbel.compat.flwr.legacy.typing import Parameters
-from umbel.serverapp.strategy.fedadagrad import FedAdagrad as Rule
+from umbel.serverapp.strategy.server_optimizers import FedAdagrad as Rule
 
 __all__ = ["FedAdagrad"]
 

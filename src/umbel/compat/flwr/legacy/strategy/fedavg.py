@@ -28,7 +28,7 @@ from umbel.compat.flwr.legacy.typing import (
     NDArrays,
     Parameters,
 )
-from umbel.serverapp.strategy.replies import check_finite
+from umbel.serverapp.aggregation.replies import check_finite
 
 __all__ = ["FedAvg"]
 

@@ -11,7 +11,7 @@ from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
 from umbel.compat.flwr.legacy.strategy.serverstep import stepped
 from umbel.compat.flwr.legacy.typing import NDArrays, Parameters
 from umbel.errors import ConfigError
-from umbel.serverapp.strategy.fedavgm import FedAvgM as Rule
+from umbel.serverapp.strategy.server_optimizers import FedAvgM as Rule
 
 __all__ = ["FedAvgM"]
 

@@ -9,7 +9,7 @@ from umbel.compat.flwr.legacy.strategy.aggregate import Results, aggregate
 from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
 from umbel.compat.flwr.legacy.strategy.serverstep import stepped
 from umbel.compat.flwr.legacy.typing import NDArrays, Parameters
-from umbel.serverapp.strategy.fedopt import FedOpt as Rule
+from umbel.serverapp.strategy.server_optimizers import FedOpt as Rule
 
 __all__ = ["FedOpt"]
 

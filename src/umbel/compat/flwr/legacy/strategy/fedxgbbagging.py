@@ -11,7 +11,7 @@ from umbel.app.arrayrecord import ArrayRecord
 from umbel.compat.flwr.legacy.strategy.fedxgb import EvaluateFunction, FedXgb
 from umbel.compat.flwr.legacy.strategy.strategy import FitFailures, FitResults
 from umbel.compat.flwr.legacy.typing import Metrics, Parameters
-from umbel.serverapp.strategy import xgbmodel
+from umbel.serverapp.strategy import xgboost
 
 __all__ = ["FedXgbBagging"]
 
@@ -44,9 +44,9 @@ def appended(model: bytes | None, more: bytes) -> bytes:
     """`model` with the trees of `more`; without a model, `more`."""
     if not model:
         return more
-    ensemble = xgbmodel.trained(_record(model))
-    xgbmodel.append(ensemble, xgbmodel.trained(_record(more)))
-    return next(iter(xgbmodel.as_record(ensemble).values())).storage.tobytes()
+    ensemble = xgboost.trained(_record(model))
+    xgboost.append(ensemble, xgboost.trained(_record(more)))
+    return next(iter(xgboost.as_record(ensemble).values())).storage.tobytes()
 
 
 def _record(model: bytes) -> ArrayRecord:

@@ -6,7 +6,7 @@ from typing import Any
 
 from umbel.compat.flwr.legacy.strategy.fedopt import FedOpt
 from umbel.compat.flwr.legacy.typing import Parameters
-from umbel.serverapp.strategy.fedyogi import FedYogi as Rule
+from umbel.serverapp.strategy.server_optimizers import FedYogi as Rule
 
 __all__ = ["FedYogi"]
 

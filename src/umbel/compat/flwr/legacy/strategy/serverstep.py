@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from umbel.compat.flwr.legacy.typing import NDArray, NDArrays
-from umbel.serverapp.strategy.serverstep import ServerStep
+from umbel.serverapp.strategy.server_optimizers import ServerStep
 
 
 def stepped(rule: ServerStep, server_round: int, current: NDArrays, mean: NDArrays) -> NDArrays:

@@ -1,0 +1,256 @@
+"""Transfer of messages and replies between a ServerApp and the SuperLink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from umbel.app.message import Message
+from umbel.app.recorddict import RecordDict
+from umbel.engine import shared_memory
+from umbel.wire import contents
+from umbel.wire.http import HttpClient
+from umbel.wire.messages import ContentRef, MessageMetadata, Outgoing, PushMessages, ReplyView, content_id, message_id
+from umbel.wire.programs import GridClient
+from umbel.wire.records import pack, unpack
+
+_AT_A_TIME = 2  # contents
+
+
+@dataclass
+class _Fetch:
+    ready: Future[None]
+    uses: int
+
+
+class Contents:
+    """Brings contents from the SuperLink. To be used by one thread.
+
+    A file has the name of what is in it, so an attempt goes on with what an earlier one has begun to fetch, and a content that
+    several nodes replied is fetched once.
+    """
+
+    def __init__(self, client: HttpClient, folder: Path, persist: Persist) -> None:
+        """Files lie in `folder` for as long as they are not opened."""
+        self._client = client
+        self._folder = folder
+        self._persist = persist
+        self._fetches: dict[str, _Fetch] = {}
+        self._pool = ThreadPoolExecutor(_AT_A_TIME, "fetch")
+
+    def fetch(self, content: ContentRef) -> None:
+        """Begin to bring a content that will be opened, or released, once for each time this is called."""
+        if content.data is not None:
+            return
+        name = content_id(content)
+        if name in self._fetches:
+            self._fetches[name].uses += 1
+        else:
+            path = self._folder / name
+            self._fetches[name] = _Fetch(self._pool.submit(self._bring, content, path), 1)
+
+    def _bring(self, content: ContentRef, path: Path) -> None:
+        if path.exists():  # an earlier attempt's: what is right in it is not fetched again
+            path.replace(path.with_name(f"{path.name}.part"))
+        self._persist(lambda: contents.download(self._client, content, path))
+
+    def open(self, content: ContentRef) -> RecordDict:
+        """A content for which `fetch` was called, once it is here. Its arrays are in memory that is given back when they are gone.
+
+        Raises ObjectInvalid or RecursionError for bytes that are no content of a message.
+        """
+        if content.data is not None:
+            return unpack(bytearray(content.data))
+        name = content_id(content)
+        try:
+            self._fetches[name].ready.result()
+            return _mapped(self._folder / name, content.size)
+        finally:
+            self.release(content)
+
+    def release(self, content: ContentRef) -> None:
+        """A content for which `fetch` was called will not be opened."""
+        if content.data is not None:
+            return
+        name = content_id(content)
+        fetch = self._fetches[name]
+        fetch.uses -= 1
+        if not fetch.uses and (fetch.ready.cancel() or fetch.ready.done()):
+            del self._fetches[name]
+            (self._folder / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Begin nothing more; what is under way ends with its client."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _mapped(path: Path, size: int) -> RecordDict:
+    with path.open("rb") as file:
+        data = shared_memory.private(file.fileno(), size)
+    return unpack(memoryview(data))
+
+
+class Inbox:
+    """Reads a run's replies in the order in which they came to be, no further than somebody waits. For one thread at a time.
+
+    In a later attempt the replies of earlier ones come first. Those to exchanges that are still to be repeated are kept until then.
+    """
+
+    def __init__(self, client: GridClient) -> None:
+        """From the first reply on that the SuperLink keeps."""
+        self._client = client
+        self._after = 0
+        self._sequence = 0  # of the newest exchange that was sent
+        self._open: dict[str, int] = {}  # messages whose reply was not taken, with their exchange
+        self._unanswered: dict[str, int] = {}  # of them, those whose reply was not read
+        self._replies: dict[str, ReplyView] = {}
+
+    def expect(self, sequence: int, message_ids: Iterable[str]) -> None:
+        """These messages were sent as exchange `sequence`. Replies to older exchanges that nobody expects are dropped."""
+        self._sequence = sequence
+        self._open.update(dict.fromkeys(message_ids, sequence))
+        self._replies = {name: reply for name, reply in self._replies.items() if self._is_wanted(reply)}
+        missing = (name for name, of in self._open.items() if of == sequence and name not in self._replies)
+        self._unanswered.update(dict.fromkeys(missing, sequence))
+
+    def _is_wanted(self, reply: ReplyView) -> bool:
+        return reply.sequence > self._sequence or reply.message_id in self._open
+
+    def read(self, wait: float) -> list[ReplyView]:
+        """The replies that come next; waits up to `wait` seconds while there are none."""
+        replies = self._client.replies(self._after, wait)
+        for reply in replies:
+            self._after = max(self._after, reply.number)
+            self._unanswered.pop(reply.message_id, None)
+            if self._is_wanted(reply):
+                self._replies[reply.message_id] = reply
+        return replies
+
+    def get(self, message_id: str) -> ReplyView | None:
+        """The reply to a message, if it is there."""
+        return self._replies.get(message_id)
+
+    def take(self, message_id: str) -> ReplyView:
+        """The reply to a message, which is there; it is kept no longer."""
+        self.abandon([message_id])
+        return self._replies.pop(message_id)
+
+    def abandon(self, message_ids: Iterable[str]) -> None:
+        """Nobody will take the replies to these messages, which may not be there yet."""
+        for name in message_ids:
+            self._open.pop(name, None)
+            self._unanswered.pop(name, None)
+
+    def oldest_unanswered(self) -> int | None:
+        """The first exchange that may still be under way."""
+        return next(iter(self._unanswered.values()), None)
+
+
+T = TypeVar("T")
+_LARGEST_PUSH = 16 * 1024 * 1024  # bytes, about: half of what a SuperLink takes in a body
+_MESSAGE = 400  # bytes that a message takes in a body beside its content
+_CHUNK = 70  # bytes that the name of a chunk takes
+
+
+class Persist(Protocol):
+    """Does what `call` does, again while the SuperLink's disk is full."""
+
+    def __call__(self, call: Callable[[], T]) -> T:
+        """What `call` returns."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """What is the same for all messages of an exchange; see `PushMessages`."""
+
+    sequence: int
+    keep_from: int
+    until: float = 0.0
+
+
+class Outbox:
+    """Sends the messages of one run."""
+
+    def __init__(self, client: GridClient, run_id: int, persist: Persist) -> None:
+        """`client` is of a task of the run."""
+        self._client = client
+        self._run_id = run_id
+        self._persist = persist
+
+    def send(self, messages: Sequence[Message], sending: Sending) -> int:
+        """Store and send the messages and give them their ids; returns the bytes of their contents, as often as they go out.
+
+        What is known at the SuperLink already is not stored again. Raises OverflowError for a content with an int of more than 64 bits.
+        """
+        stored: dict[int, tuple[str, ContentRef]] = {}
+        outgoing: list[tuple[Outgoing, str, ContentRef]] = []
+        for index, message in enumerate(messages):
+            key = id(message.content)
+            if key not in stored:
+                stored[key] = self._store(message.content)
+            name, content = stored[key]
+            outgoing.append((self._address(message, sending.sequence, index, name), name, content))
+        for push in _pushes(sending, outgoing):
+            self._persist(partial(self._client.push, push))
+        return sum(content.size for _, _, content in outgoing)
+
+    def _store(self, content: RecordDict) -> tuple[str, ContentRef]:
+        parts = pack(content)
+        reference = self._persist(lambda: contents.upload(self._client.http, parts))
+        return content_id(reference), reference
+
+    def _address(self, message: Message, sequence: int, index: int, content: str) -> Outgoing:
+        metadata = message.metadata
+        metadata.run_id = self._run_id
+        metadata.message_id = message_id(
+            MessageMetadata(
+                run_id=self._run_id,
+                sequence=sequence,
+                index=index,
+                node_id=metadata.dst_node_id,
+                message_type=metadata.message_type,
+                content_id=content,
+            )
+        )
+        return Outgoing(
+            message_id=metadata.message_id,
+            node_id=metadata.dst_node_id,
+            index=index,
+            content=0,
+            message_type=metadata.message_type,
+            created_at=metadata.created_at,
+            ttl=metadata.ttl,
+            group_id=metadata.group_id,
+        )
+
+
+def _pushes(sending: Sending, outgoing: Sequence[tuple[Outgoing, str, ContentRef]]) -> Iterator[PushMessages]:
+    """As many pushes as it takes, each with the contents of its messages."""
+    push, places, size = _empty(sending), dict[str, int](), 0
+    for message, name, content in outgoing:
+        size += _MESSAGE + (0 if name in places else _weight(content))
+        if size > _LARGEST_PUSH and push.messages:
+            push.more = True
+            yield push
+            push, places, size = _empty(sending), {}, _MESSAGE + _weight(content)
+        if name not in places:
+            places[name] = len(push.contents)
+            push.contents.append(content)
+        message.content = places[name]
+        push.messages.append(message)
+    if push.messages:
+        yield push
+
+
+def _empty(sending: Sending) -> PushMessages:
+    return PushMessages(
+        sequence=sending.sequence, contents=[], messages=[], keep_from=sending.keep_from, until=sending.until
+    )
+
+
+def _weight(content: ContentRef) -> int:
+    return len(content.data or b"") * 4 // 3 + len(content.chunks) * _CHUNK

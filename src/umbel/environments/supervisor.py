@@ -1,0 +1,25 @@
+"""Supervisor process: runs a command and kills it with everything it started when the caller ends."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+
+def main(command: list[str]) -> int:
+    """Run the command; returns its exit code, 128 and more for a signal, as a shell has it."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Descriptors are passed on: a lock that was given to us is held until the command is gone.
+    code = subprocess.call(command, stdin=subprocess.DEVNULL, close_fds=False)
+    return code if code >= 0 else 128 - code
+
+
+def _end_with_parent() -> None:
+    while os.read(0, 4096):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

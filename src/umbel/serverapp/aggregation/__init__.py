@@ -1,0 +1,1 @@
+"""Aggregation of replies: reductions, weighted sums, metrics."""

@@ -1,0 +1,1 @@
+"""The rounds of a strategy: callbacks, checkpoints, reports, results."""

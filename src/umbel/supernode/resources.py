@@ -1,0 +1,130 @@
+"""Compute resources of a site: CPU, GPU and memory budget, and the slots of a SuperNode."""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Condition
+from typing import TYPE_CHECKING
+
+from umbel.supernode.jobs import Cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from umbel.bundle.config import Scalar
+
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a message's client uses: CPUs and GPUs, in fractions if need be."""
+
+    cpus: float
+    gpus: float
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a message was given: CPUs, and of each of these GPUs the share `gpu_share`."""
+
+    cpus: float
+    gpus: tuple[str, ...] = ()
+    gpu_share: float = 1.0
+
+
+class Budget:
+    """So many slots, CPUs and GPUs; what is taken is missing until it is given back."""
+
+    def __init__(self, slots: int, cpus: float, gpus: Sequence[str]) -> None:
+        self._all = (slots, cpus, tuple(gpus))
+        self._slots = slots
+        self._cpus = cpus
+        self._gpus = dict.fromkeys(gpus, 1.0)
+
+    def need(self, wished: Mapping[str, Scalar]) -> Need:
+        """What a client of an app with these settings gets: what they ask for, as far as there is so much, or one slot's share."""
+        slots, cpus, gpus = self._all
+        plain = {key.removeprefix("options.").replace("_", "-"): value for key, value in wished.items()}
+        return Need(
+            min(cpus, _number(plain.get("client-resources-num-cpus"), cpus / slots)),
+            _whole_or_share(min(len(gpus), _number(plain.get("client-resources-num-gpus"), len(gpus) / slots))),
+        )
+
+    def take(self, need: Need) -> Grant | None:
+        """What a client needs, if there is so much left."""
+        gpus = self._free_gpus(need.gpus)
+        if not self._slots or gpus is None or self._cpus + _ROUNDING < need.cpus:
+            return None
+        grant = Grant(need.cpus, gpus, min(1.0, need.gpus) if gpus else 1.0)
+        self._move(grant, -1)
+        return grant
+
+    def give_back(self, grant: Grant) -> None:
+        """A client needs what it was given no more."""
+        self._move(grant, 1)
+
+    def _move(self, grant: Grant, sign: int) -> None:
+        self._slots += sign
+        self._cpus += sign * grant.cpus
+        for gpu in grant.gpus:
+            self._gpus[gpu] += sign * grant.gpu_share
+
+    def _free_gpus(self, count: float) -> tuple[str, ...] | None:
+        if not count:
+            return ()
+        share = min(1.0, count)
+        free = [gpu for gpu, left in self._gpus.items() if left + _ROUNDING >= share]
+        wanted = max(1, int(count))
+        return tuple(free[:wanted]) if len(free) >= wanted else None
+
+
+def _number(value: Scalar | None, default: float) -> float:
+    is_usable = isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
+    return float(value) if is_usable and value is not None else default
+
+
+def _whole_or_share(gpus: float) -> float:
+    return gpus if gpus < 1 else float(int(gpus))
+
+
+class Slots:
+    """A budget that messages wait for."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._changed = Condition()
+        self._waiting: deque[object] = deque()
+
+    @contextmanager
+    def taken(self, need: Need, is_cancelled: Callable[[], bool]) -> Iterator[Grant]:
+        """Wait for what a client needs, and have it meanwhile. Raises Cancelled when `is_cancelled` says so while it waits."""
+        grant = self._wait(need, is_cancelled)
+        try:
+            yield grant
+        finally:
+            with self._changed:
+                self._budget.give_back(grant)
+                self._changed.notify_all()
+
+    def look_again(self) -> None:
+        """Something was cancelled."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _wait(self, need: Need, is_cancelled: Callable[[], bool]) -> Grant:
+        me = object()
+        with self._changed:
+            self._waiting.append(me)
+            try:
+                while not is_cancelled():
+                    if self._waiting[0] is me and (grant := self._budget.take(need)):
+                        return grant
+                    self._changed.wait()
+                raise Cancelled
+            finally:
+                self._waiting.remove(me)
+                self._changed.notify_all()

@@ -1,0 +1,108 @@
+"""The state directory of a SuperNode: lock, private key, paths."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from umbel.errors import ConfigError, Conflict
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import IO
+
+
+_HINT = "Make one with `ssh-keygen -t ed25519`."
+
+
+def load_key(path: Path) -> Ed25519PrivateKey:
+    """The Ed25519 key in an OpenSSH or PEM file. Raises ConfigError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"The key {path} cannot be read: {error.strerror}.", hint="Check the path.") from error
+    is_openssh = b"BEGIN OPENSSH PRIVATE KEY" in data
+    load = serialization.load_ssh_private_key if is_openssh else serialization.load_pem_private_key
+    try:
+        key = load(data, None)
+    except TypeError:
+        raise ConfigError(f"The key {path} is protected by a password.", hint="Give one without.") from None
+    except (ValueError, UnsupportedAlgorithm) as error:
+        if "password" in str(error).lower():
+            raise ConfigError(f"The key {path} is protected by a password.", hint="Give one without.") from None
+        raise ConfigError(f"{path} is not a private key.", hint=_HINT) from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ConfigError(f"{path} is not an Ed25519 key.", hint=_HINT)
+    return key
+
+
+def own_key(path: Path) -> Ed25519PrivateKey:
+    """The key in `path`, made there at the first use, for its owner alone."""
+    if not path.exists():
+        key = Ed25519PrivateKey.generate()
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    return load_key(path)
+
+
+class StateDir:
+    """The files below `root`: `key.pem`, `contents/`, `spool/`, `runs/<run id>/`; for their owner alone."""
+
+    def __init__(self, root: Path) -> None:
+        """Makes what is missing. Raises ConfigError when that is not possible."""
+        self.root = root.expanduser().absolute()
+        self.key = self.root / "key.pem"
+        self.contents = self.root / "contents"
+        self.spool = self.root / "spool"
+        self._runs = self.root / "runs"
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (self.contents, self.spool, self._runs):
+                directory.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"{self.root} cannot be used: {error.strerror}.", hint="Give another --state-dir."
+            ) from error
+
+    def lock(self) -> IO[str]:
+        """A lock, held for as long as the file is open. Raises Conflict when another process holds it."""
+        file = (self.root / "lock").open("a")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise Conflict(
+                f"Another SuperNode works in {self.root}.",
+                hint="Give each its own --name (and with it a key), or its own --state-dir.",
+            ) from None
+        return file
+
+    def client_state(self, run_id: int) -> Path:
+        """Where a run's ClientApp keeps its state."""
+        return self._runs / str(run_id) / "state"
+
+    def runs(self) -> list[int]:
+        """The runs of which something is kept."""
+        return sorted(int(path.name) for path in self._runs.iterdir() if path.name.isdigit())
+
+    def begin_run(self, run_id: int) -> None:
+        """Something of this run will be kept."""
+        (self._runs / str(run_id)).mkdir(mode=0o700, exist_ok=True)
+
+    def remove_run(self, run_id: int) -> None:
+        """Nothing of this run is needed any more."""
+        shutil.rmtree(self._runs / str(run_id), ignore_errors=True)
