@@ -16,7 +16,7 @@ import pytest
 
 from umbel.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 from umbel.compat.flwr import strategy as flowers
-from umbel.compat.flwr.memory import memory
+from umbel.compat.flwr.app_state import memory
 
 
 class Helper:

@@ -12,8 +12,8 @@ from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.compat.flwr import records
+from umbel.compat.flwr.app_state import memory
 from umbel.compat.flwr.exceptions import under_flowers_names
-from umbel.compat.flwr.memory import memory
 from umbel.compat.flwr.records import adopt_arrays
 from umbel.compat.flwr.strategy_utils import aggregate_metricrecords, validate_message_reply_consistency
 from umbel.serverapp import strategy as umbels

@@ -26,7 +26,7 @@ MODULES: dict[str, str] = {
     "flwr.common.config": f"{_HERE}.common.config",
     "flwr.common.constant": f"{_HERE}.common.constant",
     "flwr.common.logger": f"{_HERE}.common.logger",
-    "flwr.common.parameter": f"{_HERE}.legacy.parameters",
+    "flwr.common.parameter": f"{_HERE}.legacy.typing",
     "flwr.common.typing": f"{_HERE}.legacy.typing",
     "flwr.simulation": "umbel.simulation.flwr",
     **LEGACY,

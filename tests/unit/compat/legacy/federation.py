@@ -9,17 +9,25 @@ import numpy as np
 
 from tests.support.fake_grid import FakeGrid
 from umbel.app import Context
+from umbel.compat.flwr.legacy.client import NumPyClient
 from umbel.compat.flwr.legacy.clientapp import handler
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
+from umbel.compat.flwr.legacy.clientmanager import ClientProxy
 from umbel.compat.flwr.legacy.components import ServerAppComponents
 from umbel.compat.flwr.legacy.gridproxy import GridClientProxy
-from umbel.compat.flwr.legacy.history import History
-from umbel.compat.flwr.legacy.numpyclient import NumPyClient
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
+from umbel.compat.flwr.legacy.server import History, ServerConfig
 from umbel.compat.flwr.legacy.serverapp import lead
-from umbel.compat.flwr.legacy.serverconfig import ServerConfig
 from umbel.compat.flwr.legacy.strategy import Strategy
-from umbel.compat.flwr.legacy.typing import Code, Config, FitRes, Metrics, NDArrays, Parameters, Status
+from umbel.compat.flwr.legacy.typing import (
+    Code,
+    Config,
+    FitRes,
+    Metrics,
+    NDArrays,
+    Parameters,
+    Status,
+    ndarrays_to_parameters,
+    parameters_to_ndarrays,
+)
 
 OK = Status(Code.OK, "Success")
 

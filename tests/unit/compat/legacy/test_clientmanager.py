@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from tests.unit.compat.legacy.federation import grid_of
-from umbel.compat.flwr.legacy.clientmanager import SimpleClientManager
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
-from umbel.compat.flwr.legacy.criterion import Criterion
+from umbel.compat.flwr.legacy.clientmanager import ClientProxy, Criterion, SimpleClientManager
 from umbel.compat.flwr.legacy.gridproxy import GridClientProxy, connected
 from umbel.errors import NotEnoughNodes
 

@@ -7,18 +7,10 @@ import pytest
 
 from tests.unit.compat.legacy.federation import Adding, adding, model, numbers
 from umbel.app import Context, Message, RecordDict
-from umbel.compat.flwr.legacy import wire
-from umbel.compat.flwr.legacy.client import Client
+from umbel.compat.flwr.legacy import record_conversion
+from umbel.compat.flwr.legacy.client import Client, NumPyClient
 from umbel.compat.flwr.legacy.clientapp import handler
-from umbel.compat.flwr.legacy.numpyclient import NumPyClient
-from umbel.compat.flwr.legacy.typing import (
-    Code,
-    EvaluateIns,
-    FitIns,
-    GetParametersIns,
-    GetPropertiesIns,
-    Properties,
-)
+from umbel.compat.flwr.legacy.typing import Code, EvaluateIns, FitIns, GetParametersIns, GetPropertiesIns, Properties
 
 CONTEXT = Context(1, 5, {"partition-id": 3, "num-partitions": 4})
 
@@ -30,7 +22,9 @@ def ask(client_fn: Any, message_type: str, content: RecordDict) -> RecordDict:
 
 def test_a_numpy_client_trains_what_came() -> None:
     """Arrays and configuration reach `fit`, and what it returns reaches the server."""
-    res = wire.fit_res(ask(adding, "train", wire.of_fit_ins(FitIns(model([1.0, 2.0]), {"lr": 0.5}))))
+    res = record_conversion.fit_res(
+        ask(adding, "train", record_conversion.of_fit_ins(FitIns(model([1.0, 2.0]), {"lr": 0.5})))
+    )
     assert res.status.code is Code.OK
     assert (numbers(res.parameters), res.num_examples) == ([[4.0, 5.0]], 4)
     assert res.metrics == {"number": 3, "lr": 0.5}
@@ -38,27 +32,33 @@ def test_a_numpy_client_trains_what_came() -> None:
 
 def test_a_numpy_client_evaluates_what_came() -> None:
     """As training."""
-    res = wire.evaluate_res(ask(adding, "evaluate", wire.of_evaluate_ins(EvaluateIns(model([1.0]), {"k": 1}))))
+    res = record_conversion.evaluate_res(
+        ask(adding, "evaluate", record_conversion.of_evaluate_ins(EvaluateIns(model([1.0]), {"k": 1})))
+    )
     assert (res.status.code, res.loss, res.num_examples) == (Code.OK, 3.0, 4)
     assert res.metrics == {"number": 3, "k": 1}
 
 
 def test_a_numpy_client_gives_its_model() -> None:
     """`get_parameters` of a client that has it."""
-    res = wire.get_parameters_res(ask(adding, "get_parameters", wire.of_get_parameters_ins(GetParametersIns({}))))
+    res = record_conversion.get_parameters_res(
+        ask(adding, "get_parameters", record_conversion.of_get_parameters_ins(GetParametersIns({})))
+    )
     assert (res.status.code, numbers(res.parameters)) == (Code.OK, [[10.0, 20.0]])
 
 
 @pytest.mark.parametrize("client", [NumPyClient(), Client()], ids=["numpy", "typed"])
 def test_what_a_client_does_not_override_is_not_implemented(client: Any) -> None:
     """Each of the four requests is answered, with a code that says so."""
-    fit = wire.fit_res(ask(lambda context: client, "train", wire.of_fit_ins(FitIns(model([1.0]), {}))))
-    content = wire.of_evaluate_ins(EvaluateIns(model([1.0]), {}))
-    evaluate = wire.evaluate_res(ask(lambda context: client, "evaluate", content))
-    asked = wire.of_get_parameters_ins(GetParametersIns({}))
-    parameters = wire.get_parameters_res(ask(lambda context: client, "get_parameters", asked))
-    asked = wire.of_get_properties_ins(GetPropertiesIns({}))
-    properties = wire.get_properties_res(ask(lambda context: client, "get_properties", asked))
+    fit = record_conversion.fit_res(
+        ask(lambda context: client, "train", record_conversion.of_fit_ins(FitIns(model([1.0]), {})))
+    )
+    content = record_conversion.of_evaluate_ins(EvaluateIns(model([1.0]), {}))
+    evaluate = record_conversion.evaluate_res(ask(lambda context: client, "evaluate", content))
+    asked = record_conversion.of_get_parameters_ins(GetParametersIns({}))
+    parameters = record_conversion.get_parameters_res(ask(lambda context: client, "get_parameters", asked))
+    asked = record_conversion.of_get_properties_ins(GetPropertiesIns({}))
+    properties = record_conversion.get_properties_res(ask(lambda context: client, "get_properties", asked))
     assert [res.status.code for res in (fit, evaluate, parameters, properties)] == [
         Code.FIT_NOT_IMPLEMENTED,
         Code.EVALUATE_NOT_IMPLEMENTED,
@@ -75,7 +75,7 @@ def test_a_wrong_answer_is_named(answer: Any) -> None:
     client = Adding(0)
     client.fit = lambda parameters, config: answer  # type: ignore[method-assign]
     with pytest.raises(TypeError, match=r"NumPyClient.fit must return a tuple of list of ndarrays, int, dict"):
-        ask(lambda context: client, "train", wire.of_fit_ins(FitIns(model([1.0]), {})))
+        ask(lambda context: client, "train", record_conversion.of_fit_ins(FitIns(model([1.0]), {})))
 
 
 def test_a_loss_must_be_a_float() -> None:
@@ -83,7 +83,7 @@ def test_a_loss_must_be_a_float() -> None:
     client = Adding(0)
     client.evaluate = lambda parameters, config: (1, 1, {})  # type: ignore[method-assign]
     with pytest.raises(TypeError, match=r"NumPyClient.evaluate must return"):
-        ask(lambda context: client, "evaluate", wire.of_evaluate_ins(EvaluateIns(model([1.0]), {})))
+        ask(lambda context: client, "evaluate", record_conversion.of_evaluate_ins(EvaluateIns(model([1.0]), {})))
 
 
 def test_a_client_knows_its_context() -> None:
@@ -94,8 +94,8 @@ def test_a_client_knows_its_context() -> None:
             assert self.get_context() is self.context
             return {"partition": self.context.node_config["partition-id"]}
 
-    content = wire.of_get_properties_ins(GetPropertiesIns({}))
-    res = wire.get_properties_res(ask(lambda context: Knowing().to_client(), "get_properties", content))
+    content = record_conversion.of_get_properties_ins(GetPropertiesIns({}))
+    res = record_conversion.get_properties_res(ask(lambda context: Knowing().to_client(), "get_properties", content))
     assert res.properties == {"partition": 3}
 
 
@@ -113,8 +113,8 @@ def test_the_oldest_client_fn_gets_the_partition_as_text(caplog: pytest.LogCaptu
         caplog.clear()
         answer = handler(client_fn)
         assert "context: Context" in caplog.text
-        reply = answer(Message(wire.of_fit_ins(FitIns(model([1.0]), {})), 5, "train"), CONTEXT)
-        assert numbers(wire.fit_res(reply.content).parameters) == [[4.0]]
+        reply = answer(Message(record_conversion.of_fit_ins(FitIns(model([1.0]), {})), 5, "train"), CONTEXT)
+        assert numbers(record_conversion.fit_res(reply.content).parameters) == [[4.0]]
 
 
 def test_a_client_fn_takes_one_argument() -> None:

@@ -10,13 +10,11 @@ from tests.support.fake_grid import FakeGrid
 from tests.unit.compat.legacy.federation import Adding, adding, grid_of, model, numbers, results, run
 from umbel.app import Context
 from umbel.clientapp.clientapp import ClientFn, wrap
+from umbel.compat.flwr.legacy.client import DPFedAvgNumPyClient, NumPyClient
 from umbel.compat.flwr.legacy.clientapp import handler
 from umbel.compat.flwr.legacy.clientmanager import SimpleClientManager
-from umbel.compat.flwr.legacy.dpfedavgclient import DPFedAvgNumPyClient
 from umbel.compat.flwr.legacy.gridproxy import connected
 from umbel.compat.flwr.legacy.mod import adaptiveclipping_mod, fixedclipping_mod
-from umbel.compat.flwr.legacy.numpyclient import NumPyClient
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
 from umbel.compat.flwr.legacy.strategy import (
     DifferentialPrivacyClientSideAdaptiveClipping,
     DifferentialPrivacyClientSideFixedClipping,
@@ -28,7 +26,7 @@ from umbel.compat.flwr.legacy.strategy import (
     Strategy,
 )
 from umbel.compat.flwr.legacy.strategy.dp import DifferentialPrivacy
-from umbel.compat.flwr.legacy.typing import Config
+from umbel.compat.flwr.legacy.typing import Config, ndarrays_to_parameters, parameters_to_ndarrays
 from umbel.serverapp.grid import Grid
 
 

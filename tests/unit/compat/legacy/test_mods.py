@@ -7,7 +7,7 @@ from tests.unit.compat.legacy.federation import Adding
 from umbel.app import Context, Message
 from umbel.clientapp.clientapp import ClientFn
 from umbel.compat.flwr.clientapp import ClientApp
-from umbel.compat.flwr.legacy import wire
+from umbel.compat.flwr.legacy import record_conversion
 from umbel.compat.flwr.legacy.clientapp import handler
 from umbel.compat.flwr.legacy.mod import (
     LocalDpMod,
@@ -17,14 +17,13 @@ from umbel.compat.flwr.legacy.mod import (
     message_size_mod,
     parameters_size_mod,
 )
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
-from umbel.compat.flwr.legacy.typing import Config, FitIns, FitRes
+from umbel.compat.flwr.legacy.typing import Config, FitIns, FitRes, ndarrays_to_parameters, parameters_to_ndarrays
 
 
 def trained(app: ClientFn, size: int = 1, config: Config | None = None) -> FitRes:
     """What comes back of a model of zeros, to which the client adds 3."""
-    content = wire.of_fit_ins(FitIns(ndarrays_to_parameters([np.zeros(size)]), config or {}))
-    return wire.fit_res(app(Message(content, 5, "train"), Context(1, 5)).content)
+    content = record_conversion.of_fit_ins(FitIns(ndarrays_to_parameters([np.zeros(size)]), config or {}))
+    return record_conversion.fit_res(app(Message(content, 5, "train"), Context(1, 5)).content)
 
 
 def app_of(*mods: object) -> ClientApp:

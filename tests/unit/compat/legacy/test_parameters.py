@@ -3,8 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
-from umbel.compat.flwr.legacy.typing import NDArray
+from umbel.compat.flwr.legacy.typing import NDArray, ndarrays_to_parameters, parameters_to_ndarrays
 
 ARRAYS: list[NDArray] = [
     np.array([1.5, np.nan, -0.0, np.inf], dtype=np.float32),

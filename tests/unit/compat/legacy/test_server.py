@@ -9,14 +9,13 @@ import pytest
 from tests.unit.compat.legacy.federation import Adding, adding, grid_of, model, numbers, run
 from umbel.app import Context
 from umbel.app.safetensors import decode
-from umbel.compat.flwr.legacy.asking import fit_clients
+from umbel.compat.flwr.legacy.client import NumPyClient
+from umbel.compat.flwr.legacy.client_requests import fit_clients
 from umbel.compat.flwr.legacy.clientmanager import SimpleClientManager
 from umbel.compat.flwr.legacy.components import ServerAppComponents
 from umbel.compat.flwr.legacy.gridproxy import ClientFailed, GridClientProxy
-from umbel.compat.flwr.legacy.numpyclient import NumPyClient
-from umbel.compat.flwr.legacy.server import Server
+from umbel.compat.flwr.legacy.server import Server, ServerConfig
 from umbel.compat.flwr.legacy.serverapp import lead, main
-from umbel.compat.flwr.legacy.serverconfig import ServerConfig
 from umbel.compat.flwr.legacy.strategy import FedAvg
 from umbel.compat.flwr.legacy.typing import (
     Config,

@@ -9,13 +9,11 @@ import numpy as np
 import pytest
 
 from tests.unit.compat.legacy.federation import OK, adding, grid_of, model, numbers, results
-from umbel.compat.flwr.legacy.clientmanager import SimpleClientManager
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
+from umbel.compat.flwr.legacy.clientmanager import ClientProxy, SimpleClientManager
 from umbel.compat.flwr.legacy.components import ServerAppComponents
 from umbel.compat.flwr.legacy.gridproxy import GridClientProxy, connected
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
+from umbel.compat.flwr.legacy.server import ServerConfig
 from umbel.compat.flwr.legacy.serverapp import lead
-from umbel.compat.flwr.legacy.serverconfig import ServerConfig
 from umbel.compat.flwr.legacy.strategy import (
     Bulyan,
     FaultTolerantFedAvg,
@@ -43,7 +41,14 @@ from umbel.compat.flwr.legacy.strategy.aggregate import (
     aggregate_trimmed_avg,
     weighted_loss_avg,
 )
-from umbel.compat.flwr.legacy.typing import EvaluateRes, FitRes, NDArray, Parameters
+from umbel.compat.flwr.legacy.typing import (
+    EvaluateRes,
+    FitRes,
+    NDArray,
+    Parameters,
+    ndarrays_to_parameters,
+    parameters_to_ndarrays,
+)
 from umbel.errors import AggregationFailed, ConfigError
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from tests.unit.compat.legacy.federation import OK
 from umbel.app import MetricRecord, RecordDict
-from umbel.compat.flwr.legacy import wire
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters
+from umbel.compat.flwr.legacy import record_conversion
 from umbel.compat.flwr.legacy.typing import (
     Code,
     Config,
@@ -23,6 +22,7 @@ from umbel.compat.flwr.legacy.typing import (
     GetPropertiesRes,
     Parameters,
     Status,
+    ndarrays_to_parameters,
 )
 from umbel.wire.records import pack, unpack
 
@@ -31,15 +31,15 @@ SCALARS: Config = {"b": True, "i": 3, "f": 0.5, "s": "text", "y": b"bytes"}
 FAILED = Status(Code.FIT_NOT_IMPLEMENTED, "not here")
 
 MESSAGES: list[tuple[Callable[[Any], RecordDict], Callable[[RecordDict], Any], Any]] = [
-    (wire.of_fit_ins, wire.fit_ins, FitIns(MODEL, SCALARS)),
-    (wire.of_fit_res, wire.fit_res, FitRes(OK, MODEL, 17, SCALARS)),
-    (wire.of_fit_res, wire.fit_res, FitRes(FAILED, Parameters([], ""), 0, {})),
-    (wire.of_evaluate_ins, wire.evaluate_ins, EvaluateIns(MODEL, {})),
-    (wire.of_evaluate_res, wire.evaluate_res, EvaluateRes(OK, 0.25, 4, SCALARS)),
-    (wire.of_get_parameters_ins, wire.get_parameters_ins, GetParametersIns({"k": 1})),
-    (wire.of_get_parameters_res, wire.get_parameters_res, GetParametersRes(OK, MODEL)),
-    (wire.of_get_properties_ins, wire.get_properties_ins, GetPropertiesIns({"k": 1})),
-    (wire.of_get_properties_res, wire.get_properties_res, GetPropertiesRes(OK, SCALARS)),
+    (record_conversion.of_fit_ins, record_conversion.fit_ins, FitIns(MODEL, SCALARS)),
+    (record_conversion.of_fit_res, record_conversion.fit_res, FitRes(OK, MODEL, 17, SCALARS)),
+    (record_conversion.of_fit_res, record_conversion.fit_res, FitRes(FAILED, Parameters([], ""), 0, {})),
+    (record_conversion.of_evaluate_ins, record_conversion.evaluate_ins, EvaluateIns(MODEL, {})),
+    (record_conversion.of_evaluate_res, record_conversion.evaluate_res, EvaluateRes(OK, 0.25, 4, SCALARS)),
+    (record_conversion.of_get_parameters_ins, record_conversion.get_parameters_ins, GetParametersIns({"k": 1})),
+    (record_conversion.of_get_parameters_res, record_conversion.get_parameters_res, GetParametersRes(OK, MODEL)),
+    (record_conversion.of_get_properties_ins, record_conversion.get_properties_ins, GetPropertiesIns({"k": 1})),
+    (record_conversion.of_get_properties_res, record_conversion.get_properties_res, GetPropertiesRes(OK, SCALARS)),
 ]
 
 
@@ -61,12 +61,12 @@ def test_a_typed_message_comes_back_as_it_was(encode: Any, decode: Any, message:
 )
 def test_tensors_of_any_other_form_travel_as_bytes(parameters: Parameters) -> None:
     """A model that is not ndarrays of numbers keeps its bytes and its type."""
-    assert wire.fit_ins(wire.of_fit_ins(FitIns(parameters, {}))).parameters == parameters
+    assert record_conversion.fit_ins(record_conversion.of_fit_ins(FitIns(parameters, {}))).parameters == parameters
 
 
 def test_sites_and_mods_see_arrays_with_type_and_shape() -> None:
     """The records are named as Flower's, and the tensors are arrays."""
-    content = wire.of_fit_res(FitRes(OK, MODEL, 17, {"loss": 0.5}))
+    content = record_conversion.of_fit_res(FitRes(OK, MODEL, 17, {"loss": 0.5}))
     arrays = content.array_records["fitres.parameters"]
     assert [(array.dtype, array.shape) for array in arrays.values()] == [("float32", (3,)), ("int64", (1, 2))]
     assert content.metric_records["fitres.num_examples"] == {"num_examples": 17}
@@ -75,15 +75,15 @@ def test_sites_and_mods_see_arrays_with_type_and_shape() -> None:
 
 def test_numbers_that_a_mod_adds_become_metrics() -> None:
     """Umbel's adaptive clipping writes the norm bit into the reply's one MetricRecord."""
-    content = wire.of_fit_res(FitRes(OK, MODEL, 17, {"loss": 0.5}))
+    content = record_conversion.of_fit_res(FitRes(OK, MODEL, 17, {"loss": 0.5}))
     next(iter(content.metric_records.values()))["norm_bit"] = 1
-    res = wire.fit_res(content)
+    res = record_conversion.fit_res(content)
     assert (res.num_examples, res.metrics) == (17, {"loss": 0.5, "norm_bit": 1})
 
 
 def test_a_metric_that_is_a_list_is_refused() -> None:
     """The older API has single values only; a client hears which one is not."""
-    content = wire.of_fit_res(FitRes(OK, MODEL, 17, {}))
+    content = record_conversion.of_fit_res(FitRes(OK, MODEL, 17, {}))
     content["fitres.num_examples"] = MetricRecord({"num_examples": 17, "many": [1, 2]})
     with pytest.raises(TypeError, match="'many' is a list"):
-        wire.fit_res(content)
+        record_conversion.fit_res(content)

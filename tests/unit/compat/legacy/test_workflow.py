@@ -5,11 +5,10 @@ import pytest
 from tests.unit.compat.legacy.federation import grid_of, model
 from umbel.app import Context
 from umbel.app.safetensors import decode
-from umbel.compat.flwr.legacy.legacycontext import LegacyContext
-from umbel.compat.flwr.legacy.serverconfig import ServerConfig
+from umbel.compat.flwr.legacy.server import ServerConfig
 from umbel.compat.flwr.legacy.strategy import FedAvg, FedXgbBagging
 from umbel.compat.flwr.legacy.typing import Parameters
-from umbel.compat.flwr.legacy.workflow import DefaultWorkflow, default_fit_workflow
+from umbel.compat.flwr.legacy.workflow import DefaultWorkflow, LegacyContext, default_fit_workflow
 from umbel.errors import ConfigError
 from umbel.serverapp.grid import Grid
 

@@ -7,12 +7,6 @@ from umbel.app.message import DEFAULT_TTL, Error, MessageType, Metadata
 from umbel.app.records import ConfigRecord, ConfigValue, MetricRecord, MetricValue
 from umbel.compat.flwr.common.constant import MessageTypeLegacy
 from umbel.compat.flwr.common.logger import configure, log, logger
-from umbel.compat.flwr.legacy.parameters import (
-    bytes_to_ndarray,
-    ndarray_to_bytes,
-    ndarrays_to_parameters,
-    parameters_to_ndarrays,
-)
 from umbel.compat.flwr.legacy.typing import (
     ClientMessage,
     Code,
@@ -40,6 +34,10 @@ from umbel.compat.flwr.legacy.typing import (
     Status,
     UserConfig,
     Value,
+    bytes_to_ndarray,
+    ndarray_to_bytes,
+    ndarrays_to_parameters,
+    parameters_to_ndarrays,
 )
 from umbel.compat.flwr.records import Array, ArrayRecord, Message, RecordDict
 

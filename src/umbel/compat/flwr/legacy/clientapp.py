@@ -11,9 +11,8 @@ from umbel.app.context import Context
 from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.clientapp.clientapp import ClientFn as Handler
-from umbel.compat.flwr.legacy import wire
-from umbel.compat.flwr.legacy.client import Client
-from umbel.compat.flwr.legacy.numpyclient import NumPyClient
+from umbel.compat.flwr.legacy import record_conversion
+from umbel.compat.flwr.legacy.client import Client, NumPyClient
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +53,17 @@ def _answer(client: Client, message: Message) -> RecordDict:
     content = message.content
     match message.metadata.message_type:
         case "train":
-            return wire.of_fit_res(client.fit(wire.fit_ins(content)))
+            return record_conversion.of_fit_res(client.fit(record_conversion.fit_ins(content)))
         case "evaluate":
-            return wire.of_evaluate_res(client.evaluate(wire.evaluate_ins(content)))
+            return record_conversion.of_evaluate_res(client.evaluate(record_conversion.evaluate_ins(content)))
         case "get_parameters":
-            return wire.of_get_parameters_res(client.get_parameters(wire.get_parameters_ins(content)))
+            return record_conversion.of_get_parameters_res(
+                client.get_parameters(record_conversion.get_parameters_ins(content))
+            )
         case "get_properties":
-            return wire.of_get_properties_res(client.get_properties(wire.get_properties_ins(content)))
+            return record_conversion.of_get_properties_res(
+                client.get_properties(record_conversion.get_properties_ins(content))
+            )
         case other:
             raise ValueError(
                 f"A `client_fn` answers no {other!r} messages: register a function with a decorator instead."

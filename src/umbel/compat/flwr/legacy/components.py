@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from umbel.compat.flwr.legacy.clientmanager import ClientManager
-from umbel.compat.flwr.legacy.server import Server
-from umbel.compat.flwr.legacy.serverconfig import ServerConfig
+from umbel.compat.flwr.legacy.server import Server, ServerConfig
 from umbel.compat.flwr.legacy.strategy.strategy import Strategy
 
 __all__ = ["ServerAppComponents"]

@@ -8,9 +8,8 @@ from typing import Any
 
 from umbel.app.message import Error, Message
 from umbel.app.recorddict import RecordDict
-from umbel.compat.flwr.legacy import wire
-from umbel.compat.flwr.legacy.clientmanager import ClientManager
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
+from umbel.compat.flwr.legacy import record_conversion
+from umbel.compat.flwr.legacy.clientmanager import ClientManager, ClientProxy
 from umbel.compat.flwr.legacy.typing import (
     DisconnectRes,
     EvaluateIns,
@@ -49,21 +48,23 @@ class GridClientProxy(ClientProxy):
 
     def get_properties(self, ins: GetPropertiesIns, timeout: float | None, group_id: int | None) -> GetPropertiesRes:
         """See ClientProxy."""
-        asked = wire.of_get_properties_ins(ins)
-        return wire.get_properties_res(self._ask("get_properties", asked, timeout, group_id))
+        asked = record_conversion.of_get_properties_ins(ins)
+        return record_conversion.get_properties_res(self._ask("get_properties", asked, timeout, group_id))
 
     def get_parameters(self, ins: GetParametersIns, timeout: float | None, group_id: int | None) -> GetParametersRes:
         """See ClientProxy."""
-        asked = wire.of_get_parameters_ins(ins)
-        return wire.get_parameters_res(self._ask("get_parameters", asked, timeout, group_id))
+        asked = record_conversion.of_get_parameters_ins(ins)
+        return record_conversion.get_parameters_res(self._ask("get_parameters", asked, timeout, group_id))
 
     def fit(self, ins: FitIns, timeout: float | None, group_id: int | None) -> FitRes:
         """See ClientProxy."""
-        return wire.fit_res(self._ask("train", wire.of_fit_ins(ins), timeout, group_id))
+        return record_conversion.fit_res(self._ask("train", record_conversion.of_fit_ins(ins), timeout, group_id))
 
     def evaluate(self, ins: EvaluateIns, timeout: float | None, group_id: int | None) -> EvaluateRes:
         """See ClientProxy."""
-        return wire.evaluate_res(self._ask("evaluate", wire.of_evaluate_ins(ins), timeout, group_id))
+        return record_conversion.evaluate_res(
+            self._ask("evaluate", record_conversion.of_evaluate_ins(ins), timeout, group_id)
+        )
 
     def reconnect(self, ins: ReconnectIns, timeout: float | None, group_id: int | None) -> DisconnectRes:
         """Nothing to do: a node's connection does not belong to a run."""

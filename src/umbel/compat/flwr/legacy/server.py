@@ -1,24 +1,93 @@
-"""Server: the loop of rounds of the older API."""
+"""Server, ServerConfig and History: the round loop of the older API."""
 
 from __future__ import annotations
 
 import logging
+import pprint
 import time
+from dataclasses import dataclass
 
-from umbel.compat.flwr.legacy.asking import (
+from umbel.compat.flwr.legacy.client_requests import (
     EvaluateResultsAndFailures,
     FitResultsAndFailures,
     evaluate_clients,
     fit_clients,
 )
 from umbel.compat.flwr.legacy.clientmanager import ClientManager
-from umbel.compat.flwr.legacy.history import History
+from umbel.compat.flwr.legacy.run_events import Telling
 from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
 from umbel.compat.flwr.legacy.strategy.strategy import Strategy
-from umbel.compat.flwr.legacy.telling import Telling
-from umbel.compat.flwr.legacy.typing import Code, GetParametersIns, Metrics, Parameters
+from umbel.compat.flwr.legacy.typing import Code, GetParametersIns, Metrics, Parameters, Scalar
 
-__all__ = ["Server"]
+__all__ = ["History", "Server", "ServerConfig"]
+
+
+@dataclass
+class ServerConfig:
+    """`round_timeout` is in seconds, for each phase of a round; None: no limit."""
+
+    num_rounds: int = 1
+    round_timeout: float | None = None
+
+    def __repr__(self) -> str:
+        limit = "no round_timeout" if self.round_timeout is None else f"round_timeout={self.round_timeout}s"
+        return f"num_rounds={self.num_rounds}, {limit}"
+
+
+_Losses = list[tuple[int, float]]
+_Series = dict[str, list[tuple[int, Scalar]]]
+
+
+class History:
+    """Pairs (round, value). "distributed" is what clients measured, "centralized" what the strategy's `evaluate` did."""
+
+    def __init__(self) -> None:
+        """Nothing measured yet."""
+        self.losses_distributed: _Losses = []
+        self.losses_centralized: _Losses = []
+        self.metrics_distributed_fit: _Series = {}
+        self.metrics_distributed: _Series = {}
+        self.metrics_centralized: _Series = {}
+
+    def add_loss_distributed(self, server_round: int, loss: float) -> None:
+        """The clients' mean loss."""
+        self.losses_distributed.append((server_round, loss))
+
+    def add_loss_centralized(self, server_round: int, loss: float) -> None:
+        """The loss at the server."""
+        self.losses_centralized.append((server_round, loss))
+
+    def add_metrics_distributed_fit(self, server_round: int, metrics: Metrics) -> None:
+        """The metrics of the clients' training."""
+        _add(self.metrics_distributed_fit, server_round, metrics)
+
+    def add_metrics_distributed(self, server_round: int, metrics: Metrics) -> None:
+        """The metrics of the clients' evaluation."""
+        _add(self.metrics_distributed, server_round, metrics)
+
+    def add_metrics_centralized(self, server_round: int, metrics: Metrics) -> None:
+        """The metrics at the server."""
+        _add(self.metrics_centralized, server_round, metrics)
+
+    def __repr__(self) -> str:
+        losses = [("distributed", self.losses_distributed), ("centralized", self.losses_centralized)]
+        series = [
+            ("distributed, fit", self.metrics_distributed_fit),
+            ("distributed, evaluate", self.metrics_distributed),
+            ("centralized", self.metrics_centralized),
+        ]
+        lines = []
+        for what, pairs in losses:
+            if pairs:
+                lines += [f"History (loss, {what}):", *(f"\tround {number}: {loss}" for number, loss in pairs)]
+        lines += [f"History (metrics, {what}):\n{pprint.pformat(values)}" for what, values in series if values]
+        return "\n".join(lines)
+
+
+def _add(series: _Series, server_round: int, metrics: Metrics) -> None:
+    for key, value in metrics.items():
+        series.setdefault(key, []).append((server_round, value))
+
 
 log = logging.getLogger(__name__)
 

@@ -8,15 +8,13 @@ from collections.abc import Callable
 from umbel.app import safetensors
 from umbel.app.context import Context
 from umbel.app.recorddict import RecordDict
-from umbel.compat.flwr.legacy import wire
+from umbel.compat.flwr.legacy import record_conversion
 from umbel.compat.flwr.legacy.clientmanager import ClientManager, SimpleClientManager
 from umbel.compat.flwr.legacy.components import ServerAppComponents
 from umbel.compat.flwr.legacy.gridproxy import connected
-from umbel.compat.flwr.legacy.history import History
-from umbel.compat.flwr.legacy.server import Server
-from umbel.compat.flwr.legacy.serverconfig import ServerConfig
+from umbel.compat.flwr.legacy.run_events import Telling
+from umbel.compat.flwr.legacy.server import History, Server, ServerConfig
 from umbel.compat.flwr.legacy.strategy.strategy import Strategy
-from umbel.compat.flwr.legacy.telling import Telling
 from umbel.compat.flwr.legacy.typing import Parameters
 from umbel.serverapp.grid import Grid
 from umbel.serverapp.serverapp import MainFn
@@ -78,6 +76,6 @@ def keep_model(grid: Grid, parameters: Parameters, server_round: int) -> None:
     """Keep the model as the artifact model.safetensors, with tensors "0", "1", …; an empty one is not kept."""
     if parameters.tensors:
         content = RecordDict()
-        wire.put_parameters(content, "model", parameters)
+        record_conversion.put_parameters(content, "model", parameters)
         arrays = content.array_records["model.parameters"]
         grid.save_artifact("model.safetensors", safetensors.encode(arrays), server_round)

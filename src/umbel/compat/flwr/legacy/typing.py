@@ -1,15 +1,17 @@
-"""The typed messages of the older API, and its names for types."""
+"""Typed messages of the older API, and conversion of ndarrays to parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from umbel.app.array import STYPE
 from umbel.app.context import UserConfig, UserConfigValue
 
 __all__ = [
@@ -40,7 +42,35 @@ __all__ = [
     "UserConfig",
     "UserConfigValue",
     "Value",
+    "bytes_to_ndarray",
+    "ndarray_to_bytes",
+    "ndarrays_to_parameters",
+    "parameters_to_ndarrays",
 ]
+
+
+def ndarrays_to_parameters(ndarrays: NDArrays) -> Parameters:
+    """The ndarrays, each as the bytes of a `.npy` file."""
+    return Parameters([ndarray_to_bytes(ndarray) for ndarray in ndarrays], STYPE)
+
+
+def parameters_to_ndarrays(parameters: Parameters) -> NDArrays:
+    """New ndarrays with the same bits. Raises ValueError for a tensor that is no `.npy` file or holds objects."""
+    return [bytes_to_ndarray(tensor) for tensor in parameters.tensors]
+
+
+def ndarray_to_bytes(ndarray: NDArray) -> bytes:
+    """The bytes of a `.npy` file."""
+    buffer = BytesIO()
+    np.save(buffer, ndarray, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def bytes_to_ndarray(tensor: bytes) -> NDArray:
+    """The ndarray in the bytes of a `.npy` file. Raises ValueError for anything else."""
+    values: NDArray = np.load(BytesIO(tensor), allow_pickle=False)
+    return values
+
 
 NDArray = npt.NDArray[Any]
 NDArrayInt = npt.NDArray[np.int_]

@@ -1,4 +1,4 @@
-"""DefaultWorkflow: the rounds of the older API as two exchangeable steps."""
+"""DefaultWorkflow and LegacyContext."""
 
 from __future__ import annotations
 
@@ -9,19 +9,40 @@ from collections.abc import Callable
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.context import Context
 from umbel.app.records import ConfigRecord
-from umbel.compat.flwr.legacy import wire
-from umbel.compat.flwr.legacy.asking import evaluate_clients, fit_clients
+from umbel.compat.flwr.legacy import record_conversion
+from umbel.compat.flwr.legacy.client_requests import evaluate_clients, fit_clients
+from umbel.compat.flwr.legacy.clientmanager import ClientManager, SimpleClientManager
 from umbel.compat.flwr.legacy.gridproxy import connected
-from umbel.compat.flwr.legacy.legacycontext import LegacyContext
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters
-from umbel.compat.flwr.legacy.server import evaluate_centrally, initial_parameters
+from umbel.compat.flwr.legacy.run_events import Telling
+from umbel.compat.flwr.legacy.server import History, ServerConfig, evaluate_centrally, initial_parameters
 from umbel.compat.flwr.legacy.serverapp import keep_model
-from umbel.compat.flwr.legacy.telling import Telling
-from umbel.compat.flwr.legacy.typing import Parameters
+from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
+from umbel.compat.flwr.legacy.strategy.strategy import Strategy
+from umbel.compat.flwr.legacy.typing import Parameters, ndarrays_to_parameters
 from umbel.errors import ConfigError
 from umbel.serverapp.grid import Grid
 
-__all__ = ["DefaultWorkflow"]
+__all__ = ["DefaultWorkflow", "LegacyContext"]
+
+
+class LegacyContext(Context):
+    """A context with the parts of the server, and what was measured so far."""
+
+    def __init__(
+        self,
+        context: Context,
+        config: ServerConfig | None = None,
+        strategy: Strategy | None = None,
+        client_manager: ClientManager | None = None,
+    ) -> None:
+        """Of `context`, whose state it shares; parts that are not given are the defaults."""
+        super().__init__(context.run_id, context.node_id, context.node_config, context.state, context.run_config)
+        self.config = ServerConfig() if config is None else config
+        self.strategy = FedAvg() if strategy is None else strategy
+        self.client_manager = SimpleClientManager() if client_manager is None else client_manager
+        self.history = History()
+        self.telling = Telling()
+
 
 _NO_SECAGG = (
     "secure aggregation between the older API's clients is not in the alias. Wrap a strategy of Umbel's own in SecAggPlus, "
@@ -123,7 +144,7 @@ def _model(context: LegacyContext) -> Parameters:
 
 
 def _keep(context: LegacyContext, parameters: Parameters) -> None:
-    arrays = wire.arrays_of(parameters)
+    arrays = record_conversion.arrays_of(parameters)
     if arrays is None and parameters.tensors:
         raise ConfigError(
             "A workflow carries models of ndarrays only.", hint="Return the strategy from a `server_fn` instead."

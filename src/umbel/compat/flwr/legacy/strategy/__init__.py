@@ -1,31 +1,18 @@
 """The strategies of the older API: one file for each algorithm, on the arithmetic of Umbel's own."""
 
-from umbel.compat.flwr.legacy.strategy.bulyan import Bulyan
-from umbel.compat.flwr.legacy.strategy.dpadaptive import (
+from umbel.compat.flwr.legacy.strategy.dp import (
     DifferentialPrivacyClientSideAdaptiveClipping,
-    DifferentialPrivacyServerSideAdaptiveClipping,
-)
-from umbel.compat.flwr.legacy.strategy.dpfedavg import DPFedAvgAdaptive, DPFedAvgFixed
-from umbel.compat.flwr.legacy.strategy.dpfixed import (
     DifferentialPrivacyClientSideFixedClipping,
+    DifferentialPrivacyServerSideAdaptiveClipping,
     DifferentialPrivacyServerSideFixedClipping,
+    DPFedAvgAdaptive,
+    DPFedAvgFixed,
 )
-from umbel.compat.flwr.legacy.strategy.faulttolerant import FaultTolerantFedAvg
-from umbel.compat.flwr.legacy.strategy.fedadagrad import FedAdagrad
-from umbel.compat.flwr.legacy.strategy.fedadam import FedAdam
-from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
-from umbel.compat.flwr.legacy.strategy.fedavgandroid import FedAvgAndroid
-from umbel.compat.flwr.legacy.strategy.fedavgm import FedAvgM
-from umbel.compat.flwr.legacy.strategy.fedmedian import FedMedian
-from umbel.compat.flwr.legacy.strategy.fedopt import FedOpt
-from umbel.compat.flwr.legacy.strategy.fedprox import FedProx
-from umbel.compat.flwr.legacy.strategy.fedtrimmedavg import FedTrimmedAvg
-from umbel.compat.flwr.legacy.strategy.fedxgbbagging import FedXgbBagging
-from umbel.compat.flwr.legacy.strategy.fedxgbcyclic import FedXgbCyclic
-from umbel.compat.flwr.legacy.strategy.fedyogi import FedYogi
-from umbel.compat.flwr.legacy.strategy.krum import Krum
-from umbel.compat.flwr.legacy.strategy.qfedavg import QFedAvg
+from umbel.compat.flwr.legacy.strategy.fedavg import FaultTolerantFedAvg, FedAvg, FedAvgAndroid, FedProx, QFedAvg
+from umbel.compat.flwr.legacy.strategy.robust import Bulyan, FedMedian, FedTrimmedAvg, Krum
+from umbel.compat.flwr.legacy.strategy.server_optimizers import FedAdagrad, FedAdam, FedAvgM, FedOpt, FedYogi
 from umbel.compat.flwr.legacy.strategy.strategy import Strategy
+from umbel.compat.flwr.legacy.strategy.xgboost import FedXgbBagging, FedXgbCyclic
 
 __all__ = [
     "Bulyan",

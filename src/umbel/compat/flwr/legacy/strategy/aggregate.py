@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
-from umbel.compat.flwr.legacy.parameters import parameters_to_ndarrays
-from umbel.compat.flwr.legacy.typing import FitRes, NDArrays
+from umbel.compat.flwr.legacy.clientmanager import ClientProxy
+from umbel.compat.flwr.legacy.typing import FitRes, NDArrays, parameters_to_ndarrays
 from umbel.errors import AggregationFailed, ConfigError
 from umbel.serverapp.aggregation.replies import mean_of
 from umbel.serverapp.strategy.krum import krum_order, mean_around_median, squared_distances

@@ -1,4 +1,4 @@
-"""Differential privacy as a wrapper round another strategy of the older API: what all of them share."""
+"""Differential privacy as a wrapper around another strategy, and DP-FedAvg."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ import math
 
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.records import as_array, floats, is_inexact, narrowed
-from umbel.compat.flwr.legacy.clientmanager import ClientManager
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
-from umbel.compat.flwr.legacy.strategy.strategy import FitFailures, FitResults, Strategy
-from umbel.compat.flwr.legacy.strategy.wrapper import Wrapper
-from umbel.compat.flwr.legacy.typing import FitIns, Metrics, Parameters
+from umbel.compat.flwr.legacy.clientmanager import ClientManager, ClientProxy
+from umbel.compat.flwr.legacy.strategy.strategy import FitFailures, FitResults, Strategy, Wrapper
+from umbel.compat.flwr.legacy.typing import (
+    Config,
+    FitIns,
+    Metrics,
+    Parameters,
+    ndarrays_to_parameters,
+    parameters_to_ndarrays,
+)
 from umbel.privacy import gaussian
-from umbel.privacy.clipping import clip, moved, numbers, update_of
+from umbel.privacy.clipping import clip, moved, next_clipping_norm, numbers, update_noise_multiplier, update_of
+
+__all__ = [
+    "DPFedAvgAdaptive",
+    "DPFedAvgFixed",
+    "DifferentialPrivacyClientSideAdaptiveClipping",
+    "DifferentialPrivacyClientSideFixedClipping",
+    "DifferentialPrivacyServerSideAdaptiveClipping",
+    "DifferentialPrivacyServerSideFixedClipping",
+]
+
 
 CLIPPING_NORM = "clipping_norm"
 NORM_BIT = "norm_bit"
@@ -105,3 +119,148 @@ def _noisy(parameters: Parameters, stddev: float, key: bytes) -> Parameters:
             gaussian.add_gaussian(values, stddev, key, b"%d" % index)
         noised.append(as_array(narrowed(array.dtype, values), array).numpy())
     return ndarrays_to_parameters(noised)
+
+
+class DifferentialPrivacyServerSideFixedClipping(DifferentialPrivacy):
+    """The server clips. See DifferentialPrivacy."""
+
+
+class DifferentialPrivacyClientSideFixedClipping(DifferentialPrivacy):
+    """The clients clip, with `fixedclipping_mod`, before anything leaves the site. See DifferentialPrivacy."""
+
+    def extra_config(self) -> Config:
+        """The norm, for the mod."""
+        return {CLIPPING_NORM: float(self.clipping_norm)}
+
+
+class DifferentialPrivacyServerSideAdaptiveClipping(DifferentialPrivacy):
+    """The server clips, to C ← C · exp(-η (b̃ - γ)), b̃ the noisy share of updates within C (Andrew et al. 2019, arXiv 1905.03871).
+
+    (Flower's own wrapper takes b̃ for the share that was clipped, and adds the noise of the next round's norm.) See
+    DifferentialPrivacy.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        noise_multiplier: float,
+        num_sampled_clients: int,
+        initial_clipping_norm: float = 0.1,
+        target_clipped_quantile: float = 0.5,
+        clip_norm_lr: float = 0.2,
+        clipped_count_stddev: float | None = None,
+    ) -> None:
+        """z, n, C of the first round, γ in [0, 1], η above 0, and the noise on the count, n/20 by default. Raises ValueError."""
+        super().__init__(strategy, noise_multiplier, initial_clipping_norm, num_sampled_clients)
+        if not 0 <= target_clipped_quantile <= 1:
+            raise ValueError(f"`target_clipped_quantile` must be in [0, 1], not {target_clipped_quantile}.")
+        if clip_norm_lr <= 0:
+            raise ValueError(f"`clip_norm_lr` must be above 0, not {clip_norm_lr}.")
+        if clipped_count_stddev is None:
+            clipped_count_stddev = num_sampled_clients / 20 if noise_multiplier else 0.0
+        if clipped_count_stddev < 0:
+            raise ValueError(f"`clipped_count_stddev` must be 0 or more, not {clipped_count_stddev}.")
+        self.target_clipped_quantile = target_clipped_quantile
+        self.clip_norm_lr = clip_norm_lr
+        self.clipped_count_stddev = clipped_count_stddev
+        self.noise_multiplier = update_noise_multiplier(noise_multiplier, clipped_count_stddev)
+
+    def follow(self, within: int, results: FitResults, key: bytes) -> None:
+        """See DifferentialPrivacy."""
+        noisy = within + self.clipped_count_stddev * float(gaussian.normal(key, b"count", 1)[0])
+        share = noisy / len(results)
+        self.clipping_norm = next_clipping_norm(
+            self.clipping_norm, share, self.target_clipped_quantile, self.clip_norm_lr
+        )
+
+
+class DifferentialPrivacyClientSideAdaptiveClipping(DifferentialPrivacyServerSideAdaptiveClipping):
+    """The clients clip, with `adaptiveclipping_mod`, and say whether their update was within the norm."""
+
+    norm_bit = NORM_BIT
+    """The metric that says it."""
+
+    def extra_config(self) -> Config:
+        """The norm, for the mod."""
+        return {CLIPPING_NORM: float(self.clipping_norm)}
+
+    def follow(self, within: int, results: FitResults, key: bytes) -> None:
+        """See DifferentialPrivacy. Raises KeyError for a client without the bit."""
+        for client, res in results:
+            if self.norm_bit not in res.metrics:
+                raise KeyError(f"Client {client.cid} has no metric {self.norm_bit!r}: has its ClientApp the mod?")
+        super().follow(sum(bool(res.metrics[self.norm_bit]) for _, res in results), results, key)
+
+
+class _DPFedAvg(DifferentialPrivacy):
+    """Clients clip; with `server_side_noising` the server adds the noise, otherwise each client adds z C / √n of it."""
+
+    server_side_noising = True
+
+    @property
+    def clip_norm(self) -> float:
+        """C."""
+        return self.clipping_norm
+
+    @property
+    def noise_stddev(self) -> float:
+        """See DifferentialPrivacy."""
+        return super().noise_stddev if self.server_side_noising else 0.0
+
+    def extra_config(self) -> Config:
+        """What DPFedAvgNumPyClient needs to know."""
+        config: Config = {"dpfedavg_clip_norm": float(self.clipping_norm)}
+        if not self.server_side_noising:
+            stddev = self.noise_multiplier * self.clipping_norm / self.num_sampled_clients**0.5
+            config["dpfedavg_noise_stddev"] = float(stddev)
+        return config
+
+
+class DPFedAvgFixed(_DPFedAvg):
+    """With a clipping norm that stays."""
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        num_sampled_clients: int,
+        clip_norm: float,
+        noise_multiplier: float = 1,
+        server_side_noising: bool = True,
+    ) -> None:
+        """n, C above 0, z of 0 or more, and who adds the noise. Raises ValueError."""
+        super().__init__(strategy, noise_multiplier, clip_norm, num_sampled_clients)
+        self.server_side_noising = server_side_noising
+
+
+class DPFedAvgAdaptive(_DPFedAvg, DifferentialPrivacyClientSideAdaptiveClipping):
+    """With a clipping norm that follows a quantile of the updates' lengths."""
+
+    norm_bit = "dpfedavg_norm_bit"
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        num_sampled_clients: int,
+        init_clip_norm: float = 0.1,
+        noise_multiplier: float = 1.0,
+        server_side_noising: bool = True,
+        clip_norm_lr: float = 0.2,
+        clip_norm_target_quantile: float = 0.5,
+        clip_count_stddev: float | None = None,
+    ) -> None:
+        """As DPFedAvgFixed and DifferentialPrivacyServerSideAdaptiveClipping. Raises ValueError."""
+        DifferentialPrivacyClientSideAdaptiveClipping.__init__(
+            self,
+            strategy,
+            noise_multiplier,
+            num_sampled_clients,
+            init_clip_norm,
+            clip_norm_target_quantile,
+            clip_norm_lr,
+            clip_count_stddev,
+        )
+        self.server_side_noising = server_side_noising
+
+    def extra_config(self) -> Config:
+        """What DPFedAvgNumPyClient needs to know."""
+        return {**super().extra_config(), "dpfedavg_adaptive_clip_enabled": True}

@@ -1,15 +1,16 @@
-"""FedAvg: the weighted mean, and the rounds of all strategies beside it."""
+"""FedAvg, FaultTolerantFedAvg, FedAvgAndroid, FedProx and QFedAvg."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
 
 from umbel.app.arrayrecord import ArrayRecord
-from umbel.compat.flwr.legacy.clientmanager import ClientManager
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
-from umbel.compat.flwr.legacy.parameters import ndarrays_to_parameters, parameters_to_ndarrays
-from umbel.compat.flwr.legacy.strategy.aggregate import Results, aggregate, weighted_loss_avg
+from umbel.compat.flwr.legacy.clientmanager import ClientManager, ClientProxy
+from umbel.compat.flwr.legacy.strategy.aggregate import Results, aggregate, aggregate_qffl, weighted_loss_avg
 from umbel.compat.flwr.legacy.strategy.strategy import (
     EvaluateFailures,
     EvaluateResults,
@@ -25,12 +26,17 @@ from umbel.compat.flwr.legacy.typing import (
     FitRes,
     Metrics,
     MetricsAggregationFn,
+    NDArray,
     NDArrays,
     Parameters,
+    ndarrays_to_parameters,
+    parameters_to_ndarrays,
 )
+from umbel.errors import ConfigError
 from umbel.serverapp.aggregation.replies import check_finite
 
-__all__ = ["FedAvg"]
+__all__ = ["FaultTolerantFedAvg", "FedAvg", "FedAvgAndroid", "FedProx", "QFedAvg"]
+
 
 log = logging.getLogger(__name__)
 
@@ -193,3 +199,163 @@ def _metrics(
     if server_round == 1 and any(res.metrics for _, res in results):
         log.warning("The clients' metrics are not used: there is no %s_metrics_aggregation_fn.", phase)
     return {}
+
+
+class FaultTolerantFedAvg(FedAvg):
+    """FedAvg of which a phase is used only when at least a share of the clients has answered without a failure."""
+
+    def __init__(
+        self,
+        *,
+        min_fit_clients: int = 1,
+        min_evaluate_clients: int = 1,
+        min_available_clients: int = 1,
+        min_completion_rate_fit: float = 0.5,
+        min_completion_rate_evaluate: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        """The shares, and what FedAvg takes."""
+        super().__init__(
+            min_fit_clients=min_fit_clients,
+            min_evaluate_clients=min_evaluate_clients,
+            min_available_clients=min_available_clients,
+            **kwargs,
+        )
+        self.completion_rate_fit = min_completion_rate_fit
+        self.completion_rate_evaluate = min_completion_rate_evaluate
+
+    def aggregate_fit(
+        self, server_round: int, results: FitResults, failures: FitFailures
+    ) -> tuple[Parameters | None, Metrics]:
+        """See Strategy."""
+        if len(results) < self.completion_rate_fit * (len(results) + len(failures)):
+            return None, {}
+        return super().aggregate_fit(server_round, results, failures)
+
+    def aggregate_evaluate(
+        self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
+    ) -> tuple[float | None, Metrics]:
+        """See Strategy."""
+        if len(results) < self.completion_rate_evaluate * (len(results) + len(failures)):
+            return None, {}
+        return super().aggregate_evaluate(server_round, results, failures)
+
+
+class FedAvgAndroid(FedAvg):
+    """FedAvg of clients whose tensors are the bytes of float32 numbers, without shape. It has no metrics."""
+
+    def aggregate_fit(
+        self, server_round: int, results: FitResults, failures: FitFailures
+    ) -> tuple[Parameters | None, Metrics]:
+        """See Strategy."""
+        if not results or not self.accepts(server_round, "fit", len(failures)):
+            return None, {}
+        models = [(self.parameters_to_ndarrays(res.parameters), res.num_examples) for _, res in results]
+        return self.ndarrays_to_parameters(aggregate(models)), {}
+
+    def aggregate_evaluate(
+        self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
+    ) -> tuple[float | None, Metrics]:
+        """See Strategy."""
+        return super().aggregate_evaluate(server_round, results, failures)[0], {}
+
+    def evaluate(self, server_round: int, parameters: Parameters) -> tuple[float, Metrics] | None:
+        """See Strategy."""
+        if self.evaluate_fn is None:
+            return None
+        return self.evaluate_fn(server_round, self.parameters_to_ndarrays(parameters), {})
+
+    def ndarrays_to_parameters(self, ndarrays: NDArrays) -> Parameters:
+        """The bytes of each array's elements."""
+        return Parameters([self.ndarray_to_bytes(ndarray) for ndarray in ndarrays], "numpy.nda")
+
+    def parameters_to_ndarrays(self, parameters: Parameters) -> NDArrays:
+        """float32 arrays of one dimension."""
+        return [self.bytes_to_ndarray(tensor) for tensor in parameters.tensors]
+
+    def ndarray_to_bytes(self, ndarray: NDArray) -> bytes:
+        """The bytes of the array's elements."""
+        return ndarray.tobytes()
+
+    def bytes_to_ndarray(self, tensor: bytes) -> NDArray:
+        """A float32 array of one dimension."""
+        return np.frombuffer(tensor, dtype=np.float32)
+
+
+class FedProx(FedAvg):
+    """FedAvg that sends μ as `proximal_mu`; the client adds μ/2 · ‖w - w_t‖² to its loss (Li et al. 2018, arXiv 1812.06127)."""
+
+    def __init__(self, *, proximal_mu: float, **kwargs: Any) -> None:
+        """μ, 0 or more, and what FedAvg takes."""
+        super().__init__(**kwargs)
+        self.proximal_mu = proximal_mu
+
+    def configure_fit(
+        self, server_round: int, parameters: Parameters, client_manager: ClientManager
+    ) -> list[tuple[ClientProxy, FitIns]]:
+        """As FedAvg, with `proximal_mu` in the configuration."""
+        instructions = super().configure_fit(server_round, parameters, client_manager)
+        changed = {
+            id(ins): self._with_mu(ins) for _, ins in instructions
+        }  # clients that share an instruction go on sharing it
+        return [(client, changed[id(ins)]) for client, ins in instructions]
+
+    def _with_mu(self, ins: FitIns) -> FitIns:
+        return FitIns(ins.parameters, {**ins.config, "proximal_mu": self.proximal_mu})
+
+
+_LEAST_LOSS = 1e-10  # is added: a loss of 0 has no power below 0
+
+
+class QFedAvg(FedAvg):
+    """q-FedAvg (Li et al. 2019, arXiv 1905.10497), with the server's loss F of the model that was sent in place of each client's.
+
+    With L = 1 / `qffl_learning_rate`: Δ_k = F^q L (w - w_k), h_k = q F^(q-1) ‖L (w - w_k)‖² + L F^q, w ← w - Σ_k Δ_k / Σ_k h_k.
+    """
+
+    def __init__(
+        self,
+        *,
+        q_param: float = 0.2,
+        qffl_learning_rate: float = 0.1,
+        min_fit_clients: int = 1,
+        min_evaluate_clients: int = 1,
+        min_available_clients: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        """q, the clients' learning rate, and what FedAvg takes; it needs an `evaluate_fn`."""
+        super().__init__(
+            min_fit_clients=min_fit_clients,
+            min_evaluate_clients=min_evaluate_clients,
+            min_available_clients=min_available_clients,
+            **kwargs,
+        )
+        self.q_param = q_param
+        self.learning_rate = qffl_learning_rate
+        self.pre_weights: NDArrays | None = None
+
+    def configure_fit(
+        self, server_round: int, parameters: Parameters, client_manager: ClientManager
+    ) -> list[tuple[ClientProxy, FitIns]]:
+        """As FedAvg; the model is remembered."""
+        self.pre_weights = parameters_to_ndarrays(parameters)
+        return super().configure_fit(server_round, parameters, client_manager)
+
+    def combine(self, server_round: int, results: Results) -> NDArrays:
+        """See FedAvg. Raises ConfigError when there is no loss to go by."""
+        before = self.pre_weights
+        evaluated = None if before is None else self.evaluate(server_round, ndarrays_to_parameters(before))
+        if before is None or evaluated is None:
+            raise ConfigError("QFedAvg goes by the loss at the server.", hint="Give it an `evaluate_fn`.")
+        loss, rate = evaluated[0] + _LEAST_LOSS, 1 / self.learning_rate
+        gradients = [[rate * (was - now) for was, now in zip(before, ndarrays, strict=True)] for ndarrays, _ in results]
+        power = loss**self.q_param
+        curvatures = [
+            self.q_param * loss ** (self.q_param - 1) * _squared_length(gradient) + rate * power
+            for gradient in gradients
+        ]
+        return aggregate_qffl(before, [[power * layer for layer in gradient] for gradient in gradients], curvatures)
+
+
+def _squared_length(ndarrays: NDArrays) -> float:
+    return float(sum(np.sum(np.square(layer, dtype=np.float64)) for layer in ndarrays))

@@ -1,4 +1,4 @@
-"""Tells whoever follows the run about the rounds of the older API, as Umbel's own strategies do."""
+"""Events of a run of the older API, as Umbel's own strategies report them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Has many clients train or evaluate at the same time."""
+"""Concurrent train and evaluate requests to many clients."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 
 from umbel.app.message import Error, ErrorCode, Message
 from umbel.app.recorddict import RecordDict
-from umbel.compat.flwr.legacy import wire
-from umbel.compat.flwr.legacy.clientproxy import ClientProxy
+from umbel.compat.flwr.legacy import record_conversion
+from umbel.compat.flwr.legacy.clientmanager import ClientProxy
 from umbel.compat.flwr.legacy.gridproxy import ClientFailed, GridClientProxy, content_of
-from umbel.compat.flwr.legacy.telling import Telling, told
+from umbel.compat.flwr.legacy.run_events import Telling, told
 from umbel.compat.flwr.legacy.typing import Code, EvaluateIns, EvaluateRes, FitIns, FitRes
 from umbel.serverapp.aggregation.reduction import Reply
 from umbel.serverapp.grid import Grid, RoundPolicy
@@ -63,9 +63,14 @@ class _Phase(Generic[Ins, Res]):
     call: Callable[[ClientProxy, Ins, float | None, int], Res]
 
 
-_TRAIN = _Phase[FitIns, FitRes]("train", wire.of_fit_ins, wire.fit_res, lambda proxy, *args: proxy.fit(*args))
+_TRAIN = _Phase[FitIns, FitRes](
+    "train", record_conversion.of_fit_ins, record_conversion.fit_res, lambda proxy, *args: proxy.fit(*args)
+)
 _EVALUATE = _Phase[EvaluateIns, EvaluateRes](
-    "evaluate", wire.of_evaluate_ins, wire.evaluate_res, lambda proxy, *args: proxy.evaluate(*args)
+    "evaluate",
+    record_conversion.of_evaluate_ins,
+    record_conversion.evaluate_res,
+    lambda proxy, *args: proxy.evaluate(*args),
 )
 
 

@@ -1,4 +1,4 @@
-"""What an app's own strategy remembers in its attributes, of which a checkpoint knows nothing."""
+"""Attributes of an app's own strategy that no checkpoint covers."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
 """`flwr.client`: the clients of the older API."""
 
 from umbel.compat.flwr.clientapp import ClientApp
-from umbel.compat.flwr.legacy.client import Client
+from umbel.compat.flwr.legacy.client import Client, NumPyClient
 from umbel.compat.flwr.legacy.clientapp import ClientFn, ClientFnExt
-from umbel.compat.flwr.legacy.numpyclient import NumPyClient
 
 __all__ = ["Client", "ClientApp", "ClientFn", "ClientFnExt", "NumPyClient"]
 

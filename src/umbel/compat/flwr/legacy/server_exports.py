@@ -3,10 +3,8 @@
 from umbel.compat.flwr.grid import Grid
 from umbel.compat.flwr.legacy.clientmanager import ClientManager, SimpleClientManager
 from umbel.compat.flwr.legacy.components import ServerAppComponents
-from umbel.compat.flwr.legacy.history import History
-from umbel.compat.flwr.legacy.legacycontext import LegacyContext
-from umbel.compat.flwr.legacy.server import Server
-from umbel.compat.flwr.legacy.serverconfig import ServerConfig
+from umbel.compat.flwr.legacy.server import History, Server, ServerConfig
+from umbel.compat.flwr.legacy.workflow import LegacyContext
 from umbel.compat.flwr.serverapp import ServerApp
 
 Driver = Grid  # its name before

@@ -1,15 +1,61 @@
-"""Bulyan: a robust choice of models, then a robust mean of each element."""
+"""FedMedian, FedTrimmedAvg, Krum, Multi-Krum and Bulyan."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from umbel.compat.flwr.legacy.strategy.aggregate import Results, aggregate_bulyan, aggregate_krum
+from umbel.compat.flwr.legacy.strategy.aggregate import (
+    Results,
+    aggregate_bulyan,
+    aggregate_krum,
+    aggregate_median,
+    aggregate_trimmed_avg,
+)
 from umbel.compat.flwr.legacy.strategy.fedavg import ConfigFn, EvaluateFn, FedAvg
 from umbel.compat.flwr.legacy.typing import MetricsAggregationFn, NDArrays, Parameters
 
-__all__ = ["Bulyan"]
+__all__ = ["Bulyan", "FedMedian", "FedTrimmedAvg", "Krum"]
+
+
+class FedMedian(FedAvg):
+    """The median of each element over the clients, unweighted (Yin et al. 2018, arXiv 1803.01498)."""
+
+    def combine(self, server_round: int, results: Results) -> NDArrays:
+        """See FedAvg."""
+        return aggregate_median(results)
+
+
+class FedTrimmedAvg(FedAvg):
+    """The mean of each element without the ⌊β n⌋ least and largest values, unweighted (Yin et al. 2018, arXiv 1803.01498)."""
+
+    def __init__(self, *, beta: float = 0.2, **kwargs: Any) -> None:
+        """β in [0, 0.5), and what FedAvg takes. Raises ValueError."""
+        super().__init__(**kwargs)
+        if not 0 <= beta < 0.5:
+            raise ValueError(f"`beta` must be in [0, 0.5), not {beta}.")
+        self.beta = beta
+
+    def combine(self, server_round: int, results: Results) -> NDArrays:
+        """See FedAvg."""
+        return aggregate_trimmed_avg(results, self.beta)
+
+
+class Krum(FedAvg):
+    """The model that has the nearest neighbours (Blanchard et al. 2017, arXiv 1703.02757).
+
+    With `num_clients_to_keep` above 0 it is Multi-Krum: the weighted mean of so many such models.
+    """
+
+    def __init__(self, *, num_malicious_clients: int = 0, num_clients_to_keep: int = 0, **kwargs: Any) -> None:
+        """How many clients may be malicious, and what FedAvg takes."""
+        super().__init__(**kwargs)
+        self.num_malicious_clients = num_malicious_clients
+        self.num_clients_to_keep = num_clients_to_keep
+
+    def combine(self, server_round: int, results: Results) -> NDArrays:
+        """See FedAvg."""
+        return aggregate_krum(results, self.num_malicious_clients, self.num_clients_to_keep)
 
 
 class Bulyan(FedAvg):

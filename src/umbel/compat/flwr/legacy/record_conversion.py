@@ -1,9 +1,4 @@
-"""How the typed messages of the older API travel as records, in both directions.
-
-The records are named as Flower names them ("fitins.parameters", "fitres.metrics", …), because mods of apps look at them. Tensors
-travel as what they are, so that mods and sites see types and shapes; tensors of another form than `.npy` travel as plain bytes,
-and a further record says so.
-"""
+"""Conversion between the typed messages of the older API and records."""
 
 from __future__ import annotations
 
@@ -16,7 +11,6 @@ from umbel.app.array import STYPE, Array
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import ConfigRecord, MetricRecord
-from umbel.compat.flwr.legacy.parameters import bytes_to_ndarray, ndarray_to_bytes
 from umbel.compat.flwr.legacy.typing import (
     Code,
     Config,
@@ -32,6 +26,8 @@ from umbel.compat.flwr.legacy.typing import (
     Properties,
     Scalar,
     Status,
+    bytes_to_ndarray,
+    ndarray_to_bytes,
 )
 
 _COUNT = "num_examples"
