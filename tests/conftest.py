@@ -84,3 +84,10 @@ def shared_home() -> Iterator[Path]:
     """
     with temporary_home() as home:
         yield home
+
+
+@pytest.fixture
+def unmeasured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The programs that the test starts load no coverage measurement: for tests of what a program loads and holds."""
+    for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        monkeypatch.delenv(name)

@@ -178,6 +178,7 @@ def test_a_superexec_without_a_token_refuses_to_start() -> None:
     assert len(run.stderr.splitlines()) == 1
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_an_idle_superexec_is_small(program: Path) -> None:
     """One that has run a task holds less than 30 MB."""
     program.touch()

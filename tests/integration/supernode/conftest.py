@@ -84,7 +84,8 @@ def start(superlink: FakeSuperLink, tmp_path: Path) -> Iterator[StartNode]:
 
     yield start
     for node in started:
-        node.process.kill()
+        node.process.terminate()
+    for node in started:
         print(node.said())
 
 

@@ -21,6 +21,8 @@ with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
 print(*sys.modules)
 """
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 def loaded(*arguments: str) -> set[str]:
     command = [sys.executable, "-c", LOADED, *arguments]

@@ -24,6 +24,8 @@ HEAVY = {
 }
 LOADED = "import sys, {module}; print(*sorted({{name.partition('.')[0] for name in sys.modules}}))"
 
+pytestmark = pytest.mark.usefixtures("unmeasured")
+
 
 @pytest.mark.parametrize("module", ["umbel.app", "umbel.clientapp", "umbel.serverapp", "umbel.errors"])
 def test_an_app_loads_nothing_heavy(module: str) -> None:

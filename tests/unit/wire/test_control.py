@@ -123,6 +123,7 @@ def test_a_stream_of_no_run_is_an_error() -> None:
         next(client.stream(7))
 
 
+@pytest.mark.usefixtures("unmeasured")
 def test_the_client_imports_little() -> None:
     """Importing the client brings the standard library, msgspec and Umbel, and of the standard library not asyncio."""
     code = "import sys, umbel.wire.control; print(*{name.partition('.')[0] for name in sys.modules})"
