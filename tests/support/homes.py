@@ -15,6 +15,8 @@ import psutil
 import pytest
 
 GRACE_SECONDS = 5.0
+# Short, because the path of a socket is limited to about 100 characters.
+FOLDER = tempfile.gettempdir() if len(tempfile.gettempdir()) < 25 else "/tmp"
 
 
 _unused: list[Path] = []  # homes in which nothing was ever written: to make and remove one costs a millisecond each
@@ -23,8 +25,7 @@ _unused: list[Path] = []  # homes in which nothing was ever written: to make and
 @contextmanager
 def temporary_home() -> Iterator[Path]:
     """An empty home. At its end the local SuperLink started there is stopped; any other process still working there is an error."""
-    # A short path, because the path of a socket is limited to about 100 characters.
-    home = _unused.pop() if _unused else Path(tempfile.mkdtemp(prefix="umbel-", dir="/tmp"))
+    home = _unused.pop() if _unused else Path(tempfile.mkdtemp(prefix="umbel-", dir=FOLDER))
     survivors: list[psutil.Process] = []
     try:
         yield home
