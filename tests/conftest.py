@@ -25,11 +25,31 @@ from tests.support.leaks import (
 if TYPE_CHECKING:
     from tests.support.postgres import PostgresServer
 
+MARKS = {"slow", "data", "torch"}
+
 # The tests start hundreds of interpreters, and compiling the same modules in each of them costs more than the tests themselves.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 examples.load_profile()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Know `--rest`."""
+    parser.addoption("--rest", action="store_true", help="only what is not among the fast tests")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--rest`, leave out the fast tests: those without a mark, except for the acceptance tests."""
+    if config.getoption("--rest"):
+        slow = [
+            item
+            for item in items
+            if "acceptance" in item.path.parts or MARKS & {mark.name for mark in item.iter_markers()}
+        ]
+        config.hook.pytest_deselected(items=[item for item in items if item not in slow])
+        items[:] = slow
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,7 @@ def sites(umbel_home: Path) -> Iterator[Sites]:
         yield running
 
 
-@pytest.mark.parametrize("loop", [False, True])
+@pytest.mark.parametrize("loop", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_serverapp_goes_on_where_it_was(sites: Sites, tmp_path: Path, loop: bool) -> None:
     """In the middle of its second round, with a strategy and with a loop of the app's own: no client trains again, and the model is
     bit for bit that of a run that nobody disturbed.
@@ -48,6 +48,7 @@ def test_a_killed_serverapp_goes_on_where_it_was(sites: Sites, tmp_path: Path, l
     assert sites.model(run_id) == sites.model(undisturbed)
 
 
+@pytest.mark.slow
 def test_a_large_model_goes_both_ways(sites: Sites) -> None:
     """One of several chunks, through the object store and files, which its nodes answer with one as large."""
     run_id = sites.start_app(size=3_000_000)

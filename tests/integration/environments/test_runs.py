@@ -95,6 +95,7 @@ def hanging(site: Site, folder: Path, name: str) -> tuple[int, list[psutil.Proce
     return run_id, [builder, *builder.parents()[:3]]  # uv, the guard, the run's program
 
 
+@pytest.mark.slow
 def test_a_run_says_that_it_waits_for_its_environment(site: Site, tmp_path: Path) -> None:
     """While its environment is made, the run says so; when it is stopped, all that was at work is gone and nothing half made is left."""
     run_id, processes = hanging(site, tmp_path, "slow-lib")

@@ -93,6 +93,7 @@ def wait_for_refusal(home: Path) -> None:
     (home / "told").unlink()
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_room_for_its_model(control: ControlClient, umbel_home: Path) -> None:
     """Its status says so; it completes when there is room, and what was stored before is whole."""
     before = start(control, seed=1)
@@ -128,6 +129,7 @@ def test_a_run_that_finds_no_room_fails_with_the_reason(control: ControlClient, 
     assert wait(control, start(control, seed=2)).sub_status == "completed"
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_room_in_the_database(control: ControlClient, umbel_home: Path, tmp_path: Path) -> None:
     """At any of its steps, the last one too; every line arrives once."""
     gate = tmp_path / "gate"

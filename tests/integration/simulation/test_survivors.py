@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from tests.support.simulation_runs import LIMIT, events, family, start, wait
 from tests.support.superlink_process import EXECUTOR, program
 from umbel.wire.control import ControlClient
@@ -27,6 +29,7 @@ def superexec(address: str) -> Iterator[subprocess.Popen[bytes]]:
             process.wait(LIMIT)
 
 
+@pytest.mark.slow
 def test_a_simulation_outlives_its_superlink(umbel_home: Path, tmp_path: Path) -> None:
     """It finds the new one at its new address and goes on; no attempt is lost, and nothing of what it said."""
     gate = tmp_path / "gate"
@@ -46,6 +49,7 @@ def test_a_simulation_outlives_its_superlink(umbel_home: Path, tmp_path: Path) -
                 assert texts == ["trained 1 times"] * 6 + ["trained 2 times"] * 6
 
 
+@pytest.mark.slow
 def test_a_superexec_that_dies_costs_no_attempt(control: ControlClient, tmp_path: Path) -> None:
     """Its run is handed out again at once, and says why; it was not the run's own doing."""
     gate = tmp_path / "gate"

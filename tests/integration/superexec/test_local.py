@@ -78,6 +78,7 @@ def test_two_at_once_start_one_superlink() -> None:
     assert pids == [str(running().pid)] * 2
 
 
+@pytest.mark.slow
 def test_after_a_crash_another_one_is_started() -> None:
     """A SuperLink that was killed takes its SuperExec with it; the next use starts a new one on the same home."""
     first = psutil.Process(connect_local().info().pid)
@@ -89,6 +90,7 @@ def test_after_a_crash_another_one_is_started() -> None:
     assert again.list_runs() == []
 
 
+@pytest.mark.slow
 def test_two_homes_never_meet(other_home: Path) -> None:
     """Each home has a SuperLink of its own, though a record points to the other's port."""
     theirs = read_record(other_home)
@@ -164,6 +166,7 @@ def test_a_failed_start_shows_the_log(umbel_home: Path, monkeypatch: pytest.Monk
     assert str(umbel_home / "local" / "superlink.log") in str(caught.value.hint)
 
 
+@pytest.mark.slow
 def test_an_idle_one_of_another_version_is_replaced() -> None:
     """After an upgrade the SuperLink of the old version is ended and the new one started, if no run is under way."""
     old = connect_local().info()
@@ -194,6 +197,7 @@ def test_a_terminated_superlink_leaves_nothing(umbel_home: Path) -> None:
     assert not record_path().exists()
 
 
+@pytest.mark.slow
 def test_a_client_finds_a_superlink_that_was_started_again() -> None:
     """A client that was opened before a crash goes on with the SuperLink that runs after it, on whatever port."""
     client = connect_local()

@@ -87,6 +87,7 @@ def test_a_killed_superlink_loses_nothing(umbel_home: Path, tmp_path: Path) -> N
         assert client.get_run(run_id).sub_status == "completed"
 
 
+@pytest.mark.slow
 def test_a_new_start_takes_back_what_its_own_superexec_held(umbel_home: Path, tmp_path: Path) -> None:
     """What the SuperExec of a SuperLink that was killed had is handed out at once, and counts no loss."""
     with program(umbel_home, superexec=PATIENT) as first:

@@ -244,6 +244,7 @@ async def test_a_revoked_key_is_refused_at_the_other(pair: tuple[Served, Served]
     assert (await site.knocks()).code == "unauthenticated"
 
 
+@pytest.mark.slow
 def test_one_that_is_killed_is_not_missed(
     tmp_path: Path, umbel_home: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

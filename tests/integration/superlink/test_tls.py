@@ -206,6 +206,7 @@ def test_options_that_do_not_fit_are_refused(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_superexec_of_another_machine(umbel_home: Path, made: certificates.Made, tmp_path: Path) -> None:
     """It signs with the shared secret, trusts the authority, and so do the processes that it starts: a run completes."""
     secret, far_home = tmp_path / "secret", tmp_path / "far"

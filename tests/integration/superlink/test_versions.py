@@ -125,6 +125,7 @@ def test_no_program_shows_a_stack_trace(running: Program, umbel_home: Path, name
     assert f"the SuperLink {__version__}" in ended.stderr
 
 
+@pytest.mark.slow
 def test_an_old_local_superlink_is_replaced(umbel_home: Path) -> None:
     """After an upgrade the idle SuperLink of a version that does not fit is ended, and one of ours is started."""
     ready, told = os.pipe()

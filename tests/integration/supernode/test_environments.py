@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.integration.supernode.conftest import StartNode, model
 from tests.integration.supernode.superlink import FakeSuperLink
@@ -28,6 +29,7 @@ def stages(superlink: FakeSuperLink) -> list[str]:
     return [progress.stage for report in superlink.reports for progress in report.progress]
 
 
+@pytest.mark.slow
 def test_two_runs_have_different_versions(
     superlink: FakeSuperLink,
     start: StartNode,

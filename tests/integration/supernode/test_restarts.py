@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import psutil
+import pytest
 
 from tests.integration.supernode.conftest import Gate, StartNode, model, values
 from tests.integration.supernode.superlink import FakeSuperLink
@@ -107,6 +108,7 @@ def test_an_acknowledgement_that_is_lost_costs_nothing(superlink: FakeSuperLink,
     superlink.wait(lambda: replies == 3)
 
 
+@pytest.mark.slow
 def test_a_download_goes_on_after_the_node_was_killed(superlink: FakeSuperLink, start: StartNode) -> None:
     """At most a tenth of what had come is fetched again."""
     first = start()
@@ -135,6 +137,7 @@ def test_a_download_goes_on_after_the_superlink_was_gone(superlink: FakeSuperLin
     assert superlink.bytes_out - before - 4 * LARGE <= MOST
 
 
+@pytest.mark.slow
 def test_an_upload_goes_on_after_the_node_was_killed(superlink: FakeSuperLink, start: StartNode) -> None:
     """The client is not asked again, and at most a tenth of its reply is sent again."""
     first = start()
@@ -148,6 +151,7 @@ def test_an_upload_goes_on_after_the_node_was_killed(superlink: FakeSuperLink, s
     assert superlink.sent[message].leases == 1
 
 
+@pytest.mark.slow
 def test_an_upload_goes_on_after_the_superlink_was_gone(superlink: FakeSuperLink, start: StartNode) -> None:
     """Likewise, without a restart of the node."""
     start()

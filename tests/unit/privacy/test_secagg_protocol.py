@@ -81,6 +81,7 @@ def test_a_hundred_in_a_sparse_graph(seed: int) -> None:
     assert check(vectors, derive(100, 0.2, 0.1), dict(zip(leaving, rng.integers(0, STAGES, 20).tolist(), strict=True)))
 
 
+@pytest.mark.slow
 def test_a_hundred_with_one_drop_out_more() -> None:
     """When 21 of 100 send no input there is no sum, although all shares are there: the graph might have fallen apart."""
     vectors = vectors_of(100, 2)
@@ -88,6 +89,7 @@ def test_a_hundred_with_one_drop_out_more() -> None:
         play(vectors, derive(100, 0.2, 0.1), dict.fromkeys(list(vectors)[:21], 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", range(STAGES))
 def test_a_hundred_with_too_many_drop_outs(stage: int) -> None:
     """When 69 of 100 nodes are gone at a stage, fewer than the threshold are left, the error names some of them, and there is no sum."""
