@@ -17,7 +17,7 @@ from umbel.wire.programs import RuntimeClient
 EXECUTOR = "executor-token-of-the-test"
 SCRIPT = """
 import sys
-from umbel.superlink import main
+from umbel.superlink.server import main
 if sys.argv[1] != "own":
     main.command = lambda address, **_: [sys.executable, "-c", sys.argv[1], address]
 sys.exit(main.main(sys.argv[2:]))

@@ -21,7 +21,7 @@ import errno, os, sqlite3, sys
 from pathlib import Path
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
-from umbel.superlink import main
+from umbel.superlink.server import main
 from umbel.superlink.objects import directory
 
 HOME = Path(os.environ["UMBEL_HOME"])
@@ -57,9 +57,9 @@ sys.exit(main(None, [sys.executable, "-c", SIMULATION]))
 """
 SIMULATION = """
 import sys, time
-from umbel.engine import patience
+from umbel.engine import client_state
 from umbel.simulation import main
-patience.Patience.__init__.__defaults__ = (SECONDS, 0.05, time.monotonic)
+client_state.Patience.__init__.__defaults__ = (SECONDS, 0.05, time.monotonic)
 sys.exit(main.main())
 """
 
