@@ -25,6 +25,7 @@ from tests.support.leaks import (
 if TYPE_CHECKING:
     from tests.support.postgres import PostgresServer
 
+KEPT = {"UMBEL_DATA", "UMBEL_PORTABLE"}  # settings of the whole test run
 MARKS = {"slow", "data", "torch"}
 
 # The tests start hundreds of interpreters, and compiling the same modules in each of them costs more than the tests themselves.
@@ -89,7 +90,7 @@ def _leaves_nothing_behind() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def umbel_home(monkeypatch: pytest.MonkeyPatch, _leaves_nothing_behind: None) -> Iterator[Path]:
     """An empty `UMBEL_HOME` of the test's own; the local SuperLink that the test starts there ends with it."""
-    for name in [name for name in os.environ if name.startswith("UMBEL_") and name != "UMBEL_DATA"]:
+    for name in [name for name in os.environ if name.startswith("UMBEL_") and name not in KEPT]:
         monkeypatch.delenv(name)
     with temporary_home() as home:
         monkeypatch.setenv("UMBEL_HOME", str(home))

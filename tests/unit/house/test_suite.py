@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.source_tree import TESTS, calls, dotted, parsed
+from tests.support.source_tree import TESTS, calls, dotted, imports, parsed
 
 WAITS = {"time.sleep", "sleep"}
 ASSERTING = re.compile(r"assert_|check|expect|refuse|verify|wait_until_gone|raises$|warns$|fail$")
@@ -24,6 +24,17 @@ def test_each_test_says_what_it_shows() -> None:
 def test_each_test_asserts_something() -> None:
     """Every test function has an assertion: its own, or one in a helper that is named for what it asserts."""
     found = [f"{path}:{test.lineno}: {test.name}" for path, test in each_test() if not asserts(test)]
+    assert found == []
+
+
+def test_areas_share_only_through_support() -> None:
+    """A test imports helpers of its own area and of tests/support, never those of another area."""
+    found = [
+        f"{path}:{line}: {module}"
+        for path, tree in parsed(TESTS)
+        for module, line in imports(tree)
+        if module.startswith("tests.") and not module.startswith(("tests.support", *areas(path)))
+    ]
     assert found == []
 
 
@@ -56,6 +67,12 @@ def asserts(test: ast.AST) -> bool:
     return any(isinstance(node, ast.Assert) for node in ast.walk(test)) or any(
         ASSERTING.match(name.rpartition(".")[2]) for name, _ in calls(test)
     )
+
+
+def areas(path: str) -> tuple[str, str]:
+    """The folders, as dotted names, whose helpers a test file may use: `tests.unit.compat` and `tests.compat`."""
+    folders = path.split("/")[:-1][:3]
+    return ".".join(folders), f"tests.{folders[-1]}"
 
 
 def each_test() -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
