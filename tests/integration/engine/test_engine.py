@@ -33,7 +33,7 @@ def digest(exchange: Exchange) -> str:
     return hashlib.sha256(b"".join(encode(total.mean()))).hexdigest()
 
 
-@pytest.mark.parametrize("size", [100, pytest.param(LARGE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [100, LARGE])
 def test_the_result_does_not_depend_on_the_number_of_workers(start: StartBench, size: int) -> None:
     """Three rounds of stateful, random clients: inline and with 1, 2 and 4 workers, folded there or here, the same bits."""
     digests = []
@@ -47,7 +47,7 @@ def test_the_result_does_not_depend_on_the_number_of_workers(start: StartBench, 
     assert digest(other.send("train", 23, size=size, reduction=MEAN)) != digests[0][0]
 
 
-@pytest.mark.parametrize("size", [100, pytest.param(LARGE, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("size", [100, LARGE])
 def test_replies_that_are_not_folded_come_whole(start: StartBench, size: int) -> None:
     """Small ones in the frame, large ones in shared memory: the same as inline."""
     contents = []
