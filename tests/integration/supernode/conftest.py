@@ -15,8 +15,8 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from tests.integration.supernode.superlink import LIMIT, FakeSuperLink, fake_superlink
 from tests.support.distributions import stock_wheels
+from tests.support.fake_superlink import LIMIT, FakeSuperLink, fake_superlink
 from umbel.app import ArrayRecord, ConfigRecord, RecordDict
 from umbel.bundle import build_fab
 

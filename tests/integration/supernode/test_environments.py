@@ -9,8 +9,8 @@ import psutil
 import pytest
 
 from tests.integration.supernode.conftest import StartNode, model
-from tests.integration.supernode.superlink import FakeSuperLink
 from tests.support.distributions import hanging_sdist
+from tests.support.fake_superlink import FakeSuperLink
 from tests.support.needy_app import needy
 from tests.support.superexec import wait_until_gone
 from umbel.app import RecordDict

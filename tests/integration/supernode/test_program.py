@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.integration.supernode.conftest import Node, StartNode, model
-from tests.integration.supernode.superlink import FakeSuperLink
+from tests.support.fake_superlink import FakeSuperLink
 from tests.support.http_peer import problem
 from umbel.wire.signatures import node_keyid
 

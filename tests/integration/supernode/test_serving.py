@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.integration.supernode.conftest import APP, Gate, StartNode, model, values
-from tests.integration.supernode.superlink import LIMIT, FakeSuperLink
+from tests.support.fake_superlink import LIMIT, FakeSuperLink
 from tests.support.http_peer import problem
 from umbel.app import ConfigRecord, ErrorCode
 from umbel.bundle import build_fab

@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.integration.supernode.conftest import APP, Gate, Node, model, values
-from tests.integration.supernode.superlink import LIMIT
+from tests.support.fake_superlink import LIMIT
 from tests.support.superlink_process import Program, program
 from umbel.app import ErrorCode, RecordDict
 from umbel.bundle import build_fab
