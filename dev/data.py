@@ -75,7 +75,7 @@ def fetch_fashion_mnist(scratch: Path) -> Path:
 
 
 def require(program: str) -> None:
-    """Refuse to go on without a program."""
+    """Exit with a message when a program is missing."""
     if shutil.which(program) is None:
         raise FetchError(f"`{program}`, which fetches it, is not installed on this machine.")
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats the code and mends what ruff can mend safely. Takes paths; without any, the whole tree.
+# Formats the code and applies ruff's safe fixes. Takes paths; without any, the whole tree.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 .venv/bin/ruff format --quiet "${@:-.}"

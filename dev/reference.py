@@ -29,7 +29,7 @@ def main() -> None:
 
 def errors_page(remedies: dict[str, str]) -> str:
     """The page of all errors. Raises ValueError when `remedies` and the classes do not have the same codes."""
-    import umbel.cli.boundary  # noqa: F401 - defines an error of its own
+    import umbel.cli.boundary  # noqa: F401 - defines an error
 
     errors = sorted(all_errors(), key=lambda error: error.exit_code)
     codes = {error.code for error in errors}

@@ -1,4 +1,4 @@
-"""What every test gets: a home of its own, and a check that it leaves nothing behind."""
+"""Fixtures of every test: a separate home, and a check for leftover processes, threads and shared memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A federation whose processes may be killed; what nobody else starts again is started again."""
+"""A federation whose processes may be killed; the test restarts what no other process restarts."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ LAST_DELAY = 0.1  # seconds after the last round, in which the model is stored
 
 @functools.cache
 def undisturbed(seed: int) -> str:
-    """SHA-256 of the model of a run that nobody disturbs."""
+    """SHA-256 of the model of an undisturbed run."""
     result = run_simulation(APP, run_config={"num-server-rounds": ROUNDS}, seed=seed)
     return hashlib.sha256(result.artifacts["model.safetensors"]).hexdigest()
 

@@ -1,4 +1,4 @@
-"""A run whose processes are killed ends all the same, and with the model it would have made undisturbed."""
+"""A run whose processes are killed completes, with the model of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def control(umbel_home: Path) -> Iterator[ControlClient]:
     ids=["simulation", "superexec", "superlink", "all"],
 )
 def test_a_run_is_never_lost(control: ControlClient, victims: list[str], seed: int) -> None:
-    """Killed at any moment, started again: the run goes on and its model is the same, bit for bit."""
+    """Killed at any moment and restarted: the run continues and its model is the same, bit for bit."""
     run, killed = disturbed(control, seed, victims)
     said = "\n".join([*killed, str(run.cause)])
     assert (run.status, run.sub_status, run.round) == ("finished", "completed", ROUNDS), said
@@ -49,7 +49,7 @@ def test_a_run_is_never_lost(control: ControlClient, victims: list[str], seed: i
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_worker_that_is_killed_costs_one_reply_at_most(control: ControlClient, seed: int) -> None:
-    """At any moment: the run goes on, and unless the worker was serving a client then, nothing has changed."""
+    """At any moment: the run continues, and unless the worker was serving a client then, nothing has changed."""
     run, killed = disturbed(control, seed, ["worker"])
     said = "\n".join([*killed, str(run.cause)])
     assert (run.sub_status, run.round, run.attempts) == ("completed", ROUNDS, 1), said
@@ -72,7 +72,7 @@ def test_a_worker_that_is_killed_while_it_serves_costs_its_client_one_reply(
         victim.kill()
         psutil.wait_procs([victim], timeout=LIMIT)
         gate.unlink()
-        gate.touch()  # whoever comes now is not held
+        gate.touch()  # later clients are not held
     run = wait(control, run_id)
     told = events(control, run_id)
     assert run.sub_status == "completed"

@@ -1,4 +1,4 @@
-"""A run on real sites goes on when one of two SuperLinks on a database is killed."""
+"""A run on real sites continues when one of two SuperLinks on a database is killed."""
 
 from __future__ import annotations
 

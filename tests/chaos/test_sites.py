@@ -1,4 +1,4 @@
-"""A run on real sites whose processes are killed ends all the same, and with the model it would have made undisturbed."""
+"""A run on real sites whose processes are killed completes, with the model of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def federation(umbel_home: Path) -> Iterator[Chaos]:
 @pytest.mark.parametrize("loop", ["strategy", "own"])
 @pytest.mark.parametrize("victims", [*([victim] for victim in VICTIMS), ALL], ids=[*VICTIMS, "all"])
 def test_a_run_on_real_sites_is_never_lost(federation: Chaos, victims: list[str], loop: str, seed: int) -> None:
-    """Killed at any moment, started again: the run goes on, no node trains a round twice, and the model is the same, bit for bit."""
+    """Killed at any moment and restarted: the run continues, no node trains a round twice, and the model is the same, bit for bit."""
     calm, _ = federation.run(seed, loop)
     run, killed = federation.run(seed, loop, victims)
     said = "\n".join([*killed, str(run.cause)])

@@ -1,4 +1,4 @@
-"""What every store must do for messages to nodes, whatever its dialect."""
+"""Messages to nodes in the store, in each SQL dialect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nonces in the store: new once, whoever brings them."""
+"""Nonces in the store: each is new once, for all owners together."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from umbel.superlink.store.nodes import Used
 
 
 def use(db: Database, used: list[Used], owner: int) -> set[Used]:
-    """Keep nonces, in a transaction of its own."""
+    """Keep nonces, in a separate transaction."""
     return db.write(lambda transaction: nodes.use(transaction, used, owner))
 
 
 def test_a_nonce_is_new_once(db: Database) -> None:
-    """The second owner gets those only that the first one has not; another key has nonces of its own."""
+    """The second owner gets only those that the first one does not have; another key has separate nonces."""
     first = [Used("a", "1", 10), Used("a", "2", 10)]
     second = [Used("a", "2", 10), Used("a", "3", 10), Used("b", "1", 10)]
     assert use(db, first, owner=1) == set(first)

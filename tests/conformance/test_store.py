@@ -1,4 +1,4 @@
-"""What every store must do, whatever its dialect."""
+"""Transactions and rows of the store, in each SQL dialect."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_run_and_its_task_are_stored_together(db: Database) -> None:
 
 
 def test_a_failed_write_leaves_nothing(db: Database) -> None:
-    """A transaction that raises is undone as a whole, and wakes nobody."""
+    """A transaction that raises is undone as a whole, and wakes no waiting request."""
     woken: list[Transaction] = []
     db.after_commit = woken.append
 

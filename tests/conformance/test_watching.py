@@ -1,4 +1,4 @@
-"""Who watches over tasks and objects, whatever the dialect."""
+"""Leases of tasks and collection of objects, in each SQL dialect."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_the_last_to_hear_nothing_takes_a_task_back(db: Database) -> None:
 
 
 def test_what_a_dead_superlink_watched_over_finds_another(db: Database) -> None:
-    """Tasks of its own SuperExec are handed out again; the others have one lease more than they had."""
+    """Tasks of the SuperLink's child SuperExec are handed out again; the others have one lease more than they had."""
     own, shared, alone = claim(db, 1, ONE, own=True), claim(db, 2, ONE), claim(db, 3, ONE)
     db.write(lambda t: failover.hold(t, [shared], TWO))
     nobodys = claim(db, 4, THREE)
@@ -59,7 +59,7 @@ def test_what_a_dead_superlink_watched_over_finds_another(db: Database) -> None:
 
 
 def test_a_finished_task_has_no_leases(db: Database) -> None:
-    """The rows of a task go with it, whoever wrote them."""
+    """The rows of a task are removed with it, including those of other replicas."""
     task_id = claim(db, 1, ONE)
     db.write(lambda t: failover.hold(t, [task_id], TWO))
     for _ in range(3):
@@ -70,7 +70,7 @@ def test_a_finished_task_has_no_leases(db: Database) -> None:
 
 
 def test_an_object_that_is_held_meanwhile_stays(db: Database, tmp_path: Path) -> None:
-    """Whoever refers to an object while another one removes it comes first, and keeps it, or second, and finds it gone."""
+    """A reference to an object that is removed at the same time either comes first, and keeps it, or second, and finds it gone."""
     start(db)
     objects = ObjectDirectory(tmp_path / "objects", 100)
     path = objects.path(DIGEST)
@@ -144,7 +144,7 @@ def test_an_address_that_is_not_understood(url: str, words: str) -> None:
 
 
 def test_a_server_that_is_not_there() -> None:
-    """Nobody answers: a typed error, without the password, from reads and writes."""
+    """The database does not answer: a typed error, without the password, from reads and writes."""
     db = Database("postgres://me:hush@127.0.0.1:1/db")
     for ask in (lambda: db.read(tasks.replicas), lambda: db.write(lambda t: None)):
         with pytest.raises(DatabaseUnavailable) as caught:

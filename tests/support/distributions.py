@@ -49,7 +49,7 @@ def wheel(folder: Path, name: str, version: str, requires: Sequence[str] = ()) -
 
 
 def hanging_sdist(folder: Path, name: str, told: Path) -> Path:
-    """A source distribution whose build writes its process id into the FIFO `told` and then waits for ever."""
+    """A source distribution whose build writes its process id into the FIFO `told` and then waits indefinitely."""
     folder.mkdir(parents=True, exist_ok=True)
     root = f"{name.replace('-', '_')}-1.0"
     backend = f"""

@@ -6,7 +6,7 @@ import os
 
 import hypothesis
 
-SHARE = 1 if os.environ.get("UMBEL_EXAMPLES") == "all" else 4  # one in so many examples is tried
+SHARE = 1 if os.environ.get("UMBEL_EXAMPLES") == "all" else 4  # outside CI, one example in four is tried
 
 
 def examples(number: int) -> int:

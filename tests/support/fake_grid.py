@@ -27,15 +27,12 @@ class FakeCheckpoints:
         self._die_after = die_after
 
     def load(self) -> memoryview | None:
-        """See CheckpointStore."""
         return None if self.data is None else memoryview(self.data)
 
     def resumed(self) -> None:
-        """See CheckpointStore."""
         self.gone_on = True
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
-        """See CheckpointStore."""
         self.newest = b"".join(parts)
         if server_round == self._die_after:
             raise Killed
@@ -72,11 +69,9 @@ class FakeGrid(Grid):
 
     @property
     def run(self) -> Run:
-        """See Grid."""
         return self._run
 
     def get_node_ids(self) -> Sequence[int]:
-        """See Grid."""
         return self._nodes
 
     def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
@@ -88,7 +83,6 @@ class FakeGrid(Grid):
         raise NotImplementedError
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """See Grid."""
         return [self._reply(message) for message in reversed(list(messages)) if self._speaks(message)]
 
     def _speaks(self, message: Message) -> bool:
@@ -114,21 +108,17 @@ class FakeGrid(Grid):
 
     @property
     def checkpoints(self) -> FakeCheckpoints | None:
-        """See Grid."""
         return self._checkpoints
 
     def report(self, kind: str, data: Mapping[str, object]) -> None:
-        """See Grid."""
         self.events.append((kind, dict(data)))
 
     def report_metrics(
         self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
     ) -> None:
-        """See Grid."""
         self.metrics.append((server_round, phase, dict(metrics), node_id))
 
     def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
-        """See Grid."""
         self.artifacts[name] = (b"".join(parts), server_round)
 
     def told(self, kind: str) -> list[dict[str, object]]:
@@ -142,7 +132,6 @@ class WorkersGrid(FakeGrid):
     largest = 2
 
     def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:
-        """See Grid."""
         self.reduced += 1
         replies = list(self.exchange(messages, policy))
         units = []
@@ -161,7 +150,7 @@ class WorkersGrid(FakeGrid):
 
 
 def copied(content: RecordDict) -> RecordDict:
-    """The content with arrays and configurations of its own."""
+    """A copy of the content with separate arrays and configurations."""
     copy = RecordDict()
     for key, record in content.items():
         copy[key] = copied_arrays(record) if isinstance(record, ArrayRecord) else record.copy()
@@ -169,5 +158,5 @@ def copied(content: RecordDict) -> RecordDict:
 
 
 def copied_arrays(arrays: ArrayRecord) -> ArrayRecord:
-    """The arrays in memory of their own."""
+    """A copy of the arrays in separate memory."""
     return ArrayRecord({name: Array.from_storage(array.dtype, array.storage.copy()) for name, array in arrays.items()})

@@ -24,7 +24,7 @@ class FakeClient(RuntimeClient):
         self.held, self._open = threading.Event(), threading.Event()
         self._open.set()
         self.refusal: BaseException | None = None
-        self.object_tries_refused = 0  # so many more
+        self.object_tries_refused = 0  # this many more
         self.report_tries_refused = 0
         self.on_object: Callable[[], object] = lambda: None
 
@@ -96,17 +96,13 @@ class FakeRecorder:
         self.told: list[tuple[object, ...]] = []
 
     def event(self, kind: str, data: Mapping[str, object]) -> None:
-        """See `Recorder`."""
         self.told.append(("event", kind, data))
 
     def metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None) -> None:
-        """See `Recorder`."""
         self.told.append(("metrics", server_round, phase, metrics, node_id))
 
     def artifact(self, name: str, parts: Sequence[Part], server_round: int | None) -> None:
-        """See `Recorder`."""
         self.told.append(("artifact", name, b"".join(parts), server_round))
 
     def traffic(self, sent: int, received: int, clientapp_seconds: float) -> None:
-        """See `Recorder`."""
         self.told.append(("traffic", sent, received, clientapp_seconds))

@@ -135,13 +135,13 @@ class FakeSuperLink:
         return message_id
 
     def cancel(self, message_id: str) -> None:
-        """Nobody waits for it any more."""
+        """Stop waiting for its reply."""
         with self.changed:
             self.sent[message_id].is_over = True
             self.changed.notify_all()
 
     def end_run(self, run_id: int) -> None:
-        """It has ended: nobody waits for its messages any more."""
+        """End the run: its messages no longer need replies."""
         with self.changed:
             del self.runs[run_id]
             for one in self.sent.values():
@@ -183,7 +183,7 @@ class FakeSuperLink:
         if other is not None:
             return other
         if "signature" not in call.headers or len(call.body) < int(call.headers.get("content-length", 0)):
-            return Cut()  # whoever sent it was killed
+            return Cut()  # the sender was killed
         with self.changed:
             answer = self._answer_to(call)
             self.changed.notify_all()

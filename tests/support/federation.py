@@ -1,4 +1,4 @@
-"""A SuperLink with its SuperExec and SuperNodes: all real, each a process of its own on this machine."""
+"""A SuperLink with its SuperExec and SuperNodes: each is a real process on this machine."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Federation:
         psutil.wait_procs(family, timeout=LIMIT)
 
     def resize(self, nodes: int) -> None:
-        """Have exactly so many nodes, each with one part of the data. Those of before come back with what they are known by."""
+        """Have exactly this number of nodes, each with one part of the data. Earlier nodes return with their identities."""
         if nodes == len(self.nodes):
             return
         self._end_nodes()
@@ -138,7 +138,7 @@ class Federation:
         return process
 
     def start_node(self, index: int, nodes: int) -> Node:
-        """The SuperNode with one of so many parts of the data, which goes on from what its state directory has."""
+        """Start the SuperNode with part `index` of `nodes`; it resumes from its state directory."""
         options = [
             "--superlink",
             self.address,

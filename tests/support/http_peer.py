@@ -113,7 +113,7 @@ def chunks(*parts: bytes, end: bool = True) -> bytes:
 
 @contextlib.contextmanager
 def peer(*answers: Answer) -> Iterator[Peer]:
-    """A peer that gives these answers in turn, the last one for ever."""
+    """A peer that gives these answers in turn, and repeats the last one."""
     left = list(answers)
     with answering(lambda call: left.pop(0) if len(left) > 1 else left[0]) as one:
         yield one

@@ -32,7 +32,7 @@ app = ServerApp()
 @app.main()
 def main(grid, context):
     print("the server has", {module}.VERSION)
-    # Neither of two runs goes on before the other is there.
+    # Neither of two runs continues before the other has started.
     if context.run_config["writes"]:
         open(context.run_config["writes"], "w").close()
     if context.run_config["reads"]:

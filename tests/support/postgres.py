@@ -55,7 +55,7 @@ class PostgresServer:
             admin.execute("SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s", [name])
 
     def admit(self, name: str, *, allowed: bool) -> None:
-        """Let nobody connect to a database, or everybody again."""
+        """Refuse all connections to a database, or allow them again."""
         with self.admin() as admin:
             admin.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS {str(allowed).lower()}")
 

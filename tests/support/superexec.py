@@ -135,7 +135,7 @@ def superexec(address: str, program: Path, *options: str, token: str = "executor
 
 
 def wait_until_gone(processes: Sequence[psutil.Process]) -> None:
-    """Wait for the end of processes, whoever has to reap them."""
+    """Wait for the end of processes, of children and others."""
     for process in processes:
         if hasattr(os, "pidfd_open"):
             with contextlib.suppress(ProcessLookupError):

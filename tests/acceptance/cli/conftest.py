@@ -1,4 +1,4 @@
-"""The real program `umbel` as a subprocess, with a home of its own."""
+"""The real program `umbel` as a subprocess, with its own home."""
 
 from __future__ import annotations
 

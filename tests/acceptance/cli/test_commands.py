@@ -71,7 +71,7 @@ def test_an_unknown_run_is_an_error(umbel: Umbel, fake: FakeSuperLink, command: 
 
 
 def test_log_shows_what_is_there(umbel: Umbel, fake: FakeSuperLink) -> None:
-    """--show prints the stored lines with their origin and ends, though the run goes on."""
+    """--show prints the stored lines with their origin and ends while the run continues."""
     fake.add_run(make_run(42))
     fake.log_lines = [LogLine(text="hello", source="clientapp", node_id=3, round=1, level="WARNING")]
     assert umbel("log", "42", "--show").stdout == "--:--:-- WARNING clientapp node 3 r1 | hello\n"

@@ -43,7 +43,7 @@ app = ClientApp()
 
 @app.train()
 def train(msg: Message, context: Context) -> Message:
-    # Whoever opens the other end of the pipe decides when this client goes on.
+    # This client continues when the other end of the pipe is opened.
     if context.run_config["gate"]:
         open(context.run_config["gate"]).read()
     arrays = [array + 1 for array in msg.content["arrays"].to_numpy_ndarrays()]
@@ -76,7 +76,7 @@ def simulations(umbel: Umbel) -> Iterator[psutil.Process]:
 
 
 def assert_all_stopped(umbel: Umbel) -> None:
-    """Every run of this home is recorded as stopped, and nobody works for one any more."""
+    """Every run of this home is recorded as stopped, and no process still works for one."""
     _, alive = psutil.wait_procs(list(simulations(umbel)), timeout=20)
     assert not alive
     assert {run["status"] for run in umbel.json("list")["runs"]} <= {"finished:stopped"}

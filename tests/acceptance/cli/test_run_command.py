@@ -80,7 +80,7 @@ def test_json_with_stream_is_one_object_at_the_end(umbel: Umbel, fake: FakeSuper
 def test_a_failed_run_explains_itself(umbel: Umbel, fake: FakeSuperLink, app: Path) -> None:
     """The cause is a block with what, where, the app's frames, the log's end and what to do; the exit code is 20."""
     cause = Cause(
-        code="app-error", message="The ClientApp raised ValueError: bad batch", hint="Mend client_app.py.",
+        code="app-error", message="The ClientApp raised ValueError: bad batch", hint="Fix client_app.py.",
         component="clientapp", node_id=17, round=2, exception="ValueError",
         traceback='Traceback (most recent call last):\n  File "/x/tiny/client_app.py", line 3, in train\n    fit()\n'
         "ValueError: bad batch\n",
@@ -94,7 +94,7 @@ def test_a_failed_run_explains_itself(umbel: Umbel, fake: FakeSuperLink, app: Pa
     fake.end_stream.set()
     code, _, stderr = ended(process)
     assert code == 20
-    for part in ("bad batch", "clientapp, node 17, round 2", 'client_app.py", line 3', "last words", "Mend client"):
+    for part in ("bad batch", "clientapp, node 17, round 2", 'client_app.py", line 3', "last words", "Fix client"):
         assert part in stderr
 
 
@@ -173,7 +173,7 @@ def test_log_only_detaches(umbel: Umbel, fake: FakeSuperLink, app: Path) -> None
 
 
 def test_a_reader_that_leaves_does_not_stop_the_run(umbel: Umbel, fake: FakeSuperLink, app: Path) -> None:
-    """`umbel run | head -1`: the command ends silently, the run goes on."""
+    """`umbel run | head -1`: the command ends silently, the run continues."""
     fake.end_stream.clear()
     process = umbel.start("run", app)
     assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The tutorials work as written: each runs as a notebook, in a folder and a home of its own."""
+"""The tutorials work as written: each runs as a notebook, in its own folder and home."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def pooled_scale(task: ModuleType) -> tuple[NDArray[np.float64], NDArray[np.floa
 
 
 def test_every_record_is_at_one_site(import_from: Import) -> None:
-    """The six sites together hold each of the 20,186 records once, and nobody's records are at two sites."""
+    """The six sites together hold each of the 20,186 records once, and no patient has records at two sites."""
     task = import_from(APP, "hospitals.task")
     table = task.load_table()
     sites = [task.load_site(site) for site in range(task.SITES)]

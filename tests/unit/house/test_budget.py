@@ -1,4 +1,4 @@
-"""What may be imported on the way to the things a person waits for, and how long it may take."""
+"""Budgets for imports and start times of what users wait for."""
 
 from __future__ import annotations
 

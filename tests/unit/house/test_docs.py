@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 
-import umbel.cli.boundary  # noqa: F401 - defines an error of its own
+import umbel.cli.boundary  # noqa: F401 - defines an error
 from tests.support.source_tree import ROOT
 from umbel.errors import UmbelError, all_errors
 

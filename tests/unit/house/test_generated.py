@@ -1,4 +1,4 @@
-"""What is generated and kept in the repository is up to date."""
+"""Generated files in the repository are up to date."""
 
 from __future__ import annotations
 

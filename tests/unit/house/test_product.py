@@ -19,7 +19,7 @@ def test_no_code_is_made_from_data() -> None:
 
 
 def test_arrays_are_read_without_pickle() -> None:
-    """Every `np.load` in the product refuses pickled arrays in so many words."""
+    """Every `np.load` in the product refuses pickled arrays explicitly."""
     found = [
         f"{path}:{call.lineno}"
         for path, tree in parsed(SRC)
@@ -49,7 +49,7 @@ def test_an_app_imports_numpy_and_nothing_else() -> None:
 
 
 def at_top(statement: ast.stmt) -> Iterator[tuple[str, int]]:
-    """What a module imports when it is imported itself, by one of its own statements."""
+    """The modules that a top-level statement imports."""
     return imports(statement) if isinstance(statement, ast.Import | ast.ImportFrom) else iter(())
 
 

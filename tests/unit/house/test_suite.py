@@ -28,7 +28,7 @@ def test_each_test_asserts_something() -> None:
 
 
 def test_areas_share_only_through_support() -> None:
-    """A test imports helpers of its own area and of tests/support, never those of another area."""
+    """A test imports helpers from its area and from tests/support, never from another area."""
     found = [
         f"{path}:{line}: {module}"
         for path, tree in parsed(TESTS)
@@ -45,7 +45,7 @@ def test_no_test_sleeps() -> None:
 
 
 def test_no_test_is_skipped() -> None:
-    """What a test needs is installed or fails: a skipped test is a test nobody runs."""
+    """What a test needs is installed or fails: a skipped test shows nothing."""
     found = [
         f"{path}:{node.lineno}"
         for path, tree in parsed(TESTS)

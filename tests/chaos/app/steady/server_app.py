@@ -1,4 +1,4 @@
-"""Rounds in the two ways there are: `Strategy.start`, and a loop of one's own that pushes and pulls."""
+"""Rounds in the two ways there are: `Strategy.start`, and an explicit loop that pushes and pulls."""
 
 from __future__ import annotations
 

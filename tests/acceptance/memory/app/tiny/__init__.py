@@ -1,1 +1,1 @@
-"""An app that measures the memory of its own processes."""
+"""An app that measures the memory of the processes of its run."""
