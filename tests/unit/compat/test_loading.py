@@ -16,6 +16,7 @@ from umbel.errors import AppLoadError
 def _leave_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What loading an app changes in its process is changed back."""
     monkeypatch.setattr(sys, "path", list(sys.path))
+    alias.uninstall()  # an earlier test of this process may have loaded an app for Flower
     before = set(sys.modules)
     yield
     alias.uninstall()
