@@ -43,6 +43,6 @@ def _private(base: Path, name: str) -> Path:
         path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be created: {error.strerror}.", hint=f"{VARIABLE} names the folder to use."
+            f"{path} cannot be created: {error.strerror}.", hint=f"Set {VARIABLE} to the folder to use."
         ) from error
     return path

@@ -107,7 +107,7 @@ class Array:
         if torch is not None and isinstance(source, torch.Tensor):
             self._take_tensor(source)
             return
-        raise TypeError(f"An Array is made from a NumPy array or a torch tensor, not from {type(source).__name__}.")
+        raise TypeError(f"An Array is created from a NumPy array or a torch tensor, not from {type(source).__name__}.")
 
     def _take_ndarray(self, values: NDArray[Any]) -> None:
         name = NAMES_BY_CODE.get(values.dtype.str)
@@ -130,10 +130,10 @@ class Array:
 
     def _take_npy(self, dtype: str, shape: tuple[int, ...], stype: str, data: bytes) -> None:
         if stype != STYPE:
-            raise TypeError(f"Unknown serialisation type {stype!r}: only {STYPE!r} is known.")
+            raise TypeError(f"Unknown serialisation type {stype!r}: only {STYPE!r} is supported.")
         self._take_ndarray(np.load(io.BytesIO(data), allow_pickle=False))
         if (self.dtype, self.shape) != (dtype, tuple(shape)):
-            raise ValueError(f"The data holds {self.dtype}{self.shape}, but {dtype}{tuple(shape)} was announced.")
+            raise ValueError(f"The data contains {self.dtype}{self.shape}, but {dtype}{tuple(shape)} was declared.")
 
     @classmethod
     def from_storage(cls, dtype: str, values: NDArray[Any]) -> Self:

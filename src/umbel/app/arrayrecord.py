@@ -102,11 +102,11 @@ def _single_source(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         raise TypeError(f"ArrayRecord takes no argument named {', '.join(kwargs)}.")
     sources = [*args, *kwargs.values()]
     if len(sources) > 1:
-        raise TypeError("ArrayRecord takes one container of tensors at most.")
+        raise TypeError("ArrayRecord takes at most one container of tensors.")
     source = sources[0] if sources else None
     if source is not None and not isinstance(source, (list, Mapping)):
         raise TypeError(
-            f"ArrayRecord is made from a dict of Arrays, a list of ndarrays or a torch state dict, not {type(source).__name__}."
+            f"ArrayRecord is created from a dict of Arrays, a list of ndarrays or a torch state dict, not {type(source).__name__}."
         )
     return source
 

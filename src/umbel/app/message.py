@@ -56,7 +56,7 @@ def check_message_type(message_type: str) -> str:
         category, _, action = message_type.partition(".")
         if category not in set(MessageType) or not action.isidentifier():
             raise ValueError(
-                f"Bad message type {message_type!r}: it must be one of {', '.join(MessageType)}, "
+                f"Invalid message type {message_type!r}: it must be one of {', '.join(MessageType)}, "
                 "or one of them followed by a dot and an action that is a Python identifier."
             )
         _VALID.add(message_type)
@@ -82,7 +82,9 @@ class Metadata:
         """Check what an author can get wrong."""
         check_message_type(self.message_type)
         if self.ttl <= 0:
-            raise ValueError(f"A message's ttl must be above 0 seconds, not {self.ttl}: it may have expired.")
+            raise ValueError(
+                f"The ttl of a message must be greater than 0 seconds, not {self.ttl}: the message may have expired."
+            )
 
     def of_reply(self, ttl: float, created_at: float) -> Metadata:
         """The metadata of a reply to this message: back to where it came from."""
@@ -171,26 +173,26 @@ class Message:
     def content(self) -> RecordDict:
         """The content. Raises ValueError when the message carries an error instead."""
         if self._content is None:
-            raise ValueError("This message has no content but an error: look at `message.error`.")
+            raise ValueError("This message has no content because it carries an error: see `message.error`.")
         return self._content
 
     @content.setter
     def content(self, value: RecordDict) -> None:
         if self._error is not None:
-            raise ValueError("A message that carries an error can have no content.")
+            raise ValueError("A message with an error cannot have content.")
         self._content = value
 
     @property
     def error(self) -> Error:
         """The error. Raises ValueError when there is none."""
         if self._error is None:
-            raise ValueError("This message has no error: look at `message.content`.")
+            raise ValueError("This message has no error: see `message.content`.")
         return self._error
 
     @error.setter
     def error(self, value: Error) -> None:
         if self._content is not None:
-            raise ValueError("A message that has a content can carry no error.")
+            raise ValueError("A message with content cannot have an error.")
         self._error = value
 
     def has_content(self) -> bool:
@@ -215,5 +217,8 @@ def _reply_metadata(asked: Metadata, ttl: float | None) -> Metadata:
     now = time.time()
     left = asked.ttl - (now - asked.created_at)
     if ttl is not None and ttl > left + _TTL_TOLERANCE:
-        warnings.warn(f"The reply's ttl of {ttl} s is cut to the {left:.1f} s left of the message's.", stacklevel=3)
+        warnings.warn(
+            f"The reply's ttl of {ttl} s exceeds the remaining {left:.1f} s of the message and was reduced to it.",
+            stacklevel=3,
+        )
     return asked.of_reply(left if ttl is None else min(ttl, left), now)

@@ -43,7 +43,7 @@ class RecordDict(Record[AnyRecord]):
         super().__setitem__(key, value)
         if old is not None and kind_of(old) is not kind_of(value):
             warnings.warn(
-                f"RecordDict[{key!r}] was of type {type(old).__name__} and is now of type {type(value).__name__}.",
+                f"The type of RecordDict[{key!r}] changed from {type(old).__name__} to {type(value).__name__}.",
                 stacklevel=2,
             )
 

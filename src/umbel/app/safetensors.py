@@ -59,7 +59,7 @@ def decode(data: bytes | bytearray | memoryview) -> tuple[ArrayRecord, dict[str,
     header, body = _split(view)
     metadata = header.pop(_METADATA, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise ObjectInvalid("The safetensors metadata is not a table of texts.")
+        raise ObjectInvalid("The safetensors metadata must map strings to strings.")
     _check_coverage(header, len(body))
     record = ArrayRecord()
     for name, entry in header.items():
@@ -70,13 +70,13 @@ def decode(data: bytes | bytearray | memoryview) -> tuple[ArrayRecord, dict[str,
 def _split(view: memoryview) -> tuple[dict[str, Any], memoryview]:
     length = int.from_bytes(view[:8], "little")
     if len(view) < 8 or length > min(len(view) - 8, _MAX_HEADER):
-        raise ObjectInvalid("This is not a safetensors file: its header is cut off.")
+        raise ObjectInvalid("Not a safetensors file: the header is truncated.")
     try:
         header = json.loads(bytes(view[8 : 8 + length]), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ObjectInvalid(f"This is not a safetensors file: its header is no valid JSON ({error}).") from None
+        raise ObjectInvalid(f"Not a safetensors file: the header is not valid JSON ({error}).") from None
     if not isinstance(header, dict):
-        raise ObjectInvalid("This is not a safetensors file: its header is no table.")
+        raise ObjectInvalid("Not a safetensors file: the header is not a JSON object.")
     return header, view[8 + length :]
 
 
@@ -91,10 +91,10 @@ def _check_coverage(header: dict[str, Any], size: int) -> None:
     end = 0
     for name, entry in sorted(_with_offsets(header), key=lambda item: item[1]):
         if entry[0] != end or entry[1] < entry[0]:
-            raise ObjectInvalid(f"The bytes of tensor {name!r} overlap with another's or leave a gap.")
+            raise ObjectInvalid(f"The bytes of tensor {name!r} overlap with another tensor or leave a gap.")
         end = entry[1]
     if end != size:
-        raise ObjectInvalid(f"The safetensors header describes {end} bytes of tensors, the file holds {size}.")
+        raise ObjectInvalid(f"The safetensors header describes {end} bytes of tensors, but the file contains {size}.")
 
 
 def _with_offsets(header: dict[str, Any]) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -118,10 +118,10 @@ def _array(name: str, entry: dict[str, Any], body: memoryview) -> Array:
     storage = storage_dtype(dtype)
     if stop - start != math.prod(shape) * storage.itemsize:
         raise ObjectInvalid(
-            f"Tensor {name!r} has {stop - start} bytes, which does not fit its shape {shape} of {dtype}."
+            f"Tensor {name!r} has {stop - start} bytes, which does not match its shape {shape} of {dtype}."
         )
     try:
         values = np.frombuffer(body[start:stop], dtype=storage).reshape(shape)
     except ValueError as error:  # more dimensions, or, beside a length of 0, longer ones than NumPy has
-        raise ObjectInvalid(f"Tensor {name!r} has a shape that NumPy cannot have ({error}).") from None
+        raise ObjectInvalid(f"Tensor {name!r} has a shape that NumPy does not support ({error}).") from None
     return Array.from_storage(dtype, values)

@@ -63,7 +63,7 @@ def _visit(
 ) -> None:
     real = os.path.realpath(directory)
     if real in trail:
-        raise BundleInvalid(f"The link `{prefix[:-1]}` leads back to a directory that holds it.", hint="Remove it.")
+        raise BundleInvalid(f"The link `{prefix[:-1]}` points to a parent directory.", hint="Remove it.")
     trail = [*trail, real]
     ignores = [*ignores, *_ignore_rules(directory, prefix)]
     with os.scandir(directory) as entries:
@@ -125,7 +125,7 @@ def _ignored(path: str, ignores: list[tuple[str, GitIgnoreSpec]]) -> bool:
 def _apply_patterns(walk: _Walk, config: AppConfig) -> set[str]:
     for pattern in (*config.include, *config.exclude):
         if not _is_pattern(pattern):
-            raise AppInvalid(f'pyproject.toml: "{pattern}" is not a pattern.', hint="Write it as in a .gitignore.")
+            raise AppInvalid(f'pyproject.toml: "{pattern}" is not a valid pattern.', hint="Use .gitignore syntax.")
     allowed = [path for path in walk.files if is_allowed_kind(path) or path.endswith("/")]
     chosen = set(allowed)
     if config.include:
@@ -158,17 +158,18 @@ def _spec(lines: list[str]) -> GitIgnoreSpec:
 def _no_match(key: str, pattern: str, other_kinds: list[str]) -> AppInvalid:
     if not other_kinds:
         message = f'pyproject.toml: the pattern "{pattern}" in `{key}` matches no file of the app.'
-        return AppInvalid(message, hint="Mend or remove it; a file that .gitignore excludes does not count.")
-    message = f'pyproject.toml: the pattern "{pattern}" in `{key}` matches only kinds of files that are not allowed'
+        return AppInvalid(message, hint="Correct or remove it; files excluded by .gitignore do not count.")
+    message = f'pyproject.toml: the pattern "{pattern}" in `{key}` matches only file types that are not allowed'
     return AppInvalid(
-        f"{message}, such as {other_kinds[0]}.", hint=f"A bundle holds {KINDS}; read data from its own place."
+        f"{message}, such as {other_kinds[0]}.",
+        hint=f"A bundle may contain {KINDS}; read data from outside the bundle.",
     )
 
 
 def _leads_outside(path: str) -> BundleInvalid:
     return BundleInvalid(
-        f"The link `{path.rstrip('/')}` leads outside the app, or nowhere; a bundle holds only the app's own files.",
-        hint="Copy what the app needs, or leave the link out with .gitignore or `fab-exclude`.",
+        f"The link `{path.rstrip('/')}` points outside the app or to nothing; a bundle contains only the app's own files.",
+        hint="Copy what the app needs, or exclude the link with .gitignore or `fab-exclude`.",
     )
 
 
@@ -237,15 +238,15 @@ def _shared_pyproject(file: Path, config: AppConfig) -> bytes:
 
 def _check_paths(paths: list[str]) -> None:
     if len(paths) > MAX_FILES:
-        raise BundleInvalid(f"The app has {len(paths)} files; a bundle holds {MAX_FILES} at most.", hint=_LEAVE_OUT)
+        raise BundleInvalid(f"The app has {len(paths)} files, more than the limit of {MAX_FILES}.", hint=_LEAVE_OUT)
     for path in paths:
         if reason := unsafe_path(path):
-            raise BundleInvalid(f"The file name `{path}` may not be in a bundle: {reason}.", hint="Rename it.")
+            raise BundleInvalid(f"The file name `{path}` is not allowed in a bundle: {reason}.", hint="Rename it.")
     if pair := same_on_some_system([PYPROJECT, *paths]):
-        raise BundleInvalid(f"`{pair[0]}` and `{pair[1]}` are the same on some systems.", hint="Rename one.")
+        raise BundleInvalid(f"`{pair[0]}` and `{pair[1]}` are the same file name on some systems.", hint="Rename one.")
 
 
-_LEAVE_OUT = "Leave files out with .gitignore or `fab-exclude`."
+_LEAVE_OUT = "Exclude files with .gitignore or `fab-exclude`."
 
 
 def _read(file: Path) -> bytes:
@@ -273,5 +274,5 @@ def _too_large(files: Mapping[str, bytes]) -> BundleInvalid:
     largest = sorted(files, key=lambda name: -len(files[name]))[:3]
     listed = ", ".join(f"{name} ({len(files[name]) / 1e6:.1f} MB)" for name in largest)
     return BundleInvalid(
-        f"The bundle is larger than {MAX_FAB_BYTES >> 20} MiB. The largest: {listed}.", hint=_LEAVE_OUT
+        f"The bundle is larger than {MAX_FAB_BYTES >> 20} MiB. Its largest files: {listed}.", hint=_LEAVE_OUT
     )

@@ -28,7 +28,7 @@ def flatten(nested: Mapping[str, Any]) -> Config:
     flat: Config = {}
     for key, value in _leaves(nested, ""):
         if key in flat:
-            raise ConfigError(f"The key `{key}` is given twice.", hint="Keep one of the two.")
+            raise ConfigError(f"Duplicate key `{key}`.", hint="Keep one of the two.")
         flat[key] = value
     return flat
 
@@ -53,7 +53,7 @@ def _leaves(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Scalar
     for key, value in table.items():
         dotted = f"{prefix}{key}"
         if not key:
-            raise ConfigError(f"There is an empty key in `{prefix or 'the table'}`.", hint="Give it a name.")
+            raise ConfigError(f"Empty key in `{prefix or 'the table'}`.", hint="Give it a name.")
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{dotted}.")
         else:
@@ -76,7 +76,7 @@ def check_scalar(key: str, value: object) -> Scalar:
 
 
 def _value_and_table(key: str) -> ConfigError:
-    return ConfigError(f"`{key}` is both a value and a table.", hint="Rename one of the two keys.")
+    return ConfigError(f"`{key}` is both a value and a table.", hint="Rename one of them.")
 
 
 Source = Literal["umbel", "flwr"]
@@ -136,7 +136,7 @@ def parse_run_config(values: list[str]) -> Config:
         return parse_pairs(values)
     if len(values) > 1:
         message = f"{files[0]} cannot be combined with other values: give one .toml file, or pairs."
-        raise UsageError(message, hint="Write the pairs into the file, or leave the file out.")
+        raise UsageError(message, hint="Add the pairs to the file, or omit the file.")
     return _read_file(Path(files[0].strip()))
 
 
@@ -171,11 +171,11 @@ def _read_file(path: Path) -> Config:
     try:
         return flatten(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError:
-        raise ConfigError(f"There is no file {path}.", hint="Check the path.") from None
+        raise ConfigError(f"The file {path} does not exist.", hint="Check the path.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Mend that line.") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Correct that line.") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error.message}", hint=error.hint) from None
 
@@ -186,7 +186,7 @@ def _pairs(text: str) -> list[tuple[str, Scalar]]:
     while text[position:].strip():
         match = _PAIR.match(text, position)
         if match is None:
-            raise UsageError(f"`{text[position:].strip()}` is not a pair key=value.", hint=_PAIRS_HINT)
+            raise UsageError(f"`{text[position:].strip()}` is not of the form key=value.", hint=_PAIRS_HINT)
         found.append((match["key"], _scalar(match["key"], match["value"])))
         position = match.end()
     return found
@@ -197,7 +197,7 @@ def _scalar(key: str, raw: str) -> Scalar:
         value = tomllib.loads(f"value = {raw}")["value"]
         return check_scalar(key, value)
     except tomllib.TOMLDecodeError:
-        raise UsageError(f"`{key}={raw}`: {raw} is not a value.", hint=_meant(key, raw)) from None
+        raise UsageError(f"Invalid value in `{key}={raw}`.", hint=_meant(key, raw)) from None
     except ConfigError as error:
         raise UsageError(error.message, hint=error.hint) from None
 
@@ -206,8 +206,8 @@ def _meant(key: str, raw: str) -> str:
     if raw.lower() in ("true", "false"):
         return f"Write {key}={raw.lower()}."
     if raw[0] in "\"'":
-        return "Within double quotes a backslash begins an escape: double it, or use single quotes."
-    return f"Is it a string? Quote it, for the shell too: '{key}=\"{raw}\"'."
+        return "In double quotes a backslash starts an escape sequence: double it, or use single quotes."
+    return f"If it is a string, quote it (for the shell as well): '{key}=\"{raw}\"'."
 
 
 def _fitting(key: str, default: Scalar, value: Scalar) -> Scalar:
@@ -219,5 +219,5 @@ def _fitting(key: str, default: Scalar, value: Scalar) -> Scalar:
     wanted, given = type(default).__name__, type(value).__name__
     raise ConfigError(
         f"`{key}` is declared as {wanted} (default {default!r}), and {value!r} is {given}.",
-        hint=f"Give a value of type {wanted}, or change the default in the app's pyproject.toml.",
+        hint=f"Use a value of type {wanted}, or change the default in the app's pyproject.toml.",
     )

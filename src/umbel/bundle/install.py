@@ -76,10 +76,10 @@ def _move_in(unpacked: Path, apps_dir: Path, fab: Fab) -> Path:
                 raise
         if _marker(target) == fab.hash:
             return target
-    raise Conflict(f"{apps_dir} holds something else in the place of {stem}.", hint=f"Remove {target}.")
+    raise Conflict(f"{apps_dir} contains something else at the path of {stem}.", hint=f"Remove {target}.")
 
 
 def _cannot_write(error: OSError, apps_dir: Path) -> UmbelError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageFull(f"There is no room in {apps_dir} for the app.", hint="Make room and try again.")
+        return StorageFull(f"No disk space left in {apps_dir} for the app.", hint="Free some space and try again.")
     return UmbelError(f"The app cannot be written to {apps_dir}: {error.strerror}.", hint="Check its permissions.")

@@ -15,8 +15,8 @@ from umbel.errors import AppInvalid, ConfigError
 
 PYPROJECT = "pyproject.toml"
 
-_NAME = Expected("a letter, then letters, digits and hyphens (64 at most)", 'name = "my-app"')
-_PUBLISHER = Expected("letters, digits, hyphens and underscores (64 at most)", 'publisher = "my-group"')
+_NAME = Expected("a letter followed by letters, digits and hyphens (at most 64 characters)", 'name = "my-app"')
+_PUBLISHER = Expected("letters, digits, hyphens and underscores (at most 64 characters)", 'publisher = "my-group"')
 _VERSION = Expected("a version such as 1.0.0 (PEP 440)", 'version = "1.0.0"')
 _DEPENDENCIES = Expected("a list of requirements", 'dependencies = ["umbel>=0.1"]')
 _PATTERNS = Expected("a non-empty list of patterns as in a .gitignore", '["data/*.json"]')
@@ -48,8 +48,8 @@ def load_app(path: Path) -> AppConfig:
     try:
         raw = file.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        hint = "Name the directory of an app, or make one with `umbel new`."
-        raise AppInvalid(f"{path} is not an app: there is no {PYPROJECT} in it.", hint=hint) from None
+        hint = "Pass the directory of an app, or create one with `umbel new`."
+        raise AppInvalid(f"{path} is not an app: it has no {PYPROJECT}.", hint=hint) from None
     except OSError as error:
         raise AppInvalid(f"{file} cannot be read: {error.strerror}.") from error
     return parse_app(raw, str(file))
@@ -95,7 +95,7 @@ def parse_toml(raw: bytes, file: str) -> dict[str, Any]:
         line = raw.count(b"\n", 0, error.start) + 1
         raise AppInvalid(f"{file} is not UTF-8 text (line {line}).", hint="Save it as UTF-8.") from None
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise AppInvalid(f"{file} is not valid TOML: {error}.", hint="Mend that line.") from None
+        raise AppInvalid(f"{file} is not valid TOML: {error}.", hint="Correct that line.") from None
 
 
 def _app_table(document: Table) -> tuple[Source, Table]:
@@ -104,8 +104,8 @@ def _app_table(document: Table) -> tuple[Source, Table]:
         return "umbel", tool.table("umbel").table("app")
     if "app" in tool.table("flwr").values:
         return "flwr", tool.table("flwr").table("app")
-    message = f"{document.file}: the table [tool.umbel.app] is missing; it says what the app's components are."
-    raise AppInvalid(message, hint="See a complete one with `umbel new my-app`.")
+    message = f"{document.file}: the table [tool.umbel.app], which declares the app's components, is missing."
+    raise AppInvalid(message, hint="Create a complete example with `umbel new my-app`.")
 
 
 def _refuse_unknown(app: Table, source: Source) -> list[str]:
@@ -124,7 +124,7 @@ def _warn_unknown(table: Table, known: Any, source: Source, warnings: list[str])
 
 def _recommended(project: Table) -> list[str]:
     return [
-        f"{project.file}: `project.{key}` is missing; people who find this app will want to know."
+        f"{project.file}: `project.{key}` is missing; it helps people who find this app."
         for key in ("description", "license")
         if not project.values.get(key)
     ]
@@ -141,7 +141,7 @@ def _version(project: Table) -> str:
     from packaging.version import InvalidVersion, Version
 
     if "version" in project.values.get("dynamic", []):
-        message = f"{project.file}: `project.version` is dynamic; an app bundle needs a version that is written down."
+        message = f"{project.file}: `project.version` is dynamic, but an app bundle needs a static version."
         raise AppInvalid(message, hint=f"For example, under [project]:  {_VERSION.example}")
     version = project.text("version", _VERSION)
     try:
@@ -168,4 +168,4 @@ def _format(app: Table) -> int:
 
 
 def _target_expected(source: Source) -> Expected:
-    return Expected(f"the version of {source} the app was tried with", f'{source}-version-target = "1.0.0"')
+    return Expected(f"the version of {source} that the app was tested with", f'{source}-version-target = "1.0.0"')

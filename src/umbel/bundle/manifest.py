@@ -32,7 +32,7 @@ def unsafe_path(path: str) -> str | None:
     A name is relative, uses `/`, stays inside the bundle and means the same file on every system.
     """
     if _FORBIDDEN.search(path):
-        return "it has a backslash, a colon, a control character or another one that some systems do not allow"
+        return "it contains a character that some systems do not allow (such as a backslash, a colon or a control character)"
     if path.startswith("/"):
         return "it is absolute"
     if len(path) > MAX_PATH_CHARS:
@@ -45,11 +45,11 @@ def unsafe_path(path: str) -> str | None:
 
 def _unsafe_part(part: str) -> str | None:
     if part in ("", ".", ".."):
-        return f"it has the part `{part}`"
+        return f"it contains the component `{part}`"
     if part[-1] in ". ":
-        return "a part of it ends in a dot or a space"
+        return "a component ends in a dot or a space"
     if part.partition(".")[0].lower() in _DEVICES:
-        return f"`{part}` is the name of a device on some systems"
+        return f"`{part}` is a device name on some systems"
     return None
 
 
@@ -114,7 +114,7 @@ def _find_module(path: Path, key: str, reference: str) -> Path:
             return path / name
     message = f"`{key}` is {reference}, but {path} has no file {' or '.join(wanted)}."
     if any((path / "src" / name).is_file() for name in wanted):
-        raise AppInvalid(message, hint="It is under src: move the package up to the directory of pyproject.toml.")
+        raise AppInvalid(message, hint="The package is under src: move it to the directory of pyproject.toml.")
     modules = (file.relative_to(path) for file in [*path.glob("*.py"), *path.glob("[!.]*/*.py")])
     known = {".".join(file.with_suffix("").parts) for file in modules}
     raise AppInvalid(message, hint=did_you_mean(reference.partition(":")[0], known))
@@ -169,9 +169,9 @@ def check_manifest(manifest: bytes, files: Mapping[str, bytes]) -> dict[str, str
         raise BundleInvalid(f"The file `{extra[0]}` is in the bundle but not in its manifest.")
     for path, (digest, bits) in listed.items():
         if len(files[path]) * 8 != bits:
-            raise BundleInvalid(f"The file `{path}` does not have the size that the bundle's manifest gives.")
+            raise BundleInvalid(f"The size of `{path}` differs from the one in the bundle's manifest.")
         if hashlib.sha256(files[path]).hexdigest() != digest:
-            raise BundleInvalid(f"The file `{path}` does not have the digest that the bundle's manifest gives.")
+            raise BundleInvalid(f"The digest of `{path}` differs from the one in the bundle's manifest.")
     return {path: digest for path, (digest, _) in listed.items()}
 
 

@@ -42,7 +42,7 @@ def unzip(data: bytes, archive: zipfile.ZipFile) -> dict[str, bytes]:
     position = 0
     for info in archive.infolist():
         if info.header_offset != position:
-            raise BundleInvalid(f"The bundle is damaged: the entry `{info.filename}` is not next to the one before it.")
+            raise BundleInvalid(f"The bundle is damaged: there is a gap before the entry `{info.filename}`.")
         start = _content_start(data, info)
         position = start + info.compress_size
         contents[info.filename] = _inflate(data[start:position], info)
@@ -67,7 +67,7 @@ def _content_start(data: bytes, info: zipfile.ZipInfo) -> int:
         0,
     )
     if said != (*wanted, name):
-        raise BundleInvalid(f"The bundle is damaged: directory and header of the entry `{info.filename}` differ.")
+        raise BundleInvalid(f"The bundle is damaged: the central directory and the header of `{info.filename}` differ.")
     return start
 
 
@@ -78,9 +78,9 @@ def _inflate(packed: bytes, info: zipfile.ZipInfo) -> bytes:
         content = inflater.decompress(packed, info.file_size + 1)
         whole = inflater.eof and not inflater.unused_data
     if not whole or len(content) != info.file_size:
-        raise BundleInvalid(f"The bundle is damaged: the entry `{info.filename}` does not have the size it declares.")
+        raise BundleInvalid(f"The bundle is damaged: the size of the entry `{info.filename}` is not the declared one.")
     if zlib.crc32(content) != info.CRC:
-        raise BundleInvalid(f"The bundle is damaged: the entry `{info.filename}` does not have its checksum.")
+        raise BundleInvalid(f"The bundle is damaged: the checksum of the entry `{info.filename}` does not match.")
     return content
 
 
@@ -88,7 +88,7 @@ def _check_end(data: bytes, directory: int) -> None:
     """The directory follows the last entry, and the end record, without a comment, follows the directory."""
     signature, *_, size, start, comment = _END.unpack_from(data, len(data) - _END.size)
     if (signature, start, start + size, comment) != (b"PK\x05\x06", directory, len(data) - _END.size, 0):
-        raise BundleInvalid("The bundle is damaged: it holds bytes that belong to none of its entries.")
+        raise BundleInvalid("The bundle is damaged: it contains bytes outside its entries.")
 
 
 _CENTRAL_HEADER = b"PK\x01\x02"
@@ -130,7 +130,7 @@ def _unpack(data: bytes) -> dict[str, bytes]:
     if len(data) > MAX_FAB_BYTES:
         raise BundleInvalid(f"The bundle is larger than {MAX_FAB_BYTES >> 20} MiB.")
     if not data.startswith(b"PK\x03\x04"):
-        raise BundleInvalid("This is not a bundle: it does not begin as a ZIP file does.")
+        raise BundleInvalid("This is not a bundle: it is not a ZIP file.")
     # The directory is counted before it is parsed, as parsing makes an object of each of its entries.
     if data.count(_CENTRAL_HEADER) > 2 * MAX_FILES:
         raise _too_many()
@@ -139,9 +139,9 @@ def _unpack(data: bytes) -> dict[str, bytes]:
             _check_entries(archive.infolist())
             return unzip(data, archive)
     except NotImplementedError as error:
-        raise BundleInvalid(f"The bundle uses a feature of ZIP that is not allowed: {error}.") from None
+        raise BundleInvalid(f"The bundle uses a ZIP feature that is not allowed: {error}.") from None
     except _DAMAGE as error:
-        raise BundleInvalid(f"The bundle is damaged: {error}.", hint="Build it anew or fetch it again.") from None
+        raise BundleInvalid(f"The bundle is damaged: {error}.", hint="Build it again, or download it again.") from None
 
 
 def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
@@ -157,7 +157,7 @@ def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
         twice = next(name for name in names if names.count(name) > 1)
         raise BundleInvalid(f"The bundle has two entries with the name `{twice}`.")
     if pair := same_on_some_system(names):
-        raise BundleInvalid(f"The entries `{pair[0]}` and `{pair[1]}` are the same on some systems.")
+        raise BundleInvalid(f"The entries `{pair[0]}` and `{pair[1]}` are the same file name on some systems.")
 
 
 def _refused(info: zipfile.ZipInfo) -> str | None:
@@ -168,12 +168,12 @@ def _refused(info: zipfile.ZipInfo) -> str | None:
     checks = (
         # zipfile cleans names up (a NUL byte, the system's separator); it is the name as written that must be clean.
         (unsafe := unsafe_path(info.orig_filename), unsafe),
-        (info.extra, "it has an extra field, which may give it a second name"),
+        (info.extra, "it has an extra field, which may contain a second name"),
         (info.flag_bits & _ENCRYPTED, "it is encrypted"),
         (kind == stat.S_IFLNK, "it is a symbolic link"),
         (kind not in (0, stat.S_IFREG), "it is not a regular file"),
         (compressed, "it is neither stored nor deflated"),
-        (info.filename != MANIFEST and not is_allowed_kind(info.filename), f"a bundle holds only {KINDS}"),
+        (info.filename != MANIFEST and not is_allowed_kind(info.filename), f"a bundle may contain only {KINDS}"),
         (info.file_size > MAX_FILE_BYTES, f"it is larger than {MAX_FILE_BYTES >> 20} MiB"),
         (inflated, f"it unpacks to more than {MAX_RATIO} times its size"),
     )

@@ -33,8 +33,8 @@ def federation_of_legacy(federations: Table, warnings: list[str]) -> Config:
     if not federations.values:
         return {}
     warnings.append(
-        f"{federations.file}: [{federations.name}] is an old form; only its simulation settings are used. "
-        "Write them as [tool.umbel.app.federation] or give them with --federation-config."
+        f"{federations.file}: [{federations.name}] is deprecated; only its simulation settings are used. "
+        "Move them to [tool.umbel.app.federation] or pass them with --federation-config."
     )
     default = federations.values.get("default")
     chosen = federations.values.get(default) if isinstance(default, str) else None
@@ -44,7 +44,7 @@ def federation_of_legacy(federations: Table, warnings: list[str]) -> Config:
     try:
         flat = flatten(options)
     except ConfigError as error:
-        warnings.append(f"{federations.file}: [{federations.name}.{default}] is not used: {error.message}")
+        warnings.append(f"{federations.file}: [{federations.name}.{default}] is ignored: {error.message}")
         return {}
     return {_SETTINGS[key]: value for key, value in flat.items() if key in _SETTINGS}
 
@@ -60,7 +60,7 @@ def check_target(config: AppConfig, project: Table, app: Table) -> None:
     """
     framework = config.source
     key = f"{framework}-version-target"
-    expected = Expected(f"the version of {framework} the app was tried with", f'{key} = "1.0.0"')
+    expected = Expected(f"the version of {framework} that the app was tested with", f'{key} = "1.0.0"')
     if config.fab_format_version == 0 and config.version_target is None:
         return
     target = _version(app.text(key, expected))

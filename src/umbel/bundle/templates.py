@@ -35,10 +35,10 @@ def new_app(template: str, name: str, target: Path, publisher: str | None = None
     be used and Conflict if there is anything at `target`.
     """
     if template not in TEMPLATES:
-        raise UsageError(f"There is no template `{template}`.", hint=did_you_mean(template, TEMPLATES))
+        raise UsageError(f"Unknown template `{template}`.", hint=did_you_mean(template, TEMPLATES))
     values = {**_checked_names(name, publisher), "umbel_version": _umbel_version()}
     if target.exists() or target.is_symlink():
-        raise Conflict(f"{target} exists; nothing was written.", hint="Choose another name, or remove it.")
+        raise Conflict(f"{target} already exists.", hint="Choose another name, or remove it.")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # The app appears whole or not at all.
@@ -52,18 +52,18 @@ def new_app(template: str, name: str, target: Path, publisher: str | None = None
 def _checked_names(name: str, publisher: str | None) -> dict[str, str]:
     if not PROJECT_NAME.fullmatch(name):
         message = (
-            f"`{name}` cannot be an app's name: it must be a letter, then letters, digits and hyphens (64 at most)."
+            f"Invalid app name `{name}`: use a letter followed by letters, digits and hyphens (at most 64 characters)."
         )
         raise UsageError(message, hint="For example: my-app")
     package = name.replace("-", "_").lower()
     # An app's package is found before all others: one that is called like a library would stand in its place.
     taken = package in sys.stdlib_module_names or package in _LIBRARIES or is_left_out_directory(package)
     if taken or keyword.iskeyword(package):
-        raise UsageError(f"`{name}` cannot be an app's name: Python has another use for it.", hint=f"Try my-{name}.")
+        raise UsageError(f"Invalid app name: `{name}` is a reserved Python name.", hint=f"Try my-{name}.")
     if publisher is None:
         publisher = _login_name()
     elif not PUBLISHER.fullmatch(publisher):
-        message = f"`{publisher}` cannot be a publisher: letters, digits, hyphens and underscores are allowed."
+        message = f"Invalid publisher `{publisher}`: only letters, digits, hyphens and underscores are allowed."
         raise UsageError(message, hint="For example: my-group")
     return {"name": name, "package": package, "publisher": publisher}
 

@@ -57,7 +57,7 @@ class Table:
     def unknown(self, known: Collection[str]) -> dict[str, str]:
         """The keys that are not `known`, each with a sentence that says so."""
         return {
-            key: f"{self.file}: `{self._dotted(key)}` is not a key of this table. {did_you_mean(key, known)}"
+            key: f"{self.file}: `{self._dotted(key)}` is not a valid key of this table. {did_you_mean(key, known)}"
             for key in self.values
             if key not in known
         }

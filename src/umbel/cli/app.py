@@ -36,7 +36,7 @@ def build_app() -> typer.Typer:
 
 
 def umbel(
-    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and end.")] = False,
+    version: Annotated[bool, typer.Option("--version", "-V", help="Print the version and exit.")] = False,
 ) -> None:
     """Federated AI that people can trust with real work: one app, run across data that cannot move."""
     if version:
@@ -45,14 +45,14 @@ def umbel(
 
 
 def _config() -> typer.Typer:
-    config = typer.Typer(help="The SuperLink connections of this machine.", no_args_is_help=True)
+    config = typer.Typer(help="Manage connections to SuperLinks.", no_args_is_help=True)
     config.command("list")(config_list)
     config.command("ls", hidden=True)(config_list)
     return config
 
 
 def _supernode() -> typer.Typer:
-    supernode = typer.Typer(help="The nodes of a federation, and their keys.", no_args_is_help=True)
+    supernode = typer.Typer(help="Manage the nodes of a federation and their keys.", no_args_is_help=True)
     supernode.command("register")(register)
     supernode.command("unregister")(unregister)
     supernode.command("list")(list_nodes)
@@ -63,7 +63,7 @@ def _supernode() -> typer.Typer:
 
 
 def _certificate() -> typer.Typer:
-    certificate = typer.Typer(help="TLS certificates for a SuperLink.", no_args_is_help=True)
+    certificate = typer.Typer(help="Create TLS certificates for a SuperLink.", no_args_is_help=True)
     certificate.callback()(lambda: None)  # so that `create` is a command of its own, not the whole group
     certificate.command("create")(certificate_create)
     return certificate

@@ -88,14 +88,14 @@ def _save_crash(error: Exception, arguments: Sequence[str]) -> Unexpected:
     from umbel import __version__
 
     lines = [f"umbel {__version__}, Python {sys.version}\n", f"arguments: {list(arguments)}\n\n"]
-    what = f"Umbel met a fault of its own: {type(error).__name__}: {error}"
+    what = f"Internal error (a bug in Umbel): {type(error).__name__}: {error}"
     try:
         path = _crash_path()
         path.write_text("".join(lines + traceback.format_exception(error)), encoding="utf-8")
     except OSError:
         traceback.print_exception(error)
         return Unexpected(what)
-    return Unexpected(what, hint=f"The details are in {path}; please report them.")
+    return Unexpected(what, hint=f"Please report the details in {path}.")
 
 
 def _crash_path() -> Path:

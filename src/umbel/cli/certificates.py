@@ -47,7 +47,7 @@ def create(directory: Path, names: Sequence[str], days: int) -> Made:
         _write_key(made.key, key)
         made.certificate.write_bytes(_pem(_leaf(hosts, names[0], key, issuer, issuer_key, days)))
     except OSError as failure:
-        raise ConfigError(f"The certificates cannot be written to {directory}: {failure}.") from failure
+        raise ConfigError(f"Cannot write the certificates to {directory}: {failure}.") from failure
     return made
 
 
@@ -71,8 +71,8 @@ def _read_authority(made: Made) -> tuple[x509.Certificate, ec.EllipticCurvePriva
         key = serialization.load_pem_private_key(made.authority_key.read_bytes(), None)
     except (OSError, ValueError, TypeError) as failure:
         raise ConfigError(
-            f"The authority in {made.authority} and {made.authority_key} cannot be used: {failure}.",
-            hint="Give another --directory; clients need the new authority then.",
+            f"Cannot use the certificate authority in {made.authority} and {made.authority_key}: {failure}.",
+            hint="Choose another --directory; clients then need the new authority's certificate.",
         ) from failure
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         raise ConfigError(f"{made.authority_key} is not the key of {made.authority}.")
@@ -138,7 +138,7 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(_checked(name))
     except ValueError:
         raise UsageError(
-            f"{name!r} is not a host name or an address.", hint="Give it without scheme and port."
+            f"{name!r} is not a hostname or an IP address.", hint="Omit the scheme and the port."
         ) from None
 
 

@@ -172,7 +172,7 @@ def _connection(path: Path, name: str, table: object) -> Connection:
         raise ConfigError(f"{where} must be a table with an address.")
     values = {key.replace("-", "_"): _checked(where, key, value) for key, value in table.items()}
     if "address" not in values:
-        raise ConfigError(f"{where} has no address.", hint=f'Give address = "HOST:PORT" or "{LOCAL}".')
+        raise ConfigError(f"{where} has no address.", hint=f'Set address = "HOST:PORT" or "{LOCAL}".')
     certificates = values.get("root_certificates")
     if certificates and values.get("insecure"):
         raise ConfigError(f"{where} has both insecure and root-certificates.", hint="Remove one of them.")

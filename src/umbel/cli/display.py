@@ -32,7 +32,7 @@ def event_line(event: Event, progress: RunProgress) -> str | None:
         case "round-finished":
             return round_line(progress.results[-1])
         case "task" if isinstance(data.get("attempt"), int) and data.get("state") == "created" and data["attempt"] != 1:
-            return clean(f"the app process is started again (attempt {data['attempt']}): {data.get('reason')}")
+            return clean(f"restarting the app process (attempt {data['attempt']}): {data.get('reason')}")
     return None
 
 

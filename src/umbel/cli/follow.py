@@ -12,7 +12,18 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING, Protocol
 
-from umbel.cli.run_stream import Cut, Failed, Feed, Happened, Inbox, Message, Over, Signalled, Started, StopTaken
+from umbel.cli.run_stream import (
+    Cut,
+    Failed,
+    Feed,
+    Inbox,
+    ItemReceived,
+    Message,
+    RunFinished,
+    Signalled,
+    Started,
+    StopTaken,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,16 +158,16 @@ class Follower:
         match message:
             case Started(run):
                 self._started(run)
-            case Happened(item):
+            case ItemReceived(item):
                 self._display.show(item)
             case Cut(reason):
-                self._display.notice(f"{reason} Connecting again; the run goes on meanwhile.")
+                self._display.notice(f"{reason} Reconnecting; the run continues in the meantime.")
             case Signalled(signum):
                 return self._signalled(signum)
             case StopTaken(run):
                 self._stop_taken = True
                 return self._end(run) if run.status == "finished" or self._signals > 1 else None
-            case Over(run):
+            case RunFinished(run):
                 return self._end(run)
             case Failed():
                 return self._failed(message)
@@ -176,7 +187,9 @@ class Follower:
         if (self._signals > 1 and self._stop_taken) or self._signals >= IMPATIENT:
             return self._end(self._run)
         if self._signals > 1:
-            self._display.notice("The SuperLink has not yet answered the request to stop; Ctrl-C again leaves anyway.")
+            self._display.notice(
+                "The SuperLink has not confirmed the stop request yet; press Ctrl-C again to leave anyway."
+            )
         return None
 
     def _failed(self, failure: Failed) -> Outcome | None:

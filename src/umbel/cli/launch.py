@@ -167,9 +167,11 @@ def _say_stopped(outcome: Outcome) -> None:
     if run is None:
         text = "Stopped before a run was started."
         if outcome.error is not None:
-            text = f"The SuperLink did not answer ({outcome.error}); see 'umbel list' for whether a run was started."
+            text = (
+                f"The SuperLink did not respond ({outcome.error}). Check with `umbel list` whether a run was started."
+            )
     elif outcome.error is not None:
-        text = f"Run {run.run_id} could not be stopped ({outcome.error}). Try 'umbel stop {run.run_id}'."
+        text = f"Run {run.run_id} could not be stopped ({outcome.error}). Try `umbel stop {run.run_id}`."
     elif run.sub_status in ("completed", "failed"):
         return
     else:

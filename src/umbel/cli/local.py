@@ -97,8 +97,8 @@ def _end_other_version() -> None:
         return
     if not _is_idle(record):
         raise Conflict(
-            f"The local SuperLink has version {record.version} and is at work; this is version {__version__}.",
-            hint=f"Wait until its runs are over, or end it (process {record.pid}) and try again.",
+            f"The local SuperLink has version {record.version} and is busy; this is version {__version__}.",
+            hint=f"Wait until its runs have finished, or stop it (process {record.pid}) and try again.",
         )
     with contextlib.suppress(ProcessLookupError):
         os.kill(record.pid, signal.SIGTERM)
@@ -138,7 +138,7 @@ def _wait_until_gone() -> None:
     threading.Thread(target=wait, daemon=True).start()
     if not gone.wait(START_LIMIT):
         raise SuperLinkUnreachable(
-            f"A SuperLink holds {path} and does not answer.", hint=f"End it, or look into {_log_path()}."
+            f"A SuperLink holds {path} but does not respond.", hint=f"Stop it, or check {_log_path()}."
         )
 
 
@@ -199,5 +199,5 @@ def _failure(begin: int) -> SuperLinkUnreachable:
     with _log_path().open("rb") as log:
         log.seek(begin)
         lines = log.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-    said = "\n".join(["It said:", *lines]) if lines else "It said nothing."
-    return SuperLinkUnreachable(f"The local SuperLink did not start. {said}", hint=f"\nIts log is {_log_path()}.")
+    said = "\n".join(["It said:", *lines]) if lines else "It printed nothing."
+    return SuperLinkUnreachable(f"The local SuperLink did not start. {said}", hint=f"\nSee its log: {_log_path()}.")

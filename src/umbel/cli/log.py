@@ -28,7 +28,7 @@ def find_run(client: ControlClient, text: str) -> RunView:
     if text == LAST:
         return _last(client)
     if not (text.isascii() and text.isdigit()):
-        raise UsageError(f"'{text}' is not a run.", hint="Give a run id, the beginning of one, or 'last'.")
+        raise UsageError(f"'{text}' is not a run ID.", hint="Use a run ID, a prefix of one, or 'last'.")
     try:
         return client.get_run(int(text))
     except NotFound:
@@ -38,19 +38,19 @@ def find_run(client: ControlClient, text: str) -> RunView:
 def _last(client: ControlClient) -> RunView:
     runs = client.list_runs(limit=1)
     if not runs:
-        raise NotFound("There are no runs yet.", hint="Start one with 'umbel run'.")
+        raise NotFound("There are no runs yet.", hint="Start one with `umbel run`.")
     return runs[0]
 
 
 def _by_prefix(client: ControlClient, prefix: str) -> RunView:
     found = [run for run in client.list_runs(limit=SEARCHED) if str(run.run_id).startswith(prefix)]
     if not found:
-        raise NotFound(f"There is no run {prefix}.", hint="See 'umbel list'.")
+        raise NotFound(f"Run {prefix} does not exist.", hint="List the runs with `umbel list`.")
     if len(found) > 1:
         some = ", ".join(str(run.run_id) for run in found[:SHOWN])
         raise UsageError(
-            f"'{prefix}' stands for {len(found)} runs: {some}{' …' if len(found) > SHOWN else ''}.",
-            hint="Give more digits.",
+            f"'{prefix}' matches {len(found)} runs: {some}{' …' if len(found) > SHOWN else ''}.",
+            hint="Use more digits.",
         )
     return found[0]
 
@@ -72,7 +72,7 @@ def follow_log(client: ControlClient, run_id: int, node_id: int | None = None) -
                 write_line(item.log)
                 sys.stdout.flush()
     except Interrupted:
-        print(f"No longer following; run {run_id} goes on.  Stop it:  umbel stop {run_id}", file=sys.stderr)
+        print(f"Stopped following; run {run_id} continues.  Stop it:  umbel stop {run_id}", file=sys.stderr)
         raise
 
 

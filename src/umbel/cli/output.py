@@ -19,7 +19,7 @@ def ask(question: str, *, argument: str, default: str | None = None, choices: Se
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         if default is not None:
             return default
-        raise UsageError(f"{argument} is missing.", hint="It is asked for only in a terminal.")
+        raise UsageError(f"{argument} is missing.", hint="It is prompted for only in a terminal.")
     listed = f" ({', '.join(choices)})" if choices else ""
     while True:
         try:
@@ -38,7 +38,7 @@ def read_file(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise NotFound(f"There is no file {path}.", hint="Check the path.") from None
+        raise NotFound(f"The file {path} does not exist.", hint="Check the path.") from None
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -62,8 +62,8 @@ def make_folder(path: Path) -> None:
 def cannot_write(path: Path, error: OSError) -> UmbelError:
     """The error for a file or folder that could not be written."""
     if error.errno == errno.ENOSPC:
-        return StorageFull(f"There is no space left for {path}.")
-    return ConfigError(f"{path} cannot be written: {error.strerror}.", hint="Name another place with --output.")
+        return StorageFull(f"No disk space left for {path}.")
+    return ConfigError(f"{path} cannot be written: {error.strerror}.", hint="Choose another path with --output.")
 
 
 def checked_name(name: str) -> str:

@@ -24,26 +24,26 @@ def complete_connection(incomplete: str) -> list[str]:
 
 RunArgument = Annotated[
     str,
-    typer.Argument(metavar="RUN", help="The run: its id, the beginning of its id if only one run has it, or 'last'."),
+    typer.Argument(metavar="RUN", help="The run: its ID, a unique prefix of it, or 'last'."),
 ]
 SuperLinkArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="SUPERLINK",
-        help="Name of the SuperLink connection in config.toml. Default: the one named there as default.",
+        help="Name of the SuperLink connection in config.toml. Default: the default connection defined there.",
         autocompletion=complete_connection,
         show_default=False,
     ),
 ]
 FormatOption = Annotated[
     Format,
-    typer.Option("--format", case_sensitive=False, help="How to answer: text for people, or one JSON object."),
+    typer.Option("--format", case_sensitive=False, help="Output format: text, or one JSON object."),
 ]
 IgnoredFederationConfig = Annotated[
     list[str] | None,
-    typer.Option("--federation-config", hidden=True, help="Accepted and ignored here."),
+    typer.Option("--federation-config", hidden=True, help="Accepted for compatibility and ignored."),
 ]
 AppOption = Annotated[
     Path,
-    typer.Option("--app", help="The app's folder, the one with pyproject.toml.", show_default="this folder"),
+    typer.Option("--app", help="Folder of the app, which contains pyproject.toml.", show_default="this folder"),
 ]

@@ -114,9 +114,9 @@ def print_failed(run: RunView, stream: TextIO) -> None:
 def stopped_line(run: RunView) -> str:
     """How far a stopped run came."""
     if not run.round:
-        return f"Run {run.run_id} is stopped."
+        return f"Run {run.run_id} has been stopped."
     of = f" of {run.num_rounds}" if run.num_rounds else ""
-    return f"Run {run.run_id} is stopped, after round {run.round}{of}."
+    return f"Run {run.run_id} has been stopped after round {run.round}{of}."
 
 
 def metric_lines(metrics: dict[str, dict[str, Any]]) -> list[str]:

@@ -26,7 +26,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class ItemReceived:
     """An item of the run's stream."""
 
     item: StreamItem
@@ -40,7 +40,7 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
-class Over:
+class RunFinished:
     """The run has finished and its stream was read to the end."""
 
     run: RunView
@@ -68,7 +68,7 @@ class Signalled:
     signum: int
 
 
-Message = Started | Happened | Cut | Over | StopTaken | Failed | Signalled
+Message = Started | ItemReceived | Cut | RunFinished | StopTaken | Failed | Signalled
 Inbox = SimpleQueue[Message]
 
 
@@ -115,8 +115,8 @@ class Feed:
             try:
                 for item in client.stream(run_id, after=cursor, kinds=("event", "log")):
                     cursor, cut_at = item.cursor or cursor, 0.0
-                    self._inbox.put(Happened(item))
-                self._inbox.put(Over(client.get_run(run_id)))
+                    self._inbox.put(ItemReceived(item))
+                self._inbox.put(RunFinished(client.get_run(run_id)))
                 return
             except SuperLinkUnreachable as error:
                 if not cut_at:

@@ -74,7 +74,7 @@ def print_table(runs: list[RunView]) -> None:
     from rich.text import Text
 
     if not runs:
-        print("There are no runs yet. Start one with 'umbel run'.")
+        print("There are no runs yet. Start one with `umbel run`.")
         return
     federated = any(run.federation != LOCAL_FEDERATION for run in runs)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -108,7 +108,7 @@ def _facts(run: RunView) -> dict[str, str | None]:
         "App": app_text(run),
         "Bundle hash": run.bundle.fab_hash,
         "Status": status_text(run),
-        "Waiting for": run.waiting_for,
+        "Waiting": run.waiting_for,
         "Round": round_text(run),
         "Elapsed": clock(elapsed(run)),
         "Seed": str(run.seed),
@@ -157,7 +157,7 @@ def print_nodes(nodes: list[NodeView]) -> None:
     from rich.text import Text
 
     if not nodes:
-        print("There are no nodes yet. Register one with 'umbel supernode register', or start a SuperNode.")
+        print("There are no nodes yet. Register one with `umbel supernode register`, or start a SuperNode.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("Node", "Name", "Status", "Changed", "Registered", "Version"):

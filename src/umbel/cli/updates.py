@@ -46,7 +46,7 @@ def remind() -> str | None:
         _ask_later(url)
     if not _is_newer(known.newest):
         return None
-    return f"Version {known.newest} of Umbel is out; this is {__version__}."
+    return f"Umbel {known.newest} is available; this is {__version__}."
 
 
 def ask(url: str) -> None:

@@ -36,7 +36,7 @@ def answer(message: Message, table: Table) -> Message:
     question = message.content.config_records["question"]
     ask = _QUESTIONS.get(str(question.get("kind")))
     if ask is None:
-        raise ValueError(f"There is no question of the kind {question.get('kind')!r}.")
+        raise ValueError(f"Unknown query type {question.get('kind')!r}.")
     sums = {name: Array(values) for name, values in ask(table, question).items()}
     return Message(RecordDict({"sums": ArrayRecord(sums)}), reply_to=message)
 
@@ -46,7 +46,7 @@ def _column(table: Table, question: ConfigRecord, role: str) -> NDArray[np.float
     try:
         return np.asarray(table[name], np.float64)
     except (KeyError, ValueError) as error:
-        raise ValueError(f"This site has no column of numbers called {name!r}.") from error
+        raise ValueError(f"This site has no numeric column named {name!r}.") from error
 
 
 def _numbers(question: ConfigRecord, name: str) -> NDArray[np.float64]:

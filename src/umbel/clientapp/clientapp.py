@@ -57,7 +57,7 @@ def _wrong(
     names = ", ".join(_name(each) for each in mods)
     return ConfigError(
         f"Wrong order of mods [{names}]: {_name(mod)} {_VERBS[stage]} after {_name(done[1])} {_VERBS[done[0]]}.",
-        hint="A reply passes the last mod first. It must be clipped, then noised, then masked, each once: mods=[mask, noise, clip].",
+        hint="A reply passes the last mod first. It must be clipped, then noised, then masked, once each: mods=[mask, noise, clip].",
     )
 
 
@@ -138,7 +138,7 @@ class ClientApp:
 
         def register(fn: LifespanFn) -> LifespanFn:
             if self._lifespan is not None:
-                raise ValueError("This ClientApp has a lifespan function already.")
+                raise ValueError("This ClientApp already has a lifespan function.")
             self._lifespan = fn
             return fn
 
@@ -146,14 +146,14 @@ class ClientApp:
 
     def _register(self, category: str, action: str, mods: Sequence[Mod] | None) -> Callable[[ClientFn], ClientFn]:
         if not action.isidentifier():
-            raise ValueError(f"Bad action {action!r}: an action must be a Python identifier.")
+            raise ValueError(f"Invalid action {action!r}: an action must be a Python identifier.")
         name = _function_name(category, action)
         stack = [*self._mods, *(mods or [])]
         check_order(stack)
 
         def register(fn: ClientFn) -> ClientFn:
             if name in self._functions:
-                raise ValueError(f"This ClientApp has a function for {name!r} messages already.")
+                raise ValueError(f"This ClientApp already has a function for {name!r} messages.")
             self._functions[name] = wrap(fn, stack)
             return fn
 

@@ -28,7 +28,7 @@ def arrays_of(content: RecordDict) -> ArrayRecord:
     found = [record for key, record in content.array_records.items() if key != CONTROL]
     if len(found) != 1:
         raise ValueError(
-            f"A message must hold exactly one ArrayRecord beside {CONTROL!r}, this one holds {len(found)}."
+            f"A message must contain exactly one ArrayRecord besides {CONTROL!r}, but this one contains {len(found)}."
         )
     return found[0]
 
@@ -70,5 +70,7 @@ def number_above_0(reply: Message, key: str) -> float:
     records: list[MetricRecord] = list(reply.content.metric_records.values())
     values = [record[key] for record in records if key in record]
     if len(values) != 1 or not isinstance(values[0], (int, float)) or not 0 < values[0] <= sys.float_info.max:
-        raise ValueError(f"The app's reply must hold a number {key!r} above 0 in its MetricRecord; it holds {values}.")
+        raise ValueError(
+            f"The MetricRecord of the app's reply must contain a number {key!r} greater than 0; it contains {values}."
+        )
     return float(values[0])

@@ -29,7 +29,7 @@ def feddyn_mod(message: Message, context: Context, call_next: ClientFn) -> Messa
         return call_next(message, context)
     alpha = proximal_mu(message.content)
     if not alpha:
-        raise ValueError("feddyn_mod got no 'proximal-mu' above 0: it works with the strategy FedDyn.")
+        raise ValueError("feddyn_mod received no 'proximal-mu' greater than 0: use it with the strategy FedDyn.")
     received = arrays_of(message.content)
     before = numbers_of(received)
     dual = kept(context.state, _STATE, before)

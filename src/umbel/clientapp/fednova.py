@@ -19,7 +19,7 @@ def normalising_steps(steps: int, *, momentum: float = 0.0, shrinkage: float = 0
     """
     if steps < 1 or not 0 <= momentum < 1 or not 0 <= shrinkage < 1 or (momentum and shrinkage):
         raise ConfigError(
-            f"There is no normaliser for steps={steps}, momentum={momentum}, shrinkage={shrinkage}.",
+            f"No normaliser exists for steps={steps}, momentum={momentum}, shrinkage={shrinkage}.",
             hint="steps must be 1 or more; momentum and shrinkage in [0, 1), not both above 0.",
         )
     if shrinkage:

@@ -29,7 +29,7 @@ def scaffold_mod(message: Message, context: Context, call_next: ClientFn) -> Mes
     if not is_train(message):
         return call_next(message, context)
     if CONTROL not in message.content.array_records:
-        raise ValueError("scaffold_mod got no record 'control': it works with the strategy Scaffold.")
+        raise ValueError("scaffold_mod received no record 'control': use it with the strategy Scaffold.")
     received = arrays_of(message.content)
     before = numbers_of(received)
     shared = numbers_of(message.content.array_records[CONTROL])

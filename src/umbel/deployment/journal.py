@@ -144,8 +144,8 @@ class Journal:
         """The app does not repeat what it did: its earlier calls say nothing about the later ones."""
         self._follows = False
         log.warning(
-            "The app goes another way than before it was started again (call %d of the Grid): what it does from here on"
-            " may differ from what it did. An app that can be repeated makes the same calls each time.",
+            "The app has diverged from its earlier attempt (at Grid call %d): from here on its results"
+            " may differ. A reproducible app makes the same calls in every attempt.",
             call,
         )
 
@@ -157,6 +157,6 @@ def _replies_in(value: Value) -> list[str]:
 
 def _not_enough(at_least: int, there: int) -> NotEnoughNodes:
     return NotEnoughNodes(
-        f"{at_least} nodes are needed, but only {there} are online.",
+        f"{at_least} nodes are required, but only {there} are online.",
         hint="Start more SuperNodes, or lower the strategy's min_available_nodes or fractions.",
     )

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from umbel.bundle import AppConfig
 from umbel.deployment.grid import DeploymentGrid
 from umbel.deployment.journal import CoveringCheckpoints
-from umbel.engine.client_state import Patience
+from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.engine.loader import load_component
-from umbel.runtime.program import lead, run_program
+from umbel.runtime.program import run_program, run_serverapp
 from umbel.runtime.task import Task
 from umbel.wire.api import Source, TaskInput
 from umbel.wire.messages import Forget
@@ -32,10 +32,10 @@ class DeploymentTask(Task):
     def __init__(self, client: RuntimeClient, task_id: int, given: TaskInput) -> None:
         """See `Task`."""
         super().__init__(client, task_id, given)
-        self._patience = Patience()
+        self._patience = RetryWhileDiskFull()
         self._grid: DeploymentGrid | None = None
 
-    def lead(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
+    def run_serverapp(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
         """See `Task`."""
         client = GridClient(self.client, self.task_id)
 
@@ -52,7 +52,7 @@ class DeploymentTask(Task):
             self._patience,
             self.reporter.progress,
         )
-        lead(load_component(app_dir, app.serverapp), self._grid, self.given.run.run_config)
+        run_serverapp(load_component(app_dir, app.serverapp), self._grid, self.given.run.run_config)
 
     def close(self) -> None:
         """See `Task`."""

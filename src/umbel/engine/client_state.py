@@ -20,7 +20,7 @@ _SECONDS = 600.0  # long enough for a person to make room
 _RETRY = 1.0  # seconds; nothing tells when there is room again
 
 
-class Patience:
+class RetryWhileDiskFull:
     """Repeats what a full disk refused. `seconds` is how long, on `clock`, with `retry` seconds between two tries."""
 
     def __init__(
@@ -92,7 +92,7 @@ class StateStore:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise StorageFull(
-                f"There is no room for what node {node_id} keeps.",
+                f"No disk space left for the state of node {node_id}.",
                 hint=f"Free some space on the disk of {self._directory}.",
             ) from error
         versions = _versions(path)

@@ -17,7 +17,7 @@ import numpy as np
 from umbel.app.context import Context, UserConfig
 from umbel.app.message import Error, ErrorCode, Message, failure
 from umbel.clientapp.clientapp import ClientFn
-from umbel.engine.client_state import Patience, StateStore, unpack_state
+from umbel.engine.client_state import RetryWhileDiskFull, StateStore, unpack_state
 from umbel.engine.loader import app_traceback
 
 _LONGEST = 8_192  # characters of an incomplete line
@@ -132,13 +132,13 @@ class ClientServer:
     """Calls a ClientApp for one client after another, each with its own context, state and randomness."""
 
     def __init__(
-        self, app: ClientFn, population: Population, states: StateStore, patience: Patience | None = None
+        self, app: ClientFn, population: Population, states: StateStore, patience: RetryWhileDiskFull | None = None
     ) -> None:
         """`app` is the ClientApp, or any `(message, context) -> message`. `patience` is for a disk without room for states."""
         self._app = app
         self._population = population
         self._states = states
-        self._patience = patience or Patience()
+        self._patience = patience or RetryWhileDiskFull()
 
     @property
     def run_id(self) -> int:
@@ -158,7 +158,7 @@ class ClientServer:
         if reply.has_content():
             self._patience(
                 lambda: self._states.save(node_id, exchange, context.state, before, keep_from),
-                lambda: _say(f"Node {node_id} waits for room on the disk for what it keeps."),
+                lambda: _say(f"Node {node_id} is waiting for disk space for its state."),
             )
         return reply
 

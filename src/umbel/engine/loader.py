@@ -27,7 +27,7 @@ def load_component(app_dir: Path | str, reference: str) -> Any:
     except (Exception, SystemExit) as error:
         raise AppLoadError(
             f"The module {module_name!r} could not be imported: {type(error).__name__}: {error}.",
-            hint=_lacking(Path(app_dir)) or "Mend the import, or install what it needs beside Umbel.",
+            hint=_lacking(Path(app_dir)) or "Fix the import, or install the missing package next to Umbel.",
             traceback=app_traceback(error),
         ) from error
     try:

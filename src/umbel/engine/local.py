@@ -16,7 +16,7 @@ from umbel.engine import frames, shared_memory
 from umbel.engine.contents import Outbox
 from umbel.engine.exchange import Exchange
 from umbel.engine.resources import Plan, raise_file_limit
-from umbel.engine.scheduling import Pace, Work
+from umbel.engine.scheduling import ThroughputEstimator, Work
 from umbel.engine.worker_handle import Assignment, WorkerHandle
 from umbel.errors import AppLoadError, UmbelError, from_code
 from umbel.serverapp.aggregation.reduction import Reply
@@ -51,7 +51,7 @@ class LocalEngine:
         self._setup = setup
         self._on_log = on_log
         self._on_progress = on_progress
-        self._pace = Pace()
+        self._pace = ThroughputEstimator()
         self._workers: list[WorkerHandle] = []
         self._running: list[_Running] = []
         self._submitted: deque[Exchange] = deque()
@@ -109,7 +109,12 @@ class LocalEngine:
                 self._enforce_limits()
         finally:
             if not self._closing:  # whatever it was: nobody may wait for what will never come
-                self._fail(UmbelError("The engine met a fault of its own.", hint="Its traceback is in the run's log."))
+                self._fail(
+                    UmbelError(
+                        "Internal error in the simulation engine (a bug in Umbel).",
+                        hint="See the traceback in the run's log.",
+                    )
+                )
             self._shut_down()
 
     def _shut_down(self) -> None:
@@ -234,7 +239,7 @@ class LocalEngine:
         elif not worker.is_unwanted:
             self._fruitless_deaths += 1
         if self._fruitless_deaths >= _FRUITLESS_DEATHS:
-            self._fail(AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody."))
+            self._fail(AppLoadError(f"The worker processes ended {how} while loading the ClientApp."))
         elif not self._closing and self._failure is None and len(self._workers) < self._pace.desired(self._plan):
             self._start_worker()
 
@@ -246,7 +251,7 @@ class LocalEngine:
     def _crashed(self, assignment: Assignment, index: int, how: str) -> None:
         message = assignment.exchange.messages[index]
         node_id = message.metadata.dst_node_id
-        reason = f"The process that served node {node_id} was ended {how} while it worked on this message."
+        reason = f"The process serving node {node_id} ended {how} while processing this message."
         self._on_log(reason, "ERROR", node_id)
         assignment.exchange.replied(index, failure(message, Error(ErrorCode.CLIENT_APP_CRASHED, reason)))
         self._on_progress(assignment.exchange)

@@ -141,12 +141,12 @@ def plan(machine: Machine, resources: ClientResources, clients: int, max_workers
     """The plan for `clients` clients. Raises ResourcesMissing when not even one fits."""
     if resources.num_cpus > machine.cpus:
         raise ResourcesMissing(
-            f"A client asks for {resources.num_cpus:g} CPUs, but this machine has {machine.cpus}.",
+            f"Each client requires {resources.num_cpus:g} CPUs, but this machine has {machine.cpus}.",
             hint="Lower client-resources-num-cpus.",
         )
     if resources.num_gpus > len(machine.gpus):
         raise ResourcesMissing(
-            f"A client asks for {resources.num_gpus:g} GPUs, but this machine has {len(machine.gpus)}.",
+            f"Each client requires {resources.num_gpus:g} GPUs, but this machine has {len(machine.gpus)}.",
             hint="Lower client-resources-num-gpus, or set it to 0 to train on CPUs.",
         )
     by_cpus = int(machine.cpus / resources.num_cpus) if resources.num_cpus else machine.cpus * _MOST_WORKERS_PER_CPU

@@ -59,7 +59,7 @@ _OVERDUE_FACTOR = 5.0  # times what was expected
 _DEEP_BELOW = 2.5 * UNIT_SECONDS  # seconds; shorter units are queued at a worker, so that it never waits for the next
 
 
-class Pace:
+class ThroughputEstimator:
     """Seconds that a client takes, by type of message; how much of it is spent waiting; memory that a worker needs."""
 
     def __init__(self) -> None:

@@ -91,7 +91,7 @@ def create_cursor() -> int:
     return create(_BYTES)
 
 
-class Whereabouts:
+class SharedCursor:
     """One process's view of the words."""
 
     def __init__(self, fd: int) -> None:

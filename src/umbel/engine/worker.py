@@ -30,7 +30,7 @@ from umbel.engine.frames import Channel
 from umbel.engine.loader import load_component
 from umbel.engine.pool import SegmentPool
 from umbel.engine.resources import Stopwatch, peak_bytes
-from umbel.engine.shared_memory import Whereabouts
+from umbel.engine.shared_memory import SharedCursor
 from umbel.errors import AppLoadError, StorageFull
 from umbel.serverapp.aggregation.reduction import Fold, Reduction, Reply, from_spec
 from umbel.serverapp.aggregation.weighted_sum import Schema, WeightedSum
@@ -43,7 +43,7 @@ _LONGEST_LINE = 8_192  # characters of a log line that are kept
 class Worker:
     """One worker's state: its channel, the contents it has, the memory it lends."""
 
-    def __init__(self, channel: Channel, whereabouts: Whereabouts) -> None:
+    def __init__(self, channel: Channel, whereabouts: SharedCursor) -> None:
         """`whereabouts` is shared with the parent."""
         self._channel = channel
         self._whereabouts = whereabouts
@@ -211,7 +211,7 @@ def _write(file: str, parts: list[Part]) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise StorageFull(f"There is no room for the reply {file}.", hint="Free some space.") from error
+        raise StorageFull(f"No disk space left for the reply {file}.", hint="Free some space.") from error
     finally:
         shared_memory.close(fd)
 
@@ -240,7 +240,7 @@ def main() -> None:
     channel_fd, lifeline, whereabouts_fd = (int(argument) for argument in sys.argv[1:4])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interrupt means
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    Worker(Channel(socket.socket(fileno=channel_fd)), Whereabouts(whereabouts_fd)).run()
+    Worker(Channel(socket.socket(fileno=channel_fd)), SharedCursor(whereabouts_fd)).run()
     os._exit(0)  # nothing of the app's may hold up the end
 
 

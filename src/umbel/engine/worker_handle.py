@@ -34,7 +34,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         words = shared_memory.create_cursor()
-        self.whereabouts = shared_memory.Whereabouts(words)
+        self.whereabouts = shared_memory.SharedCursor(words)
         inherited = [theirs.fileno(), lifeline, words]
         self.process = subprocess.Popen(
             [interpreter, "-m", "umbel.engine.worker", *map(str, inherited)],
@@ -60,7 +60,7 @@ class WorkerProcess:
         if code >= 0:
             return f"with exit code {code}"
         name = signal.Signals(-code).name if -code in {*signal.Signals} else f"signal {-code}"
-        return f"by {name}" + (" (out of memory, perhaps)" if name == "SIGKILL" else "")
+        return f"by {name}" + (" (possibly out of memory)" if name == "SIGKILL" else "")
 
 
 @dataclass

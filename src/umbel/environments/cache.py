@@ -100,7 +100,7 @@ def limit() -> int:
     except ValueError:
         gib = -1.0
     if not gib >= 0:
-        raise ConfigError(f"{VARIABLE}={text} is not a number of GiB.")
+        raise ConfigError(f"Invalid {VARIABLE}={text}: it must be a number of GiB.")
     return int(min(gib, 2**30) * _GIB)
 
 

@@ -140,8 +140,8 @@ def _uv() -> str:
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("uv")
     if found is None:
         raise EnvironmentFailed(
-            "The app's dependencies cannot be installed: there is no uv on this machine.",
-            hint="Install uv beside Umbel (`pip install uv`).",
+            "The app's dependencies cannot be installed: uv is not available on this machine.",
+            hint="Install uv next to Umbel: `pip install uv`.",
         )
     return found
 
@@ -157,10 +157,10 @@ def _run(command: Sequence[str], folder: Path, bounds: Bounds) -> None:
         return
     if bounds.lifeline.is_cut:
         late = time.monotonic() - began >= bounds.seconds
-        why = f"it took longer than {bounds.seconds:g} s" if late else "it was called off"
+        why = f"the installation took longer than {bounds.seconds:g} s" if late else "the installation was cancelled"
         raise EnvironmentFailed(f"The app's dependencies are not installed: {why}.")
-    reason = "\n".join(output.strip().splitlines()[-_REASON_LINES:]) or f"uv ended with code {code}"
+    reason = "\n".join(output.strip().splitlines()[-_REASON_LINES:]) or f"uv exited with code {code}"
     raise EnvironmentFailed(
         f"The app's dependencies could not be installed. uv says:\n{reason}",
-        hint="Correct `dependencies` in the app's pyproject.toml, or give uv an index that has them (UV_INDEX, UV_FIND_LINKS).",
+        hint="Correct `dependencies` in the app's pyproject.toml, or configure an index that provides them (UV_INDEX, UV_FIND_LINKS).",
     )

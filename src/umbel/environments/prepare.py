@@ -105,7 +105,7 @@ def _take(lock: int, kind: int, say: Say) -> None:
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        say("another run is installing")
+        say("another run is installing packages")
         fcntl.flock(lock, kind)
 
 

@@ -15,7 +15,7 @@ from umbel.errors import AppInvalid, DependenciesMissing
 
 OPTION = "--allow-runtime-dependency-installation"
 VARIABLE = "UMBEL_ALLOW_RUNTIME_DEPENDENCY_INSTALLATION"
-HELP = "install what an app declares and this machine does not have, with uv, into an environment for that app"
+HELP = "install the missing dependencies of apps with uv, into a separate environment for each app"
 
 
 def may_install() -> bool:
@@ -49,8 +49,8 @@ def _applicable(line: str) -> Iterable[Requirement]:
             return []
     except ValueError as error:  # also of a marker that cannot be evaluated
         raise AppInvalid(
-            f"pyproject.toml: `project.dependencies` has {line!r:.120}, which is not a requirement: {error}".rstrip(),
-            hint='Write each as PEP 508 has it, for example "numpy>=1.26".',
+            f"pyproject.toml: `project.dependencies` has {line!r:.120}, which is not a valid requirement: {error}".rstrip(),
+            hint='Use the syntax of PEP 508, for example "numpy>=1.26".',
         ) from None
     requirement.marker = None
     if canonicalize_name(requirement.name) not in OURS:

@@ -101,7 +101,9 @@ def shards(labels: ArrayLike, num_partitions: int, shards_per_partition: int = 2
 
 def _at_least_one(shards_per_partition: int) -> int:
     if shards_per_partition < 1:
-        raise PartitionInvalid(f"`shards_per_partition` is {shards_per_partition}.", hint="It must be at least 1.")
+        raise PartitionInvalid(
+            f"Invalid `shards_per_partition`: {shards_per_partition}.", hint="It must be at least 1."
+        )
     return shards_per_partition
 
 

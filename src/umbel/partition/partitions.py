@@ -24,7 +24,8 @@ def vector(values: ArrayLike, name: str) -> NDArray[Any]:
     array = np.asarray(values)
     if array.ndim != 1 or array.size == 0:
         raise PartitionInvalid(
-            f"`{name}` has the shape {array.shape}.", hint="Give one value for each sample: a filled array of one axis."
+            f"Invalid shape of `{name}`: {array.shape}.",
+            hint="Pass one value per sample, as a non-empty one-dimensional array.",
         )
     return array
 
@@ -32,13 +33,13 @@ def vector(values: ArrayLike, name: str) -> NDArray[Any]:
 def check_fits(num_samples: int, num_partitions: int, min_size: int = 1) -> None:
     """Refuse a division that cannot give each of the partitions `min_size` samples."""
     if num_partitions < 1:
-        raise PartitionInvalid(f"`num_partitions` is {num_partitions}.", hint="It must be at least 1.")
+        raise PartitionInvalid(f"Invalid `num_partitions`: {num_partitions}.", hint="It must be at least 1.")
     if min_size < 0:
-        raise PartitionInvalid(f"`min_size` is {min_size}.", hint="It must not be negative.")
+        raise PartitionInvalid(f"Invalid `min_size`: {min_size}.", hint="It must not be negative.")
     if num_samples < num_partitions * min_size:
         raise PartitionInvalid(
-            f"{num_samples} samples do not fill {num_partitions} partitions of at least {min_size}.",
-            hint="Ask for fewer partitions or a smaller `min_size`.",
+            f"{num_samples} samples are too few for {num_partitions} partitions of at least {min_size}.",
+            hint="Use fewer partitions or a smaller `min_size`.",
         )
 
 
@@ -46,7 +47,8 @@ def check_alpha(alpha: float) -> None:
     """Refuse a concentration that no Dirichlet distribution has."""
     if not (math.isfinite(alpha) and alpha > 0):
         raise PartitionInvalid(
-            f"`alpha` is {alpha}.", hint="It must be above 0: small values skew, large ones come near IID."
+            f"Invalid `alpha`: {alpha}.",
+            hint="It must be greater than 0: small values give skewed partitions, large values almost IID ones.",
         )
 
 

@@ -55,7 +55,7 @@ def quantity(
     check_fits(num_samples, num_partitions, min_size=0)
     rng = np.random.default_rng(seed)
     if (alpha is None) == (sizes is None):
-        raise PartitionInvalid("Quantity skew needs either `alpha` or `sizes`.", hint="Give one of the two.")
+        raise PartitionInvalid("Quantity skew requires either `alpha` or `sizes`.", hint="Pass exactly one of the two.")
     if alpha is not None:
         counts = _drawn_sizes(num_samples, num_partitions, alpha, rng)
     else:
@@ -73,7 +73,7 @@ def _drawn_sizes(num_samples: int, num_partitions: int, alpha: float, rng: np.ra
 def _given_sizes(num_samples: int, num_partitions: int, sizes: Indices) -> Indices:
     if sizes.shape != (num_partitions,) or (sizes < 0).any() or sizes.sum() != num_samples:
         raise PartitionInvalid(
-            f"`sizes` of the shape {sizes.shape}, summing to {sizes.sum()}, do not divide {num_samples} samples.",
-            hint=f"Give {num_partitions} sizes, none negative, that sum to {num_samples}.",
+            f"Invalid `sizes` (shape {sizes.shape}, sum {sizes.sum()}) for {num_samples} samples.",
+            hint=f"Pass {num_partitions} non-negative sizes that sum to {num_samples}.",
         )
     return sizes

@@ -88,7 +88,7 @@ ACCOUNTANTS: dict[str, Accountant] = {
 def accountant_named(name: str) -> Accountant:
     """The accountant of this name. Raises ConfigError when there is none, or dp-accounting is needed and not installed."""
     if name not in ACCOUNTANTS:
-        raise ConfigError(f"There is no accountant {name!r}.", hint=f"Choose one of: {', '.join(ACCOUNTANTS)}.")
+        raise ConfigError(f"Unknown accountant {name!r}.", hint=f"Choose one of: {', '.join(ACCOUNTANTS)}.")
     if name in {"rdp", "pld"}:
         _dp_accounting()
     return ACCOUNTANTS[name]
@@ -108,7 +108,8 @@ def _all_noisy(releases: Sequence[Release]) -> bool:
 def _refuse_draws(releases: Sequence[Release]) -> None:
     if any(release.population for release in releases):
         raise ConfigError(
-            "This accountant knows no gain by a secret draw of the clients.", hint="Use accountant='rdp'."
+            "This accountant does not support amplification by secret sampling of clients.",
+            hint="Use accountant='rdp'.",
         )
 
 
@@ -136,7 +137,7 @@ def _dp_accounting() -> Any:
         import dp_accounting
     except ImportError as error:
         raise ConfigError(
-            "The accountants 'rdp' and 'pld' need dp-accounting, which is not installed.",
+            "The accountants 'rdp' and 'pld' require dp-accounting, which is not installed.",
             hint="Install it with `pip install 'umbel[privacy]'`, or use accountant='gaussian'.",
         ) from error
     return dp_accounting

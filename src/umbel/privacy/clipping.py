@@ -28,7 +28,7 @@ def update_of(reply: ArrayRecord, sent: ArrayRecord, before: Sequence[Floats]) -
     Raises ValueError when the reply's tensors are not those that were sent.
     """
     if reply.schema() != sent.schema():
-        raise ValueError("Its arrays differ in name, type, shape or order from those it was sent.")
+        raise ValueError("Its arrays differ in name, dtype, shape or order from those it received.")
     with np.errstate(over="ignore", invalid="ignore"):  # an update whose length is not finite is refused
         return [floats(array) - was for array, was in zip(reply.values(), before, strict=True)]
 
@@ -71,7 +71,7 @@ def clip(parts: Sequence[NDArray[Any]], bound: float) -> float:
     """
     length = l2_norm(parts)
     if not math.isfinite(length):
-        raise ValueError("The update's length is not finite.")
+        raise ValueError("The norm of the update is not finite.")
     if length > bound:
         for part in parts:
             np.multiply(part, bound / length, out=part)
@@ -96,6 +96,6 @@ def update_noise_multiplier(noise_multiplier: float, count_stddev: float) -> flo
         return 0.0
     if 2 * count_stddev <= noise_multiplier:
         raise ValueError(
-            f"The noise on the count of bits, {count_stddev}, must be above half of the noise multiplier {noise_multiplier}."
+            f"The standard deviation of the clipped count ({count_stddev}) must exceed half of the noise multiplier ({noise_multiplier})."
         )
     return 1 / math.sqrt(noise_multiplier**-2 - (2 * count_stddev) ** -2)

@@ -15,7 +15,7 @@ from umbel.errors import CheckpointInvalid
 
 _TRAILER = struct.Struct("<8sQQQ")  # at the end: the mark, exchange, call, the size of the generators' states before it
 _MARK = b"UMBELCK2"
-_ANEW = "Start the app as a new run, from its beginning."
+_ANEW = "Start the app as a new run."
 
 Save = Callable[[int, Sequence[Part], Callable[[], None]], None]
 
@@ -79,7 +79,7 @@ class Checkpoints:
         mark, exchange, call, size = _TRAILER.unpack(view[end:]) if end >= 0 else (b"", 0, 0, 0)
         if mark != _MARK or size > end:
             raise CheckpointInvalid(
-                "The checkpoint of the earlier attempt is cut off, or of another version of Umbel.", hint=_ANEW
+                "The checkpoint of the earlier attempt is truncated or belongs to another version of Umbel.", hint=_ANEW
             )
         self._loaded = (exchange, call, bytes(view[end - size : end]))
         return view[: end - size]
@@ -90,7 +90,7 @@ class Checkpoints:
         try:
             clients.restore(generators)
         except (LookupError, TypeError, ValueError) as error:
-            raise CheckpointInvalid(f"The checkpoint's random numbers are damaged: {error}.", hint=_ANEW) from error
+            raise CheckpointInvalid(f"The random state in the checkpoint is damaged: {error}.", hint=_ANEW) from error
         self.position.restore(exchange, call)
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:

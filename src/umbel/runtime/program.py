@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from umbel.app.context import Context, UserConfig
 from umbel.app.message import SUPERLINK_NODE_ID
-from umbel.engine.client_state import Patience
+from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.engine.clients import derive, seed_everything
 from umbel.environments.prepare import Environment, prepare
 from umbel.environments.requirements import may_install
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from umbel.runtime.reporter import Reporter
 
 
-class Elsewhere(BaseException):
+class RestartInEnvironment(BaseException):
     """The program has to begin anew in another environment. Nothing on the way out may take this for an app's fault."""
 
     def __init__(self, environment: Environment) -> None:
@@ -36,10 +36,10 @@ class Elsewhere(BaseException):
         super().__init__(environment.interpreter)
 
 
-def settle(dependencies: Sequence[str], reporter: Reporter) -> None:
+def ensure_dependencies(dependencies: Sequence[str], reporter: Reporter) -> None:
     """Return when this interpreter has the dependencies, or may not get them: its imports decide then, and the run's log has a warning.
 
-    Raises Elsewhere when an environment has them, which may have been made for it, and EnvironmentFailed when none can be made.
+    Raises RestartInEnvironment when an environment has them, which may have been made for it, and EnvironmentFailed when none can be made.
     """
     wait = _Wait(reporter)
     try:
@@ -50,9 +50,11 @@ def settle(dependencies: Sequence[str], reporter: Reporter) -> None:
     finally:
         wait.end()
     if not environment.is_base:
-        reporter.log(f"The run goes on in {Path(environment.interpreter).parents[1]}.", "INFO", "superexec")
+        reporter.log(
+            f"The run continues in the environment {Path(environment.interpreter).parents[1]}.", "INFO", "superexec"
+        )
         reporter.flush()
-        raise Elsewhere(environment)
+        raise RestartInEnvironment(environment)
 
 
 class _Wait:
@@ -74,7 +76,7 @@ class _Wait:
 ServerFn = Callable[[Grid, Context], None]
 
 
-def lead(server_app: ServerFn, grid: Grid, run_config: UserConfig) -> None:
+def run_serverapp(server_app: ServerFn, grid: Grid, run_config: UserConfig) -> None:
     """Run the ServerApp to its end, with the run's random numbers. Raises what it raises."""
     run = grid.run
     seed_everything(derive(run.seed, SUPERLINK_NODE_ID, 0))
@@ -101,13 +103,13 @@ class Terminated(BaseException):
 
 def run_program(name: str, description: str, prepare: Prepare, arguments: Sequence[str] | None = None) -> int:
     """Run one task to its end; the exit code is 0 when its outcome was reported, whatever it is."""
-    parser = argparse.ArgumentParser(prog=name, description=f"{description} A SuperExec starts it.")
+    parser = argparse.ArgumentParser(prog=name, description=f"{description} It is started by a SuperExec.")
     parser.add_argument("--superlink", required=True, help="address of the SuperLink, http://HOST:PORT")
     parser.add_argument("--task-id", required=True, type=int)
     options = parser.parse_args(arguments)
     token = os.environ.pop(TOKEN, "")
     if not token:
-        parser.error("there is no task token: a SuperExec starts this program. To run an app, use `umbel run`.")
+        parser.error("no task token: this program is started by a SuperExec. To run an app, use `umbel run`.")
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_end_with_parent, name="umbel-lifeline", daemon=True).start()
     # A SuperLink may be gone for as long as our SuperExec waits for it: when that ends, so do we.
@@ -123,7 +125,7 @@ def run_program(name: str, description: str, prepare: Prepare, arguments: Sequen
     except Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)  # to be seen as what it is: not the app's end
-    except Elsewhere as found:
+    except RestartInEnvironment as found:
         found.environment.become({TOKEN: token})
     except UmbelError as error:  # nobody took the task's end from us: who reads the log sees why
         sys.stderr.write(f"{name}: {error}\n")
@@ -146,7 +148,7 @@ def _end_with_parent() -> None:
 
 def _run_task(client: RuntimeClient, task_id: int, prepare: Prepare) -> None:
     """Do what the task asks for and say how it ended."""
-    patience = Patience()
+    patience = RetryWhileDiskFull()
     given = patience(lambda: client.input(task_id))
     with prepare(client, task_id, given) as task:
         finish = task.execute()

@@ -12,7 +12,7 @@ from typing import cast
 import msgspec
 
 from umbel.app.safetensors import Part
-from umbel.engine.client_state import Patience
+from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.errors import StorageFull, UmbelError
 from umbel.wire.api import Artifact, Event, LogLine, MetricPoint, Phase, Report, Source
 from umbel.wire.programs import RuntimeClient
@@ -53,7 +53,7 @@ class Batch:
 class Sender:
     """Numbers the reports of one attempt. Not for more than one thread at a time."""
 
-    def __init__(self, client: RuntimeClient, task_id: int, patience: Patience, last_seq: int = 0) -> None:
+    def __init__(self, client: RuntimeClient, task_id: int, patience: RetryWhileDiskFull, last_seq: int = 0) -> None:
         """`patience` is for a SuperLink whose database has no room, `last_seq` of the reports that this attempt sent before."""
         self._client = client
         self._task_id = task_id
@@ -96,7 +96,7 @@ class Reporter:
         self,
         client: RuntimeClient,
         task_id: int,
-        patience: Patience | None = None,
+        patience: RetryWhileDiskFull | None = None,
         source: Source = "simulation",
         last_seq: int = 0,
     ) -> None:
@@ -105,7 +105,7 @@ class Reporter:
         `last_seq` is that of the reports that this attempt sent before.
         """
         self._source = source
-        self._patience = patience or Patience()
+        self._patience = patience or RetryWhileDiskFull()
         self._sender = Sender(client, task_id, self._patience, last_seq)
         self._condition = threading.Condition()
         self._items: deque[tuple[Item, int]] = deque()  # each with its number of characters
@@ -231,7 +231,7 @@ class Reporter:
         """Let nobody wait for this thread any more, whatever ended it."""
         with self._condition:
             if not self._is_closing and self.failure is None:
-                self.failure = UmbelError("What happens in the run cannot be reported any more.")
+                self.failure = UmbelError("The run can no longer report its events.")
             self._items.clear()
             self._uploads.clear()
             self._condition.notify_all()
@@ -309,9 +309,9 @@ class Reporter:
 
     def _waiting(self, upload: Upload) -> Event:
         now = time.time()
-        what = f"{upload.name} cannot be stored, the disk is full"
+        what = f"{upload.name} cannot be stored: the disk is full"
         data = {
-            "for": "room on the SuperLink's disk",
+            "for": "space on the SuperLink's disk",
             "what": what,
             "since": now,
             "until": now + self._patience.seconds,
@@ -329,7 +329,7 @@ class Reporter:
             with self._condition:
                 self._checkpoint = self._checkpoint or checkpoint
             self._checkpoint_after = began + _CHECKPOINT_AGAIN
-            text = f"The checkpoint of round {checkpoint.server_round} is put off: {error}"
+            text = f"The checkpoint of round {checkpoint.server_round} is postponed: {error}"
             batch.add(LogLine(text=text, level="WARNING", source=self._source, round=self.server_round, at=time.time()))
             return None
         now = time.monotonic()

@@ -17,7 +17,7 @@ from umbel.engine.clients import LineCapture
 from umbel.engine.loader import app_traceback
 from umbel.errors import AppError, AppLoadError, UmbelError
 from umbel.home import apps_dir, runs_dir
-from umbel.runtime.program import settle
+from umbel.runtime.program import ensure_dependencies
 from umbel.runtime.reporter import Reporter
 from umbel.serverapp.grid import Run
 from umbel.wire.api import Cause, FinishTask, Source, TaskInput
@@ -44,12 +44,12 @@ class Task(ABC):
         logging.basicConfig(level=logging.INFO, handlers=[_LogHandler(self.reporter)], force=True)
 
     @abstractmethod
-    def lead(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
+    def run_serverapp(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
         """Run the ServerApp of the app in `app_dir` to its end, from the checkpoint of an earlier attempt on. Raises what it raises."""
 
     @abstractmethod
     def close(self) -> None:
-        """End what `lead` started. Nothing is reported any more."""
+        """End what `run_serverapp` started. Nothing is reported any more."""
 
     def __enter__(self) -> Self:
         return self
@@ -80,10 +80,10 @@ class Task(ABC):
     def _run(self) -> None:
         app_dir = install_fab(self.client.get_object(self.given.run.bundle.fab_hash), apps_dir())
         app = load_app(app_dir)
-        settle(app.dependencies, self.reporter)
+        ensure_dependencies(app.dependencies, self.reporter)
         checkpoint = self.given.checkpoint
         earlier = self.client.get_object(checkpoint.digest) if checkpoint else None
-        self.lead(app_dir, app, earlier)
+        self.run_serverapp(app_dir, app, earlier)
 
     def _print(self, text: str, level: str) -> None:
         self.reporter.log(text, level, "serverapp")
@@ -94,7 +94,7 @@ class Task(ABC):
         return Cause(
             code=known.code if known else AppError.code,
             message=_clipped(known.message if known else f"{type(error).__name__}: {error}"),
-            hint=known.hint if known else "Look at the traceback: the ServerApp raised this.",
+            hint=known.hint if known else "See the traceback: the ServerApp raised this exception.",
             component=self.program if known and not isinstance(known, AppError) else "serverapp",
             exception=type(error).__name__,
             traceback=_clipped(loading or app_traceback(error)),

@@ -23,7 +23,7 @@ from umbel.app.records import ConfigRecord, ConfigValue
 from umbel.errors import AggregationFailed, ConfigError
 from umbel.privacy.secagg.parameters import derive
 from umbel.privacy.secagg.quantization import Encoding
-from umbel.serverapp.aggregation.reduction import Reply, malformed, the_one
+from umbel.serverapp.aggregation.reduction import Reply, malformed, single_record
 from umbel.serverapp.grid import Grid, RoundPolicy
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ class Analytics:
         the quantile lies outside of the bounds.
         """
         if not (0 <= q <= 1 and tolerance > 0):
-            raise ConfigError(f"q must be in [0, 1] and tolerance above 0, not {q} and {tolerance}.")
+            raise ConfigError(f"q must be in [0, 1] and tolerance greater than 0, not {q} and {tolerance}.")
         low, high = _ascending("bounds", bounds, 2)
         while True:
             found = self.histogram(column, np.linspace(low, high, _BINS + 1).tolist())
@@ -154,7 +154,7 @@ class Analytics:
         content = RecordDict({"question": ConfigRecord(question)})
         messages = [Message(content, node, self.message_type) for node in nodes]
         if not messages:
-            raise AggregationFailed("There is no node to ask.")
+            raise AggregationFailed("No nodes are available to query.")
         return self._secure_sums(messages) if self.secure else self._plain_sums(messages)
 
     def _plain_sums(self, messages: Sequence[Message]) -> Sums:
@@ -165,7 +165,7 @@ class Analytics:
         _tell(replies)
         if not sums:
             reason = replies[0].error.reason if replies[0].error else None
-            raise AggregationFailed(f"None of {len(messages)} nodes answered. Node {replies[0].node_id}: {reason}")
+            raise AggregationFailed(f"None of {len(messages)} nodes replied. Node {replies[0].node_id}: {reason}")
         return sums
 
     def _secure_sums(self, messages: Sequence[Message]) -> Sums:
@@ -188,11 +188,11 @@ def _added(sums: Sums, reply: Message) -> Reply:
     if reply.has_error():
         return Reply(node, error=reply.error)
     try:
-        answer = {name: array.numpy() for name, array in the_one(reply.content, ArrayRecord).items()}
+        answer = {name: array.numpy() for name, array in single_record(reply.content, ArrayRecord).items()}
     except ValueError as error:
         return malformed(node, str(error))
     if sums and {name: v.shape for name, v in answer.items()} != {name: v.shape for name, v in sums.items()}:
-        return malformed(node, "Its sums are not those that were asked for.")
+        return malformed(node, "Its sums do not match the query.")
     for name, values in answer.items():
         sums[name] = sums[name] + values if name in sums else values
     return Reply(node)
@@ -202,13 +202,13 @@ def _tell(replies: Sequence[Reply]) -> None:
     for reply in replies:
         if reply.error is not None:
             lines = (reply.error.reason or "no reason given").strip().splitlines()
-            log.warning("Left out the answer of node %d: %s", reply.node_id, lines[-1])
+            log.warning("Excluded the reply of node %d: %s", reply.node_id, lines[-1])
 
 
 def _ascending(name: str, values: Sequence[float], at_least: int) -> Numbers:
     points = np.array(values, np.float64)
     if points.ndim != 1 or points.size < at_least or not np.isfinite(points).all() or not (np.diff(points) > 0).all():
-        raise ConfigError(f"{name} must be at least {at_least} finite numbers in ascending order.")
+        raise ConfigError(f"{name} must contain at least {at_least} finite numbers in ascending order.")
     return points
 
 
@@ -219,7 +219,7 @@ def _narrowed(found: Histogram, q: float) -> tuple[float, float]:
     place = int(np.searchsorted(found.below + found.counts.cumsum(), rank))
     if not total or rank <= found.below or place == found.counts.size:
         raise AggregationFailed(
-            f"The quantile is not between {found.edges[0]} and {found.edges[-1]}: {found.below} of {total} values are below, {found.above} above.",
-            hint="Give wider bounds.",
+            f"The quantile is outside [{found.edges[0]}, {found.edges[-1]}]: {found.below} of {total} values are below, {found.above} above.",
+            hint="Use wider bounds.",
         )
     return found.edges[place], found.edges[place + 1]

@@ -103,8 +103,8 @@ class Grid(ABC):
         nodes = self.get_node_ids()
         if len(nodes) < at_least:
             raise NotEnoughNodes(
-                f"{at_least} nodes are needed, but only {len(nodes)} are there.",
-                hint="Lower the strategy's min_available_nodes or fractions, or have more nodes (`num-supernodes` in a simulation).",
+                f"{at_least} nodes are required, but only {len(nodes)} exist.",
+                hint="Lower the strategy's min_available_nodes or fractions, or use more nodes (`num-supernodes` in a simulation).",
             )
         return nodes
 
@@ -127,4 +127,4 @@ class Grid(ABC):
 
 def late(message: Message) -> Message:
     """The error reply that stands for one that did not come in time."""
-    return failure(message, Error(ErrorCode.TIMED_OUT, "No reply came in the time the round allows."))
+    return failure(message, Error(ErrorCode.TIMED_OUT, "No reply arrived before the round's deadline."))

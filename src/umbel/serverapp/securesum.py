@@ -20,7 +20,7 @@ from umbel.privacy.secagg.messages import Stage
 from umbel.privacy.secagg.parameters import Parameters
 from umbel.privacy.secagg.quantization import Encoding, Form, Sums
 from umbel.privacy.secagg.server import ServerSession
-from umbel.serverapp.aggregation.reduction import Reply, malformed, the_one
+from umbel.serverapp.aggregation.reduction import Reply, malformed, single_record
 from umbel.serverapp.grid import Grid, RoundPolicy
 
 A = TypeVar("A")
@@ -46,7 +46,9 @@ class SecureSum:
         self._asked = {message.metadata.dst_node_id: message for message in self.messages}
         self._dropped: dict[int, Reply] = {}
         if len(self._asked) < len(self.messages):
-            raise ConfigError("A node is asked twice in one secure aggregation.", hint="Send each node one message.")
+            raise ConfigError(
+                "A node received two messages in one secure aggregation.", hint="Send each node one message."
+            )
 
     def run(self) -> Sums:
         """The sums. Raises SecureAggregationFailed when too few nodes stay: then there are none, not even of those who stayed."""
@@ -87,7 +89,7 @@ class SecureSum:
         for form in senders.keys() - {chosen}:
             for node in senders[form]:
                 self._dropped[node] = malformed(
-                    node, "Its arrays or metrics differ from those of the other replies in name, type or shape."
+                    node, "Its arrays or metrics differ from those of the other replies in name, dtype or shape."
                 )
         if chosen is None:
             return np.empty(0, self.encoding.modulus)
@@ -96,9 +98,9 @@ class SecureSum:
 
     def _vector(self, content: RecordDict) -> tuple[str, NDArray[Any]]:
         (text,) = records.read(content.config_records[records.RECORD], "form")
-        (array,) = the_one(content, ArrayRecord).values()
+        (array,) = single_record(content, ArrayRecord).values()
         if array.dtype != self.encoding.modulus or array.shape != (quantization.load_form(text).size,):
-            raise ValueError("Its masked vector is not of the length or type that it says.")
+            raise ValueError("Its masked vector does not have the declared length or dtype.")
         return text, array.storage
 
     def _exchange(self, stage: Stage, told: Mapping[int, Mapping[str, Any]], read: Callable[[Any], A]) -> dict[int, A]:
@@ -121,7 +123,7 @@ class SecureSum:
                 self._dropped[node] = Reply(node, error=reply.error)
             elif records.RECORD not in reply.content.config_records:
                 self._dropped[node] = malformed(
-                    node, "It did not answer the secure aggregation: its ClientApp lacks secaggplus_mod."
+                    node, "It did not take part in the secure aggregation: its ClientApp lacks secaggplus_mod."
                 )
             else:
                 yield node, reply.content

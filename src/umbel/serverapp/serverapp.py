@@ -28,7 +28,7 @@ class ServerApp:
 
         def register(fn: MainFn) -> MainFn:
             if self._main is not None:
-                raise ValueError("This ServerApp has a main function already.")
+                raise ValueError("This ServerApp already has a main function.")
             self._main = fn
             return fn
 
@@ -39,7 +39,7 @@ class ServerApp:
 
         def register(fn: LifespanFn) -> LifespanFn:
             if self._lifespan is not None:
-                raise ValueError("This ServerApp has a lifespan function already.")
+                raise ValueError("This ServerApp already has a lifespan function.")
             self._lifespan = fn
             return fn
 

@@ -13,9 +13,9 @@ from umbel.simulation.settings import SimulationSettings
 __all__ = ["run_simulation"]
 
 MISSING = {
-    "SimulationIoConnection": "it is a part of how Flower works inside.",
-    "run_simulation_process": "it is a part of how Flower works inside.",
-    "start_simulation": "make a ServerApp and a ClientApp, and give them to `run_simulation`.",
+    "SimulationIoConnection": "it is internal to Flower.",
+    "run_simulation_process": "it is internal to Flower.",
+    "start_simulation": "create a ServerApp and a ClientApp, and pass them to `run_simulation`.",
 }
 
 

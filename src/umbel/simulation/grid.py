@@ -115,6 +115,6 @@ class SimulationGrid(RecordingGrid):
 
 def _nobody_there(message: Message) -> Message:
     return Message(
-        Error(ErrorCode.NODE_UNAVAILABLE, f"There is no node {message.metadata.dst_node_id} in this simulation."),
+        Error(ErrorCode.NODE_UNAVAILABLE, f"Node {message.metadata.dst_node_id} does not exist in this simulation."),
         reply_to=message,
     )

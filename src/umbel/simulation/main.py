@@ -38,11 +38,11 @@ class SimulationTask(Task):
         self._session = Session(self.run, settings, self.scratch / "state", dict(given.run.run_config))
         self._engine: Engine | None = None
 
-    def lead(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
+    def run_serverapp(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
         """See `Task`."""
         checkpoints = Checkpoints(self.reporter.checkpoint, checkpoint)
         self._engine = self._session.engine(app_dir, app.clientapp, self._client_log, self._progress)
-        self._session.lead(load_component(app_dir, app.serverapp), self._engine, self.reporter, checkpoints)
+        self._session.run_serverapp(load_component(app_dir, app.serverapp), self._engine, self.reporter, checkpoints)
 
     def close(self) -> None:
         """See `Task`."""

@@ -85,7 +85,7 @@ def run_simulation(
     with tempfile.TemporaryDirectory(prefix="umbel-") as state_dir:
         if isinstance(app, tuple):
             session = Session(Run(1, seed), settings or SimulationSettings(), Path(state_dir), run_config or {})
-            session.lead(app[0], session.inline_engine(app[1], _ignore), memory, None)
+            session.run_serverapp(app[0], session.inline_engine(app[1], _ignore), memory, None)
             return result
         app_dir = Path(app).resolve()
         config = load_app(app_dir)
@@ -95,7 +95,7 @@ def run_simulation(
         with flwr.active():
             engine = session.engine(app_dir, config.clientapp, memory.log, _ignore)
             try:
-                session.lead(load_component(app_dir, config.serverapp), engine, memory, None)
+                session.run_serverapp(load_component(app_dir, config.serverapp), engine, memory, None)
             finally:
                 engine.close()
     return result

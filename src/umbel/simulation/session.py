@@ -16,7 +16,7 @@ from umbel.engine.loader import load_component
 from umbel.engine.local import LocalEngine, OnLog, OnProgress
 from umbel.engine.resources import ClientResources, plan, this_machine
 from umbel.runtime.checkpoints import Checkpoints
-from umbel.runtime.program import ServerFn, lead
+from umbel.runtime.program import ServerFn, run_serverapp
 from umbel.runtime.recording import Recorder
 from umbel.serverapp.grid import Run
 from umbel.simulation.grid import FIRST_NODE_ID, Engine, SimulationGrid
@@ -63,7 +63,9 @@ class Session:
         """An engine that serves every client in the caller's thread."""
         return InlineEngine(ClientServer(client_app, self._population(), StateStore(self.state_dir)), on_progress)
 
-    def lead(self, server_app: ServerFn, engine: Engine, recorder: Recorder, checkpoints: Checkpoints | None) -> None:
+    def run_serverapp(
+        self, server_app: ServerFn, engine: Engine, recorder: Recorder, checkpoints: Checkpoints | None
+    ) -> None:
         """Run the ServerApp to its end. Raises what it raises."""
         grid = SimulationGrid(engine, self.run, self.settings.num_supernodes, recorder, checkpoints)
-        lead(server_app, grid, self.run_config)
+        run_serverapp(server_app, grid, self.run_config)

@@ -50,12 +50,12 @@ _Config = Mapping[str, bool | int | float | str]
 def _number(config: _Config, key: str, default: float, least: float) -> float:
     value = config.get(key, default)
     if isinstance(value, (bool, str)) or not least <= value < math.inf:
-        raise ConfigError(f"{key} is {value!r}, but must be a number of at least {least:g}.")
+        raise ConfigError(f"Invalid {key} = {value!r}: it must be a number of at least {least:g}.")
     return float(value)
 
 
 def _count(config: _Config, key: str, default: int) -> int:
     value = _number(config, key, default, 1)
     if not value.is_integer():
-        raise ConfigError(f"{key} is {value!r}, but must be a whole number.")
+        raise ConfigError(f"Invalid {key} = {value!r}: it must be an integer.")
     return int(value)

@@ -87,7 +87,7 @@ class Executor:
             self.failure = failure
         finally:
             if not (done or self._ending.is_set()):
-                self.failure = self.failure or UmbelError("The SuperExec met a fault of its own.")
+                self.failure = self.failure or UmbelError("Internal error in the SuperExec (a bug in Umbel).")
                 self._on_failure()
 
     def _serve(self, kind: str) -> None:
@@ -120,10 +120,10 @@ class Executor:
         exited = self._execute(task)
         if self._ending.is_set():
             return
-        log.info("Task %d of run %d ended with code %d.", task.task_id, task.run_id, exited.returncode)
+        log.info("Task %d of run %d exited with code %d.", task.task_id, task.run_id, exited.returncode)
         if self._say(lambda: self._client.exited(task.task_id, exited)) and self._is_over(task.task_id):
             remove_scratch(task.run_id)
-            log.info("The files of run %d are removed.", task.run_id)
+            log.info("Removed the files of run %d.", task.run_id)
 
     def _execute(self, task: ClaimedTask) -> TaskExited:
         try:
@@ -144,10 +144,10 @@ class Executor:
         environ = plan.environment(os.environ, task.token, task.run_id, self._client.root_certificates)
         with lock_scratch(task.run_id) as scratch, self._lock:
             if self._ending.is_set():
-                raise InterruptedError("the SuperExec ends")
+                raise InterruptedError("the SuperExec is stopping")
             process = Process(command, environ, scratch, partial(_pass_on, task.run_id))
             self._processes.add(process)
-        log.info("Task %d of run %d runs as process %d.", task.task_id, task.run_id, process.pid)
+        log.info("Task %d of run %d is running as process %d.", task.task_id, task.run_id, process.pid)
         return process
 
     def _watch(self, task_id: int, process: Process) -> None:
@@ -162,7 +162,7 @@ class Executor:
             except OVER:
                 return process.stop()
             except UmbelError as failure:
-                log.warning("The SuperLink does not say whether task %d goes on: %s", task_id, failure)
+                log.warning("The SuperLink did not confirm whether task %d is to continue: %s", task_id, failure)
                 backoff.wait(process.gone)
         return None
 
@@ -173,7 +173,7 @@ class Executor:
             try:
                 message()
             except UmbelError as failure:
-                log.warning("The SuperLink did not take a message: %s", failure)
+                log.warning("The SuperLink rejected a message: %s", failure)
                 if failure.http_status < 500 or not backoff.wait(self._ending):
                     return False
             else:

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from umbel.wire.programs import RuntimeClient
 
 STDIN = 0
-_SHARED = "file with the secret that it shares with a SuperLink on another machine"
+_SHARED = "file with the secret shared with a SuperLink on another machine"
 _MAX_CONCURRENT = (
-    f"tasks of a kind at a time; default: {plan.MAX_CONCURRENT}, "
+    f"concurrent tasks of each kind; default: {plan.MAX_CONCURRENT}, "
     f"or {plan.CONCURRENT['simulation']} simulation and {plan.CONCURRENT['serverapp']} ServerApps"
 )
 
@@ -92,11 +92,13 @@ def _wait_for_end(woken: int) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="umbel-superexec", description="Run the tasks of a SuperLink.")
+    parser = argparse.ArgumentParser(prog="umbel-superexec", description="Execute the tasks of a SuperLink.")
     parser.add_argument(
         "--superlink", required=True, metavar="ADDRESS", help="https://HOST:PORT; several, separated by commas"
     )
-    parser.add_argument("--root-certificates", metavar="PEM", help="authorities to trust (default: the system's)")
+    parser.add_argument(
+        "--root-certificates", metavar="PEM", help="certificate authorities to trust (default: the system's)"
+    )
     parser.add_argument("--superexec-auth-secret-file", type=Path, metavar="FILE", help=_SHARED)
     parser.add_argument("--max-concurrent", type=int, metavar="N", help=_MAX_CONCURRENT)
     parser.add_argument(requirements.OPTION, action="store_true", help=requirements.HELP)

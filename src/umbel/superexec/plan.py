@@ -48,9 +48,9 @@ def executor_token(environ: Mapping[str, str]) -> str:
     token = environ.get(EXECUTOR_TOKEN, "")
     if not token:
         raise UsageError(
-            f"There is no executor's token in {EXECUTOR_TOKEN}.",
-            hint="A SuperLink starts its SuperExec by itself: no need to start one by hand. "
-            "One on another machine needs --superexec-auth-secret-file.",
+            f"No executor token in {EXECUTOR_TOKEN}.",
+            hint="A SuperLink starts its own SuperExec; there is no need to start one manually. "
+            "A SuperExec on another machine requires --superexec-auth-secret-file.",
         )
     return token
 
@@ -66,7 +66,7 @@ def max_concurrent(option: int | None, environ: Mapping[str, str]) -> dict[str, 
         number = 0
     if number < 1:
         what = f"{MAX_CONCURRENT}={text}" if option is None else f"--max-concurrent {option}"
-        raise UsageError(f"{what} is not a number of runs.", hint="Give a whole number of at least 1.")
+        raise UsageError(f"Invalid {what}: it must be a number of runs.", hint="Use an integer of at least 1.")
     return dict.fromkeys(CONCURRENT, number)
 
 

@@ -27,7 +27,7 @@ from umbel.superlink.services import (
 from umbel.superlink.services.message_delivery import Want
 from umbel.superlink.services.reply_intake import Answer
 from umbel.superlink.services.run_submission import Kind
-from umbel.superlink.services.views import Moment
+from umbel.superlink.services.views import ViewContext
 from umbel.superlink.store import runs
 from umbel.superlink.store import tasks as store_leases
 from umbel.superlink.store.database import Database, Transaction
@@ -35,7 +35,7 @@ from umbel.superlink.waiting.batching import Batch
 from umbel.superlink.waiting.idle import IdleExit
 from umbel.superlink.waiting.leases import Leases, LeaseTimer
 from umbel.superlink.waiting.live_progress import Executors, Live, SiteWork
-from umbel.superlink.waiting.liveness import Attendance
+from umbel.superlink.waiting.liveness import NodeLiveness
 from umbel.superlink.waiting.wakeups import SITE_WORK, Wakeups, run_topic
 from umbel.wire.api import ClaimedTask, ClaimTask, Event
 from umbel.wire.messages import MessageProgress, Pulled
@@ -79,7 +79,7 @@ class SuperLink:
         self._timer = LeaseTimer(self._leases, self._on_expired)
         self._loop = asyncio.get_running_loop()
         self._background: set[asyncio.Task[None]] = set()
-        self.nodes = Attendance(self._hear)
+        self.nodes = NodeLiveness(self._hear)
         self.work = SiteWork(lambda: self.wakeups.wake([SITE_WORK]))
         self.pulls = Batch(self._hand_out, _MOST_POLLS)
         self.answers = Batch(self._take_answers)
@@ -108,7 +108,7 @@ class SuperLink:
         try:
             await self._take_back("its SuperExec died")
         except UmbelError as error:  # the leases run out instead
-            _log.error("The tasks of the SuperExec could not be taken back: %s", error)
+            _log.error("Failed to reclaim the tasks of the SuperExec: %s", error)
 
     async def _take_back(self, reason: str) -> None:
         number = self.replicas.number
@@ -160,9 +160,9 @@ class SuperLink:
         self._leases.unpark(task_id, self._loop.time())
         self._timer.arm()
 
-    def moment(self) -> Moment:
+    def moment(self) -> ViewContext:
         """What the views of runs show now, beside the database."""
-        return Moment(self.executors, self.now(), self.db.full_since, self.work.of)
+        return ViewContext(self.executors, self.now(), self.db.full_since, self.work.of)
 
     async def _hand_out(self, wants: Sequence[Want]) -> list[Pulled | UmbelError]:
         """What each of some polls gets; nothing is written while there is nothing to lease."""
@@ -194,7 +194,7 @@ class SuperLink:
         try:
             await self.db.awrite(lambda transaction: node_sessions.hear(transaction, heard, now, number))
         except (UmbelError, DBAPIError) as error:  # told again with the next poll, or by the next silence
-            _log.error("What became known of %d nodes could not be stored: %s", len(heard), error)
+            _log.error("Failed to store state changes of %d nodes: %s", len(heard), error)
         return [None] * len(heard)
 
     def _on_notice(self, notice: Notice) -> None:
@@ -247,7 +247,7 @@ class SuperLink:
         try:
             await self.db.awrite(lambda transaction: failover.hold(transaction, task_ids, number))
         except (UmbelError, DBAPIError) as error:
-            _log.error("Other SuperLinks do not know that tasks %s are watched over here: %s", task_ids, error)
+            _log.error("Failed to announce that tasks %s are monitored here: %s", task_ids, error)
 
     def _after_commit(self, transaction: Transaction) -> None:
         if transaction.dropped:
@@ -260,7 +260,7 @@ class SuperLink:
         try:
             self.db.write(lambda transaction: object_access.remove(transaction, digests, self.objects))
         except (UmbelError, DBAPIError) as error:
-            _log.warning("%d objects without a reference stay until the next start: %s", len(digests), error)
+            _log.warning("%d unreferenced objects will be kept until the next start: %s", len(digests), error)
 
     def _announce(self, topics: Collection[str], released: Collection[int], finished: Collection[int]) -> None:
         for task_id in released:
@@ -289,7 +289,7 @@ class SuperLink:
         try:
             await self.db.awrite(lose)
         except (UmbelError, DBAPIError) as error:
-            _log.error("Tasks %s could not be taken back, to be tried again: %s", task_ids, error)
+            _log.error("Failed to reclaim tasks %s; retrying: %s", task_ids, error)
             for task_id in task_ids:
                 self._hear_of(task_id)
 
@@ -297,7 +297,7 @@ class SuperLink:
         try:
             await self.db.awrite(lambda transaction: object_access.drop_orphans(transaction, self.objects))
         except (UmbelError, DBAPIError) as error:
-            _log.warning("Objects without a reference stay until the next start: %s", error)
+            _log.warning("Unreferenced objects will be kept until the next start: %s", error)
 
     async def _is_idle(self) -> bool:
         return not await self.db.aread(runs.unfinished)

@@ -152,7 +152,7 @@ class Replicas:
                 self._notes = {}
                 await self._db.awrite(lambda transaction, notes=notes: transaction.notes.extend(notes))  # type: ignore[misc]
         except UmbelError as error:
-            _log.warning("The other SuperLinks could not be told of what is live: %s", error)
+            _log.warning("Failed to send live progress to the other SuperLinks: %s", error)
         finally:
             self._sending = None
 
@@ -166,7 +166,7 @@ class Replicas:
                     delay = _FIRST_DELAY
                     await self._follow(connection, first)
             except (psycopg.Error, DBAPIError, UmbelError) as error:
-                _log.warning("The notices of other SuperLinks are missed for now: %s", error)
+                _log.warning("Notifications from other SuperLinks are not being received: %s", error)
             first.set()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), delay)
@@ -223,7 +223,7 @@ class Replicas:
         try:
             notice = msgspec.json.decode(payload, type=Notice)
         except msgspec.DecodeError as error:
-            _log.warning("A notice of another SuperLink is not understood: %s", error)
+            _log.warning("Received an invalid notification from another SuperLink: %s", error)
             return
         if notice.sender == self.number:
             return  # known here before the commit

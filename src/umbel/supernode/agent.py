@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from umbel import __version__
 from umbel.errors import UmbelError, Unauthenticated
-from umbel.supernode.jobs import Cancelled, Job, Persistence
+from umbel.supernode.jobs import Cancelled, Job, RetryBudget
 from umbel.wire.connection import Backoff
 from umbel.wire.messages import Activate, Delivery, Pull, Pulled
 
@@ -50,7 +50,7 @@ class Agent:
         self._lock = Lock()
         self._to_serve: SimpleQueue[tuple[Job, Delivery]] = SimpleQueue()
         self._to_send: SimpleQueue[tuple[Job, Spooled]] = SimpleQueue()
-        self._persistence = Persistence(settings.max_retries, settings.max_wait)
+        self._persistence = RetryBudget(settings.max_retries, settings.max_wait)
         self._backoff = Backoff(float("inf"))
 
     def start(self) -> None:
@@ -85,7 +85,9 @@ class Agent:
         except UmbelError as failure:
             self._give_up(failure)
         finally:
-            self._give_up(UmbelError("The SuperNode met a fault of its own.", hint="Its log has the traceback."))
+            self._give_up(
+                UmbelError("Internal error in the SuperNode (a bug in Umbel).", hint="See the traceback in its log.")
+            )
 
     def _give_up(self, failure: UmbelError) -> None:
         if not self._parts.ending.is_set() and self.failure is None:
@@ -97,7 +99,7 @@ class Agent:
         body = Activate(version=__version__, name=settings.name, slots=settings.slots)
         session = self._persistently(lambda: self._client.activate(body))
         parts.presence.node_id, parts.presence.session = session.node_id, session.session
-        log.info("Node %d is at %s.", session.node_id, settings.superlink)
+        log.info("Node %d is connected to %s.", session.node_id, settings.superlink)
         parts.reporter.begin()
         for number in range(settings.slots + AHEAD):
             Thread(target=self._serve_all, name=f"serve {number}", daemon=True).start()
@@ -131,12 +133,12 @@ class Agent:
                 if failure.http_status < 500 or not self._persistence.goes_on(time.monotonic()):
                     raise
                 if self._persistence.count == 1:
-                    log.warning("Trying again: %s", failure.message)
+                    log.warning("Retrying: %s", failure.message)
                 if not self._backoff.wait(self._parts.ending):
                     raise
             else:
                 if self._persistence.count:
-                    log.info("The SuperLink answers again.")
+                    log.info("The SuperLink is responding again.")
                 self._persistence.succeeded()
                 self._backoff.reset()
                 return answer
@@ -165,7 +167,7 @@ class Agent:
         self._parts.pool.end_run(run_id)
         self._parts.cache.over(run_id)
         self._parts.runs.over(run_id)
-        log.info("Run %d is over.", run_id)
+        log.info("Run %d has ended.", run_id)
 
     # They are served.
 
@@ -178,15 +180,15 @@ class Agent:
         try:
             reply = serving.serve(job, delivery)
         except Cancelled:
-            log.info("Run %d: nobody waits for message %s any more.", job.run_id, job.message_id)
+            log.info("Run %d: message %s was cancelled.", job.run_id, job.message_id)
             self._forget(job)
             return
         except Exception as failure:  # whatever it was: the round must not wait for this node
             if self._parts.ending.is_set():
                 return
-            log.warning("Run %d: message %s cannot be served: %s", job.run_id, job.message_id, failure)
+            log.warning("Run %d: message %s failed: %s", job.run_id, job.message_id, failure)
             if not isinstance(failure, UmbelError):
-                log.exception("A fault of the SuperNode's own:")
+                log.exception("Internal error in the SuperNode (a bug in Umbel):")
             reply = serving.refuse(job, failure)
         self._to_send.put((job, reply))
 
@@ -199,14 +201,14 @@ class Agent:
     def _send(self, job: Job, reply: Spooled) -> None:
         try:
             self._parts.sending.send(job, reply)
-            log.info("Run %d: message %s is answered.", job.run_id, job.message_id)
+            log.info("Run %d: replied to message %s.", job.run_id, job.message_id)
         except Cancelled:
             if self._parts.ending.is_set():
                 return
         except UmbelError as failure:
             if self._parts.ending.is_set() or isinstance(failure, Unauthenticated):
                 return
-            log.warning("Run %d: the reply to message %s is not wanted: %s", job.run_id, job.message_id, failure)
+            log.warning("Run %d: the reply to message %s was rejected: %s", job.run_id, job.message_id, failure)
         self._parts.spool.drop(job.message_id)
         self._forget(job)
 

@@ -38,7 +38,7 @@ class Parts:
     ending: Event = field(default_factory=Event)
 
 
-def assemble(settings: Settings, state: StateDir, client: FleetClient) -> Parts:
+def build(settings: Settings, state: StateDir, client: FleetClient) -> Parts:
     """The parts over one state directory. `client` has all the patience of the world: what it carries is on disk."""
     presence, ending = Presence(), Event()
     budget = Budget(settings.slots, settings.cpus, settings.gpus)

@@ -27,7 +27,7 @@ class Presence:
     session: int = 0
 
 
-class Persistence:
+class RetryBudget:
     """Counts failures in a row. `most` and `seconds` limit them; None and infinity do not."""
 
     def __init__(self, most: int | None, seconds: float) -> None:

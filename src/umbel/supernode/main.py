@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def run(settings: Settings) -> int:
     """Serve with these settings. Raises Conflict when another SuperNode works in the state directory, and what the SuperLink refuses with."""
     from umbel.supernode.agent import Agent
-    from umbel.supernode.components import assemble
+    from umbel.supernode.components import build
     from umbel.supernode.state import StateDir, load_key, own_key
     from umbel.wire.programs import FleetClient
     from umbel.wire.signatures import node_credentials
@@ -46,7 +46,7 @@ def run(settings: Settings) -> int:
         client = FleetClient(settings.superlink, credentials, patience=0.0, root_certificates=roots)
         woken, wake = os.pipe()
         _wake_on_signal(wake)
-        agent = Agent(settings, client, assemble(settings, state, patient), lambda: os.write(wake, b"!"))
+        agent = Agent(settings, client, build(settings, state, patient), lambda: os.write(wake, b"!"))
         agent.start()
         os.read(woken, 1)
         patient.close()

@@ -75,7 +75,9 @@ class Spool:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            raise StorageFull(f"There is no room for a reply in {self._directory}.", hint="Free some space.") from error
+            raise StorageFull(
+                f"No disk space left for a reply in {self._directory}.", hint="Free some space."
+            ) from error
         temporary.replace(path)
 
     def replies(self) -> list[Spooled]:
@@ -111,7 +113,7 @@ class Spool:
 
     def _path(self, message_id: str, kind: str) -> Path:
         if not _ID.fullmatch(message_id):
-            raise ObjectInvalid("A message has an id that is none.")
+            raise ObjectInvalid("Invalid message ID.")
         return self._directory / f"{message_id}.{kind}"
 
 
@@ -146,7 +148,7 @@ class Sending:
                 # An object that was there before may be gone by now: the next attempt sends it.
                 if not (isinstance(failure, ObjectInvalid) or failure.http_status >= 500):
                     raise
-                log.warning("The reply to message %s is sent again: %s", job.message_id, failure)
+                log.warning("Retrying the reply to message %s: %s", job.message_id, failure)
                 if not backoff.wait(self._ending):
                     raise
 

@@ -93,7 +93,7 @@ class Reporter:
             try:
                 self._send(report)
             except UmbelError as failure:
-                log.warning("Log lines could not be sent: %s", failure)
+                log.warning("Failed to send log lines: %s", failure)
             with self._condition:
                 self._is_sending = False
                 self._report_after = time.monotonic() + PAUSE
@@ -141,7 +141,7 @@ class Reporter:
             text += len(line.text)
             of_run = logs.setdefault(run_id, RunLogs(run_id=run_id, lines=[]))
             if self._left_out:
-                said = f"{self._left_out} lines before this one are left out: there were too many at a time."
+                said = f"{self._left_out} earlier lines were dropped because there were too many at once."
                 of_run.lines.append(
                     LogLine(text=said, level="WARNING", source="clientapp", node_id=line.node_id, at=line.at)
                 )

@@ -107,7 +107,7 @@ class Surroundings:
 
     def _make(self, run_id: int, making: _Making, dependencies: Sequence[str]) -> None:
         failure: UmbelError | None = UmbelError(
-            "The SuperNode met a fault of its own.", hint="Its log has the traceback."
+            "Internal error in the SuperNode (a bug in Umbel).", hint="See the traceback in its log."
         )
         environment = None
         try:
@@ -121,7 +121,7 @@ class Surroundings:
         from umbel.environments.prepare import prepare
 
         def on_wait(what: str) -> None:
-            self._on_log(run_id, f"Waits for its environment: {what}.", "INFO")
+            self._on_log(run_id, f"Waiting for its environment: {what}.", "INFO")
             with self._changed:
                 making.is_installing = True
                 self._changed.notify_all()
@@ -192,7 +192,7 @@ class Runs:
     def _prepare(self, run_id: int) -> PreparedRun:
         run, apps = self._client.run(run_id), apps_dir()
         if not _DIGEST.fullmatch(run.fab_hash):
-            raise BundleInvalid(f"The hash of run {run_id}'s bundle is none.")
+            raise BundleInvalid(f"Invalid bundle hash of run {run_id}.")
         app_dir = installed_fab(apps, run.fab_hash) or install_fab(objects.get(self._client.http, run.fab_hash), apps)
         config = load_app(app_dir)
         self._state.begin_run(run_id)

@@ -115,7 +115,7 @@ class Serving:
                 served += 1
                 if served == _TRIES:
                     return self._crashed(job, ended.how)
-                text = f"The process that served this node was ended {ended.how}: the message is served once more."
+                text = f"The process serving this node ended {ended.how}; processing the message once more."
                 self._reporter.log(job.run_id, text, "WARNING")
 
     def _environment(self, job: Job, prepared: PreparedRun) -> Environment:
@@ -184,15 +184,13 @@ class Serving:
         return reply
 
     def _crashed(self, job: Job, how: str) -> Spooled:
-        reason = (
-            f"The process that served node {self._presence.node_id} was ended {how} while it worked on this message."
-        )
+        reason = f"The process serving node {self._presence.node_id} ended {how} while processing this message."
         self._reporter.log(job.run_id, reason, "ERROR")
         return _error(job, ErrorCode.CLIENT_APP_CRASHED, reason)
 
 
 def _unusable(how: str) -> AppLoadError:
-    return AppLoadError(f"The workers that load the ClientApp are ended {how} before they serve anybody.")
+    return AppLoadError(f"The worker processes ended {how} while loading the ClientApp.")
 
 
 def _error(job: Job, code: ErrorCode, reason: str) -> Spooled:

@@ -51,7 +51,7 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
     """The settings in a command line. Raises UsageError, ConfigError."""
     options = _parser().parse_args(arguments)
     if options.name and not _NAME.fullmatch(options.name):
-        raise UsageError(f"`{options.name}` is no name for a node.", hint="Use letters, digits, dots and hyphens.")
+        raise UsageError(f"Invalid node name `{options.name}`.", hint="Use letters, digits, dots and hyphens.")
     machine, has_roots = this_machine(), bool(options.root_certificates)
     gpus = machine.gpus if options.num_gpus is None else machine.gpus[: options.num_gpus]
     return Settings(
@@ -84,12 +84,12 @@ def address_of(text: str, *, insecure: bool, has_roots: bool = False) -> str:
     except ValueError:
         host, port = None, None
     if not host or parts.scheme not in ("", "http", "https") or parts.path not in ("", "/"):
-        raise ConfigError(f"'{text}' is not the address of a SuperLink.", hint="Give it as HOST:PORT.")
+        raise ConfigError(f"'{text}' is not the address of a SuperLink.", hint="Use the form HOST:PORT.")
     is_plain = parts.scheme == "http" if has_scheme else insecure or (host in LOOPBACK and not has_roots)
     if is_plain and not insecure and host not in LOOPBACK:
         raise ConfigError(
-            f"{text} would be spoken to without encryption.",
-            hint="Use https://, or say --insecure if nobody can listen on the way.",
+            f"The connection to {text} would not be encrypted.",
+            hint="Use https://, or pass --insecure if the network is trusted.",
         )
     where = f"[{host}]" if ":" in host else host
     return f"{'http' if is_plain else 'https'}://{where}" + (f":{port}" if port else "")
@@ -106,42 +106,48 @@ def default_state_dir(name: str, private_key: Path | None) -> Path:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="umbel-supernode", description="Serve the runs of a SuperLink with this site's data."
+        prog="umbel-supernode",
+        description="The agent of a site: executes the ClientApps of runs next to the site's data.",
     )
     add = parser.add_argument
     add("--superlink", required=True, metavar="ADDRESS", help="HOST:PORT, or a URL; several, separated by commas")
-    add("--insecure", action="store_true", help="no TLS, even to another machine")
+    add("--insecure", action="store_true", help="connect without TLS, even to another machine")
     add(
         "--root-certificates",
         type=Path,
         metavar="FILE",
-        help="PEM file of the authorities to trust (default: the system's)",
+        help="PEM file with the certificate authorities to trust (default: the system's)",
     )
     add(
         "--auth-supernode-private-key",
         type=Path,
         metavar="FILE",
-        help="Ed25519 key, OpenSSH or PEM (default: one is made)",
+        help="Ed25519 key in OpenSSH or PEM format (default: a new key is created)",
     )
-    add("--name", default="", help="how the node is shown; also names its state directory")
+    add("--name", default="", help="display name of the node; also the name of its state directory")
     add(
         "--node-config",
         action="append",
         default=[],
         metavar="PAIRS",
-        help="""what the ClientApps see, as 'k1=1 k2="v"'""",
+        help="""values that ClientApps read as context.node_config, such as 'k1=1 k2="v"'""",
     )
-    add("--slots", type=_count, default=1, metavar="N", help="messages served at a time (default: 1)")
-    add("--num-cpus", type=_positive, metavar="N", help="CPUs that clients may use, in all (default: every one)")
-    add("--num-gpus", type=_natural, metavar="N", help="GPUs that clients may use, in all (default: every one)")
-    add("--isolation", choices=["subprocess"], default="subprocess", help="ClientApps run in processes of their own")
+    add("--slots", type=_count, default=1, metavar="N", help="messages processed concurrently (default: 1)")
+    add("--num-cpus", type=_positive, metavar="N", help="total CPUs for clients (default: all)")
+    add("--num-gpus", type=_natural, metavar="N", help="total GPUs for clients (default: all)")
+    add(
+        "--isolation",
+        choices=["subprocess"],
+        default="subprocess",
+        help="how ClientApps are isolated: in separate processes",
+    )
     add("--state-dir", type=Path, metavar="DIR", help="default: UMBEL_HOME/supernode/NAME")
     add(
         "--cache-size",
         type=_positive,
         default=CACHE_GIB,
         metavar="GIB",
-        help=f"contents kept on disk (default: {CACHE_GIB:g})",
+        help=f"disk space for cached message contents (default: {CACHE_GIB:g})",
     )
     add(
         "--max-retries",
@@ -151,7 +157,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--max-wait-time", type=_positive, default=math.inf, metavar="SECONDS", help="likewise, time")
     add(requirements.OPTION, action="store_true", dest="may_install", help=requirements.HELP)
-    add("--log-file", type=Path, metavar="FILE", help="write the log there")
+    add("--log-file", type=Path, metavar="FILE", help="write the log to this file")
     add("--version", action="version", version=f"umbel-supernode {__version__}")
     return parser
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 
-_HINT = "Make one with `ssh-keygen -t ed25519`."
+_HINT = "Create one with `ssh-keygen -t ed25519`."
 
 
 def load_key(path: Path) -> Ed25519PrivateKey:
@@ -32,10 +32,12 @@ def load_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load(data, None)
     except TypeError:
-        raise ConfigError(f"The key {path} is protected by a password.", hint="Give one without.") from None
+        raise ConfigError(f"The key {path} is protected by a password.", hint="Use a key without a password.") from None
     except (ValueError, UnsupportedAlgorithm) as error:
         if "password" in str(error).lower():
-            raise ConfigError(f"The key {path} is protected by a password.", hint="Give one without.") from None
+            raise ConfigError(
+                f"The key {path} is protected by a password.", hint="Use a key without a password."
+            ) from None
         raise ConfigError(f"{path} is not a private key.", hint=_HINT) from None
     if not isinstance(key, Ed25519PrivateKey):
         raise ConfigError(f"{path} is not an Ed25519 key.", hint=_HINT)
@@ -75,7 +77,7 @@ class StateDir:
                 directory.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"{self.root} cannot be used: {error.strerror}.", hint="Give another --state-dir."
+                f"{self.root} cannot be used: {error.strerror}.", hint="Choose another --state-dir."
             ) from error
 
     def lock(self) -> IO[str]:
@@ -86,8 +88,8 @@ class StateDir:
         except BlockingIOError:
             file.close()
             raise Conflict(
-                f"Another SuperNode works in {self.root}.",
-                hint="Give each its own --name (and with it a key), or its own --state-dir.",
+                f"Another SuperNode is already using {self.root}.",
+                hint="Give each SuperNode its own --name (and thereby its own key) or its own --state-dir.",
             ) from None
         return file
 

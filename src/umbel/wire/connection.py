@@ -107,8 +107,8 @@ def require_fitting(theirs: str, *, ours: str = __version__) -> None:
     if not fits(theirs, ours):
         series = ".".join(_series(ours))
         raise VersionMismatch(
-            f"This program has version {theirs[:40]} of Umbel and the SuperLink {ours}: they do not fit together.",
-            hint=f"Use version {series} here (pip install 'umbel=={series}.*'), or have the SuperLink brought to yours.",
+            f"Incompatible versions: this program has Umbel {theirs[:40]}, the SuperLink has {ours}.",
+            hint=f"Use version {series} here (pip install 'umbel=={series}.*'), or have the SuperLink upgraded.",
         )
 
 

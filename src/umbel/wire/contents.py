@@ -141,7 +141,7 @@ def _in_file(fd: int, size: int, position: int) -> Iterator[memoryview]:
     while start < stop:
         count = os.preadv(fd, [buffer[: stop - start]], start)
         if not count:
-            raise ObjectInvalid("A file that is sent has become shorter.")
+            raise ObjectInvalid("A file was truncated while it was being sent.")
         yield buffer[:count]
         start += count
 
@@ -218,7 +218,7 @@ def _fetch(client: HttpClient, digest: str, size: int, write: Write) -> None:
         if done < size:
             raise IncompleteRead(b"", size - done)
         if hashed.hexdigest() != digest:
-            raise ObjectInvalid(f"Object {digest} arrived with other bytes (their digest is {hashed.hexdigest()}).")
+            raise ObjectInvalid(f"Object {digest} was corrupted in transfer (received digest {hashed.hexdigest()}).")
 
     client.exchange(Request("GET", _path(digest)), accept)
 
@@ -244,7 +244,7 @@ def _room_for(path: Path) -> Iterator[None]:
     except OSError as failure:
         if failure.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise StorageFull(f"There is no space left for {path}.", hint="Free some space and try again.") from failure
+        raise StorageFull(f"No disk space left for {path}.", hint="Free some space and try again.") from failure
 
 
 # Both ways.

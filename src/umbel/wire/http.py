@@ -234,7 +234,7 @@ def open_connection(address: str, trust: Trust) -> HTTPConnection:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("http", "https") or parts.path not in ("", "/"):
-        raise ConfigError(f"'{address}' is not the address of a SuperLink.", hint="Give it as https://HOST:PORT.")
+        raise ConfigError(f"'{address}' is not the address of a SuperLink.", hint="Use the form https://HOST:PORT.")
     if parts.scheme == "http":
         return HTTPConnection(host, port, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
     return TlsConnection(host, port, trust=trust, timeout=CONNECT_TIMEOUT, blocksize=BLOCK)
@@ -250,7 +250,7 @@ def _connect(connection: HTTPConnection, address: str) -> None:
     try:
         connection.connect()
     except (ssl.SSLEOFError, ssl.SSLZeroReturnError) as failure:
-        raise ConnectionError("it ended the connection before there was a secure one") from failure
+        raise ConnectionError("it closed the connection during the TLS handshake") from failure
     except ssl.SSLError as failure:
         raise refused(connection, address, failure) from failure
     except OSError as failure:
@@ -268,10 +268,10 @@ def _is_stale(connection: HTTPConnection) -> bool:
 def unreachable(address: str, failure: BaseException) -> SuperLinkUnreachable:
     """The error for a SuperLink that did not answer at `address`."""
     reason = str(failure) or type(failure).__name__
-    hint = "Check that it runs and that the address is right."
+    hint = "Check that it is running and that the address is correct."
     if isinstance(failure, RemoteDisconnected) and address.startswith("http://"):
-        hint = f"Check the address: if the SuperLink uses TLS, it is {address.replace('http', 'https', 1)}."
-    return SuperLinkUnreachable(f"The SuperLink at {address} does not answer ({reason}).", hint=hint)
+        hint = f"Check the address. If the SuperLink uses TLS, use {address.replace('http', 'https', 1)}."
+    return SuperLinkUnreachable(f"The SuperLink at {address} does not respond ({reason}).", hint=hint)
 
 
 def check(response: HTTPResponse) -> None:
@@ -295,7 +295,7 @@ def _problem(status: int, reason: str, data: bytes) -> UmbelError:
 def read_answer(response: HTTPResponse, limit: int = MAX_ANSWER) -> bytes:
     """The answer's body. Raises TooLarge over `limit` bytes."""
     if response.length is not None and response.length > limit:
-        raise TooLarge(f"The answer has {response.length} bytes; at most {limit} are read into memory.")
+        raise TooLarge(f"The response has {response.length} bytes, more than the limit of {limit}.")
     if response.length is not None:
         return response.read()
     parts, size = [], 0
@@ -303,7 +303,7 @@ def read_answer(response: HTTPResponse, limit: int = MAX_ANSWER) -> bytes:
         parts.append(block)
         size += len(block)
         if size > limit:
-            raise TooLarge(f"The answer has more than the {limit} bytes that are read into memory.")
+            raise TooLarge(f"The response exceeds the limit of {limit} bytes.")
     return b"".join(parts)
 
 
@@ -321,6 +321,6 @@ def decode(data: bytes, answer: type[T], address: str) -> T:
         return msgspec.json.decode(data or b"null", type=answer)
     except UNDECODABLE as failure:
         raise SuperLinkUnreachable(
-            f"What answers at {address} is not a SuperLink of this version ({failure}).",
-            hint="Check the address, and that both sides have the same version of Umbel.",
+            f"The server at {address} is not a SuperLink of a compatible version ({failure}).",
+            hint="Check the address, and that both sides run the same version of Umbel.",
         ) from failure

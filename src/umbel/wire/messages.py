@@ -31,16 +31,16 @@ def content_id(content: ContentRef) -> str:
     """The content's name: the SHA-256 of its bytes, or of the concatenated digests of its chunks. Raises ObjectInvalid for a false form."""
     if content.data is not None:
         if content.chunks or len(content.data) != content.size or content.size > INLINE_LIMIT:
-            raise ObjectInvalid("A content has either its bytes, as many as its size says, or chunks.")
+            raise ObjectInvalid("Invalid content: it must have either inline bytes of the stated size or chunks.")
         return hashlib.sha256(content.data).hexdigest()
     if len(content.chunks) != -(-content.size // CHUNK) or not 0 < len(content.chunks) <= MAX_CHUNKS:
-        raise ObjectInvalid(f"A content of {content.size} bytes does not have {len(content.chunks)} chunks.")
+        raise ObjectInvalid(f"Invalid content: {content.size} bytes cannot have {len(content.chunks)} chunks.")
     try:
         digests = [bytes.fromhex(chunk) for chunk in content.chunks]
     except ValueError:
-        raise ObjectInvalid("A chunk's name is not a digest.") from None
+        raise ObjectInvalid("Invalid chunk name: not a digest.") from None
     if any(len(digest) != 32 or digest.hex() != chunk for digest, chunk in zip(digests, content.chunks, strict=True)):
-        raise ObjectInvalid("A chunk's name is not a digest.")
+        raise ObjectInvalid("Invalid chunk name: not a digest.")
     return hashlib.sha256(b"".join(digests)).hexdigest()
 
 

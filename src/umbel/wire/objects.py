@@ -61,7 +61,7 @@ def get_to(client: HttpClient, digest: str, path: Path) -> None:
     except BaseException as failure:
         temporary.unlink(missing_ok=True)
         if isinstance(failure, OSError) and failure.errno == errno.ENOSPC:
-            raise StorageFull(f"There is no space left for {path}.", hint="Free some space and try again.") from failure
+            raise StorageFull(f"No disk space left for {path}.", hint="Free some space and try again.") from failure
         raise
 
 
@@ -138,4 +138,4 @@ def _path(digest: str) -> str:
 
 def _verify(found: str, expected: str) -> None:
     if found != expected:
-        raise ObjectInvalid(f"Object {expected} arrived with other bytes (their digest is {found}).")
+        raise ObjectInvalid(f"Object {expected} was corrupted in transfer (received digest {found}).")

@@ -48,11 +48,11 @@ def from_plain(plain: Plain) -> RecordDict:
 
 def _record(kind: str, value: Any) -> MetricRecord | ConfigRecord:
     if kind not in {"m", "c"} or not isinstance(value, dict):
-        raise ObjectInvalid(f"Unknown kind of record {kind!r}.")
+        raise ObjectInvalid(f"Unknown record type {kind!r}.")
     try:
         return MetricRecord(value) if kind == "m" else ConfigRecord(value)
     except TypeError as error:
-        raise ObjectInvalid(f"A record holds what it must not: {error}") from None
+        raise ObjectInvalid(f"Invalid record: {error}") from None
 
 
 def pack(content: RecordDict) -> list[Part]:
@@ -89,11 +89,11 @@ def unpack(data: bytes | bytearray | memoryview) -> RecordDict:
     length = int.from_bytes(view[-_LENGTH:], "little")
     start = len(view) - _LENGTH - length
     if start < 0:
-        raise ObjectInvalid("The content of a message is cut off.")
+        raise ObjectInvalid("The message content is truncated.")
     try:
         head = _decoder.decode(view[start : start + length])
     except UNDECODABLE as error:
-        raise ObjectInvalid(f"This is not the content of a message: {error}.") from None
+        raise ObjectInvalid(f"Invalid message content: {error}.") from None
     content = RecordDict()
     for key, kind, value in head:
         dict.__setitem__(content, key, _arrays(view[:start], value) if kind == "a" else _record(kind, value))
@@ -104,8 +104,8 @@ def _arrays(view: memoryview, place: Any) -> ArrayRecord:
     if not (
         isinstance(place, list) and len(place) == 2 and all(type(number) is int and number >= 0 for number in place)
     ):
-        raise ObjectInvalid("The content of a message does not say where its arrays are.")
+        raise ObjectInvalid("Invalid message content: the positions of its arrays are missing.")
     offset, size = place
     if offset + size > len(view):
-        raise ObjectInvalid("The content of a message is cut off.")
+        raise ObjectInvalid("The message content is truncated.")
     return safetensors.decode(view[offset : offset + size])[0]

@@ -82,8 +82,8 @@ def read_secret(path: Path) -> bytes:
         raise ConfigError(f"The secret in {path} cannot be read: {failure}.") from failure
     if len(secret) < SHORTEST_SECRET:
         raise ConfigError(
-            f"The secret in {path} has {len(secret)} bytes, fewer than {SHORTEST_SECRET}.",
-            hint="Make one with: openssl rand -hex 32",
+            f"The secret in {path} is too short: {len(secret)} bytes, at least {SHORTEST_SECRET} are required.",
+            hint="Create one with `openssl rand -hex 32`.",
         )
     return secret
 
@@ -163,7 +163,7 @@ def read(method: str, target: str, headers: Iterable[tuple[str, str]]) -> Signed
         _SIGNATURE.fullmatch(given.get("signature", "")),
     )
     if len(lines) != len(given) or stated is None or body is None or signature is None:
-        raise Unauthenticated("The request's signature is missing or not of the form that is asked for.")
+        raise Unauthenticated("The request's signature is missing or malformed.")
     parameters = Parameters(
         int(stated["created"]), stated["keyid"], stated["algorithm"], stated["nonce"], stated["tag"]
     )

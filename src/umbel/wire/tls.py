@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 HANDSHAKE = 30.0  # seconds without a byte
 _PLAIN = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
-_TRUST = "Give the certificate of the authority that made it: root-certificates in config.toml, or --root-certificates."
+_TRUST = "Provide the certificate of the issuing authority: root-certificates in config.toml, or --root-certificates."
 
 
 class TlsConnection(HTTPSConnection):
@@ -45,7 +45,7 @@ class Trust:
         except (OSError, ssl.SSLError) as failure:
             raise ConfigError(
                 f"The root certificates in {self._path} cannot be used: {failure}.",
-                hint="Give a file with one or more certificates in PEM form.",
+                hint="Use a file with one or more certificates in PEM format.",
             ) from failure
 
 
@@ -55,12 +55,12 @@ def refused(connection: HTTPConnection, address: str, failure: ssl.SSLError) -> 
         return _distrusted(connection, address, failure)
     if failure.reason in _PLAIN:
         return TlsFailed(
-            f"What answers at {address} does not speak TLS.",
-            hint="Start the SuperLink with a certificate, or say http:// (insecure) if you trust the network between.",
+            f"The server at {address} does not use TLS.",
+            hint="Start the SuperLink with a certificate, or use http:// (insecure) if you trust the network.",
         )
     return TlsFailed(
         f"The secure connection to {address} failed: {failure.reason or failure}.",
-        hint="Look at what stands between: a proxy, or a program of another kind.",
+        hint="Check for a proxy in between, or for a server of another kind at this address.",
     )
 
 
@@ -68,9 +68,9 @@ def _distrusted(connection: HTTPConnection, address: str, failure: ssl.SSLCertVe
     reason = failure.verify_message.rstrip(".")
     whose = _whose(connection)
     if failure.verify_code in (_HOST, _ADDRESS):
-        hint = "Use one of the names in the certificate as the address, or make a certificate with this name."
+        hint = "Use one of the hostnames in the certificate as the address, or create a certificate with this hostname."
     elif "expired" in reason or "not yet valid" in reason:
-        hint = "Make a new one, or set the clock of this machine."
+        hint = "Create a new certificate, or correct the clock of this machine."
     else:
         hint = _TRUST
     return TlsFailed(f"The certificate of the SuperLink at {address} is not trusted: {reason}.{whose}", hint=hint)
@@ -90,4 +90,4 @@ def _whose(connection: HTTPConnection) -> str:
     except (OSError, ValueError, x509.ExtensionNotFound):
         return ""
     issuer = certificate.issuer.rfc4514_string()
-    return f" It was made for {', '.join(str(name.value) for name in names)[:200]} by {issuer[:200]}."
+    return f" It was issued for {', '.join(str(name.value) for name in names)[:200]} by {issuer[:200]}."

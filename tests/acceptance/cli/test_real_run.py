@@ -188,7 +188,7 @@ def test_a_killed_superlink_is_started_again_and_the_run_completes(umbel: Umbel,
         gate.touch()
     stdout, stderr = process.communicate(timeout=50)
     assert process.returncode == 0, stderr
-    assert "Connecting again; the run goes on meanwhile." in stdout
+    assert "Reconnecting; the run continues in the meantime." in stdout
     assert "completed" in stdout
 
 

@@ -77,4 +77,4 @@ def test_a_serverapp_is_not_started_by_hand() -> None:
     command = [sys.executable, "-m", "umbel.deployment.main", "--superlink", "http://127.0.0.1:1", "--task-id", "1"]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LIMIT)
     assert run.returncode == 2
-    assert "a SuperExec starts this program" in run.stderr
+    assert "no task token: this program is started by a SuperExec. To run an app, use" in run.stderr

@@ -22,9 +22,9 @@ def test_nobody_waits_for_an_engine_that_has_ended(tmp_path: Path) -> None:
 
     session = Session(Run(1), SimulationSettings(4, max_workers=1), tmp_path)
     bench = Bench(session.engine(APP, "clients:app", fault, lambda _: None))
-    with pytest.raises(UmbelError, match="fault of its own"):
+    with pytest.raises(UmbelError, match="Internal error in the simulation engine"):
         bench.send("query.say", 2).wait(30)
-    with pytest.raises(UmbelError, match="fault of its own"):
+    with pytest.raises(UmbelError, match="Internal error in the simulation engine"):
         bench.send("train", 2).wait(30)
     bench.engine.close()
     assert bench.workers == []

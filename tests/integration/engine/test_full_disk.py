@@ -44,7 +44,7 @@ def test_a_client_waits_for_room(tmp_path: Path) -> None:
     assert exchange.unanswered() == []
     assert exchange.failed == 0
     assert [path.name for path in state.iterdir()] == ["1"]
-    assert logs == [("Node 2 waits for room on the disk for what it keeps.", "WARNING", 2)]
+    assert logs == [("Node 2 is waiting for disk space for its state.", "WARNING", 2)]
 
 
 def test_a_worker_that_finds_no_room_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_worker_that_finds_no_room_says_so(monkeypatch: pytest.MonkeyPatch, tm
 
     monkeypatch.setattr(ClientServer, "serve", full)
     ours, theirs = (Channel(end) for end in socket.socketpair())
-    worker = Worker(theirs, shared_memory.Whereabouts(shared_memory.create_cursor()))
+    worker = Worker(theirs, shared_memory.SharedCursor(shared_memory.create_cursor()))
     setup = frames.Setup(str(APP), "clients:app", 1, 0, {}, 2, 1, str(tmp_path))
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", None)

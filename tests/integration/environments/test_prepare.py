@@ -113,7 +113,7 @@ def test_without_uv_the_error_says_so(
     """Where there is no uv, the error says how to get it."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(EnvironmentFailed, match=r"there is no uv on this machine.* Install uv"):
+    with pytest.raises(EnvironmentFailed, match=r"uv is not available on this machine.* Install uv"):
         made("demo-lib")
 
 
@@ -149,14 +149,14 @@ def test_an_installation_can_be_called_off(wheels: Path, tmp_path: Path, umbel_h
     builder = psutil.Process(int(fifo.read_text()))
     lifeline.cut()
     thread.join(LIMIT)
-    assert failures == ["The app's dependencies are not installed: it was called off."]
+    assert failures == ["The app's dependencies are not installed: the installation was cancelled."]
     wait_until_gone([builder])
     assert left(umbel_home) == []
 
 
 def test_an_installation_that_takes_too_long_is_ended(wheels: Path, umbel_home: Path) -> None:
     """After the limit uv is killed, and the error says how long that was."""
-    with pytest.raises(EnvironmentFailed, match=r"it took longer than 0.01 s"):
+    with pytest.raises(EnvironmentFailed, match=r"the installation took longer than 0.01 s"):
         prepare(["demo-lib"], allowed=True, limit=0.01)
     assert left(umbel_home) == []
 

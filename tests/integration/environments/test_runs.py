@@ -100,7 +100,7 @@ def test_a_run_says_that_it_waits_for_its_environment(site: Site, tmp_path: Path
     """While its environment is made, the run says so; when it is stopped, all that was at work is gone and nothing half made is left."""
     run_id, processes = hanging(site, tmp_path, "slow-lib")
     waiting = str(site.control.get_run(run_id).waiting_for)
-    assert waiting.startswith("Waits for its environment: installing slow-lib, since ")
+    assert waiting.startswith("Waiting for its environment: installing slow-lib, since ")
     site.control.stop_run(run_id)
     assert wait(site.control, run_id).sub_status == "stopped"
     wait_until_gone(processes)

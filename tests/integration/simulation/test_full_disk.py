@@ -59,7 +59,7 @@ SIMULATION = """
 import sys, time
 from umbel.engine import client_state
 from umbel.simulation import main
-client_state.Patience.__init__.__defaults__ = (SECONDS, 0.05, time.monotonic)
+client_state.RetryWhileDiskFull.__init__.__defaults__ = (SECONDS, 0.05, time.monotonic)
 sys.exit(main.main())
 """
 
@@ -141,7 +141,7 @@ def test_a_run_waits_for_room_in_the_database(control: ControlClient, umbel_home
         gate.touch()  # whoever comes now is not held
     wait_for_refusal(umbel_home)
     wait_for_refusal(umbel_home)
-    assert "its database is full" in str(control.get_run(run_id).waiting_for)
+    assert "its database has been full since" in str(control.get_run(run_id).waiting_for)
     (umbel_home / "database-full").unlink()
     run = wait(control, run_id)
     assert (run.sub_status, run.attempts) == ("completed", 1)

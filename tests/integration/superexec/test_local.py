@@ -150,7 +150,7 @@ def test_one_that_holds_on_is_reported(umbel_home: Path, monkeypatch: pytest.Mon
     (umbel_home / "local").mkdir()
     with (umbel_home / "local" / "lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(SuperLinkUnreachable, match=r"holds .*lock and does not answer.* End it"):
+        with pytest.raises(SuperLinkUnreachable, match=r"holds .*lock but does not respond.* Stop it"):
             connect_local()
 
 
@@ -182,7 +182,7 @@ def test_a_busy_one_of_another_version_is_left_alone(monkeypatch: pytest.MonkeyP
     bundle = BundleInfo(fab_id="a/b", fab_version="1.0.0", fab_hash="ab")
     run = RunView(run_id=1, bundle=bundle, federation="@local/default", status="running")
     monkeypatch.setattr(ControlClient, "list_runs", lambda *_: [run])
-    with pytest.raises(Conflict, match=f"has version 0.0.1 and is at work; this is version {__version__}"):
+    with pytest.raises(Conflict, match=f"has version 0.0.1 and is busy; this is version {__version__}"):
         connect_local()
     os.kill(old.pid, 0)
 

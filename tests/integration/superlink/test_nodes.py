@@ -56,12 +56,12 @@ def openssh(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> str:
 
 BAD_KEYS = {
     "RSA": openssh(rsa.generate_private_key(65537, 2048)),
-    "type EC": openssh(ec.generate_private_key(ec.SECP384R1())),
+    "EC key": openssh(ec.generate_private_key(ec.SECP384R1())),
     "private key": KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
     "not a public key": "AAAA",
     "is not a public": "ssh-ed25519 AAAAgarbage me",
     "This is not": "ünïcode" * 3,
-    "longer": "A" * 5000,
+    "too long": "A" * 5000,
 }
 
 

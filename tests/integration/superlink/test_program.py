@@ -97,7 +97,7 @@ def test_a_new_start_takes_back_what_its_own_superexec_held(umbel_home: Path, tm
     with program(umbel_home, superexec=PATIENT) as second:
         view = second.control().get_run(run_id)
         assert (view.status, view.attempts) == ("starting", 1)
-        assert view.waiting_for == "Waits for a SuperExec: none has asked for work yet."
+        assert view.waiting_for == "Waiting for a SuperExec to connect: none has asked for work yet."
         again = second.executor().claim(*WANTED)
         assert again is not None
         assert again.attempt == 2
@@ -144,7 +144,7 @@ def test_a_home_has_one_superlink(umbel_home: Path, capfd: pytest.CaptureFixture
     assert lock is not None
     with lock:
         assert main.main(second) == 8
-    assert "does not answer" in capfd.readouterr().err
+    assert "and does not respond" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -185,7 +185,7 @@ def test_it_ends_itself_when_idle(umbel_home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "words"),
     [
-        (["--host", "0.0.0.0"], 3, "TLS is needed"),
+        (["--host", "0.0.0.0"], 3, "can be reached from other machines, so TLS is required"),
         (["--port", "many"], 2, "invalid int value"),
         (["--isolation", "none"], 2, "invalid choice"),
     ],

@@ -196,7 +196,7 @@ BAD_SETTINGS: list[tuple[dict[str, Any], str, str]] = [
     ({"federation_config": {"num-supernode": 3}}, "config-key-unknown", "num-supernodes"),
     ({"federation_config": {"num-supernodes": 0}}, "config-invalid", "10000000"),
     ({"federation_config": {"num-supernodes": 10_000_001}}, "config-invalid", "10000000"),
-    ({"federation_config": {"client-resources-num-cpus": 0}}, "config-invalid", "above 0"),
+    ({"federation_config": {"client-resources-num-cpus": 0}}, "config-invalid", "greater than 0"),
     ({"federation_config": {"client-resources-num-gpus": -1.0}}, "config-invalid", "at least 0"),
     ({"federation_config": {"backend": "magic"}}, "config-invalid", "inline"),
     ({"federation_config": {"verbose": "yes"}}, "config-invalid", "true or false"),

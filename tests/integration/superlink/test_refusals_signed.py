@@ -33,7 +33,7 @@ async def test_a_replayed_request_is_refused(served: Served) -> None:
     assert (await served.client.post(CLAIM, content=WANTED, headers=proof)).status_code == 204
     found = problem(await served.client.post(CLAIM, content=WANTED, headers=proof))
     assert (found.status, found.code) == (401, "unauthenticated")
-    assert "sent before" in found.detail
+    assert "The request is a replay: its nonce has already been used" in found.detail
 
 
 async def test_an_altered_body_is_refused(served: Served) -> None:
@@ -42,11 +42,11 @@ async def test_an_altered_body_is_refused(served: Served) -> None:
     proof = headers(served, SUPEREXEC, "POST", CLAIM, WANTED)
     altered = WANTED.replace(b"far", b"fat")
     found = problem(await served.client.post(CLAIM, content=altered, headers=proof))
-    assert "not the one that was signed" in found.detail
+    assert "The request body differs from the one that was signed" in found.detail
     proof = headers(served, SUPEREXEC, "POST", CLAIM, WANTED)
     proof["Content-Digest"] = digest_header(hashlib.sha256(altered).hexdigest())
     found = problem(await served.client.post(CLAIM, content=altered, headers=proof))
-    assert "does not fit" in found.detail
+    assert "does not match the request" in found.detail
     assert (await served.claim()).attempt == 1
 
 
@@ -70,9 +70,9 @@ async def test_a_signature_is_for_one_route(served: Served) -> None:
     """Method, path and query are signed: the signature opens nothing else."""
     proof = headers(served, SUPEREXEC, "POST", CLAIM, WANTED)
     for target in (f"{CLAIM}?wait=0", "/api/runtime/tasks/1/exited"):
-        assert "does not fit" in problem(await served.client.post(target, content=WANTED, headers=proof)).detail
+        assert "does not match the request" in problem(await served.client.post(target, content=WANTED, headers=proof)).detail
     other = proof | {"Host": "localhost"}
-    assert "does not fit" in problem(await served.client.post(CLAIM, content=WANTED, headers=other)).detail
+    assert "does not match the request" in problem(await served.client.post(CLAIM, content=WANTED, headers=other)).detail
 
 
 @pytest.mark.parametrize(("skew", "where"), [(-61.5, "behind"), (61.5, "ahead")])
@@ -102,7 +102,7 @@ async def test_a_clock_that_is_a_little_wrong_is_no_matter(served: Served, monke
 async def test_another_secret_is_refused(served: Served) -> None:
     """So is a SuperExec with a wrong secret, one that signs as a node, and a node that signs as a SuperExec."""
     wrong = executor_credentials(b"guessed")
-    assert "does not fit" in problem(await send(served, wrong, "POST", CLAIM, WANTED)).detail
+    assert "does not match the request" in problem(await send(served, wrong, "POST", CLAIM, WANTED)).detail
     for before, after in (
         ("umbel-superexec", "umbel-node"),
         ("hmac-sha256", "ed25519"),
@@ -118,7 +118,7 @@ async def test_without_a_secret_there_is_no_signing_superexec(tmp_path: Path) ->
     async with serve_in(tmp_path, secret=b"") as served:
         for secret in (b"", SECRET):
             found = problem(await send(served, executor_credentials(secret), "POST", CLAIM, WANTED))
-            assert "shares no secret" in found.detail
+            assert "This SuperLink has no shared secret for SuperExecs" in found.detail
 
 
 async def test_a_signature_beside_a_token_counts(served: Served) -> None:

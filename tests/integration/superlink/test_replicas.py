@@ -131,7 +131,7 @@ async def test_both_know_who_asks_for_work(pair: tuple[Served, Served]) -> None:
     second = await one.start()
     for served in pair:
         waiting = (await served.run(second.run_id)).waiting_for
-        assert waiting == f"Waits for its turn: run {first.run_id} is running (1 of 1 slots)."
+        assert waiting == f"Waiting in the queue: run {first.run_id} is running (1 of 1 slots)."
 
 
 async def test_a_dead_one_is_taken_over(tmp_path: Path, url: str) -> None:
@@ -227,7 +227,7 @@ async def test_a_request_is_not_replayed_at_the_other(pair: tuple[Served, Served
         proof = headers(one, SUPEREXEC, "POST", target, WANTED_SIGNED)
         assert (await first.client.post(target, content=WANTED_SIGNED, headers=proof)).status_code == 204
         refused = await second.client.post(target, content=WANTED_SIGNED, headers=proof)
-        assert "sent before" in problem(refused).detail
+        assert "The request is a replay: its nonce has already been used" in problem(refused).detail
 
 
 async def test_a_revoked_key_is_refused_at_the_other(pair: tuple[Served, Served]) -> None:

@@ -241,18 +241,18 @@ async def test_the_events_fold_to_the_states(served: Served) -> None:
 async def test_a_run_says_what_it_waits_for(served: Served) -> None:
     """`waiting_for` names the missing SuperExec, the run before, the launch and what the app waits for."""
     first = await served.start()
-    assert first.waiting_for == "Waits for a SuperExec: none has asked for work yet."
+    assert first.waiting_for == "Waiting for a SuperExec to connect: none has asked for work yet."
     task = await served.claim()
     assert (
         await served.run(first.run_id)
-    ).waiting_for == "Waits for its process to begin: a SuperExec is launching it."
+    ).waiting_for == "Waiting for its process to start: a SuperExec is launching it."
     second = await served.start()
-    assert second.waiting_for == f"Waits for its turn: run {first.run_id} is running (1 of 1 slots)."
+    assert second.waiting_for == f"Waiting in the queue: run {first.run_id} is running (1 of 1 slots)."
     await served.input(task)
     assert (await served.run(first.run_id)).waiting_for is None
     waits = {"for": "3 of 10 clients", "what": "round 2"}
     await served.report(task, Report(seq=1, events=[Event(kind="waiting", data=dict(waits))]))
-    assert (await served.run(first.run_id)).waiting_for == "Waits for 3 of 10 clients: round 2."
+    assert (await served.run(first.run_id)).waiting_for == "Waiting for 3 of 10 clients: round 2."
     await served.report(task, Report(seq=2, events=[Event(kind="waiting", data={"for": "", "what": ""})]))
     assert (await served.run(first.run_id)).waiting_for is None
 

@@ -18,7 +18,7 @@ from umbel.superlink.domain.node import Cut, NodeEvent, Poll, Silence
 from umbel.superlink.services import node_sessions
 from umbel.superlink.store import nodes
 from umbel.superlink.waiting import liveness
-from umbel.superlink.waiting.liveness import Attendance
+from umbel.superlink.waiting.liveness import NodeLiveness
 from umbel.superlink.waiting.wakeups import node_topic
 from umbel.wire.api import FinishTask, LogLine, LogPage, RunList
 from umbel.wire.messages import Activate, MessageProgress, NodeReport, Pull, RunLogs
@@ -229,7 +229,7 @@ async def test_silence_is_noticed_without_polling(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(liveness, "SILENT_AFTER", 0.01)
     monkeypatch.setattr(liveness, "OFFLINE_AFTER", 0.02)
     told: asyncio.Queue[tuple[int, NodeEvent]] = asyncio.Queue()
-    attendance = Attendance(lambda node_id, event: told.put_nowait((node_id, event)))
+    attendance = NodeLiveness(lambda node_id, event: told.put_nowait((node_id, event)))
     gone = asyncio.create_task(asyncio.sleep(0))
     with attendance.parked(1, 7, gone):
         pass
@@ -268,8 +268,8 @@ async def test_a_run_says_for_which_sites_it_waits(served: Served) -> None:
     run = await served.run(grid.task.run_id)
     assert run.waiting_for is not None
     assert re.fullmatch(
-        r"Waits for 2 of 2 sites in round 1 \(train\): hospital-b is offline since [\d:]{8}; "
-        r"hospital-a trains \(epoch 2 of 5\) since [\d:]{8}; until [\d:]{8} at most.",
+        r"Waiting for 2 of 2 sites in round 1 \(train\): hospital-b has been offline since [\d:]{8}; "
+        r"hospital-a has been training \(epoch 2 of 5\) since [\d:]{8}; until [\d:]{8} at the latest.",
         run.waiting_for,
     )
     assert [(one.name, one.state, one.fetched, one.done) for one in run.sites] == [
@@ -322,10 +322,10 @@ async def test_who_follows_a_run_is_told_of_its_sites(served: Served, monkeypatc
                 await served.finish(grid.task, FinishTask(outcome="completed"))
     assert told == [
         (
-            "Waits for 2 of 2 sites in round 1 (train): hospital-a has not fetched the message of T; "
-            "hospital-b has not fetched the message of T."
+            "Waiting for 2 of 2 sites in round 1 (train): hospital-a has not fetched the message sent at T; "
+            "hospital-b has not fetched the message sent at T."
         ),
-        "Waits for 1 of 2 sites in round 1 (train): hospital-a has not fetched the message of T.",
-        "Waits for 1 of 2 sites in round 1 (train): hospital-a trains (epoch 2 of 5) since T.",
+        "Waiting for 1 of 2 sites in round 1 (train): hospital-a has not fetched the message sent at T.",
+        "Waiting for 1 of 2 sites in round 1 (train): hospital-a has been training (epoch 2 of 5) since T.",
         "",
     ]

@@ -122,7 +122,7 @@ def test_no_program_shows_a_stack_trace(running: Program, umbel_home: Path, name
     os.close(held)
     assert (ended.returncode, "Traceback" in ended.stderr) == (VersionMismatch.exit_code, False), ended.stderr
     assert "0.0.9" in ended.stderr
-    assert f"the SuperLink {__version__}" in ended.stderr
+    assert f"the SuperLink has {__version__}" in ended.stderr
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def test_two_cannot_work_in_one_directory(superlink: FakeSuperLink, start: Start
     start()
     superlink.reply(superlink.send(model()))
     second = start()
-    assert "Another SuperNode works in" in second.said()
+    assert "Another SuperNode is already using" in second.said()
     assert second.process.returncode == 8
     superlink.reply(superlink.send(model(), sequence=2))
 
@@ -73,5 +73,5 @@ def test_patience_can_be_limited(superlink: FakeSuperLink, tmp_path: Path, limit
     """A SuperLink that is not there for too long is an error."""
     superlink.stop()
     node = Node(superlink.address, tmp_path / "node", *limit)
-    assert "does not answer" in node.said().splitlines()[-1]
+    assert "does not respond" in node.said().splitlines()[-1]
     assert node.process.returncode == 11

@@ -109,7 +109,7 @@ def test_stopping_a_run_ends_its_clients(superlink: Program, node: Node, gate: G
     worker = psutil.Process(gate.wait())
     superlink.control().stop_run(lead.run_id)
     worker.wait(LIMIT)
-    node.wait_for(f"Run {lead.run_id} is over.")
+    node.wait_for("has ended")
     assert list((tmp_path / "node" / "runs").iterdir()) == []
 
 

@@ -48,7 +48,7 @@ def test_the_time_to_live_of_a_reply() -> None:
     """What is left of the message's; less if asked for; more is cut with a warning, a tenth of a second more without."""
     assert Message(RecordDict(), reply_to=instruction(100, age=30)).metadata.ttl == pytest.approx(70, abs=1)
     assert Message(RecordDict(), reply_to=instruction(100, age=30), ttl=5).metadata.ttl == 5
-    with pytest.warns(UserWarning, match="is cut to the"):
+    with pytest.warns(UserWarning, match="s of the message and was reduced to it"):
         assert Message(RecordDict(), reply_to=instruction(100, age=30), ttl=99).metadata.ttl == pytest.approx(70, abs=1)
     asked = instruction(100)
     assert Message(RecordDict(), reply_to=asked, ttl=100).metadata.ttl <= 100
@@ -85,13 +85,13 @@ def test_content_or_error() -> None:
     good, bad = Message(RecordDict(), reply_to=instruction()), Message(error=ERROR, reply_to=instruction())
     assert (good.has_content(), good.has_error(), bad.has_content(), bad.has_error()) == (True, False, False, True)
     assert bad.error == (0, "why")
-    with pytest.raises(ValueError, match=r"look at `message.error`"):
+    with pytest.raises(ValueError, match="This message has no content because it carries an error: see"):
         _ = bad.content
-    with pytest.raises(ValueError, match=r"look at `message.content`"):
+    with pytest.raises(ValueError, match="This message has no error: see"):
         _ = good.error
-    with pytest.raises(ValueError, match="can have no content"):
+    with pytest.raises(ValueError, match="A message with an error cannot have content"):
         bad.content = RecordDict()
-    with pytest.raises(ValueError, match="can carry no error"):
+    with pytest.raises(ValueError, match="A message with content cannot have an error"):
         good.error = ERROR
     content = RecordDict()
     good.content = content
@@ -122,7 +122,7 @@ def test_bad_message_types(message_type: str) -> None:
 @pytest.mark.parametrize("ttl", [0, -1.0])
 def test_a_time_to_live_of_nothing(ttl: float) -> None:
     """It must be above 0 seconds; a reply to a message that has expired cannot be made."""
-    with pytest.raises(ValueError, match="must be above 0 seconds"):
+    with pytest.raises(ValueError, match="The ttl of a message must be greater than 0 seconds, not"):
         Message(RecordDict(), 5, "train", ttl=ttl)
     with pytest.raises(ValueError, match="may have expired"):
         Message(RecordDict(), reply_to=instruction(10, age=11))

@@ -240,5 +240,5 @@ def test_a_record_that_changes_its_type_is_warned_of() -> None:
     """It is most likely a mistake: replacing metrics by a configuration under the same name."""
     records = RecordDict({"a": MetricRecord()})
     records["a"] = MetricRecord({"b": 1})
-    with pytest.warns(UserWarning, match="'a'.* was of type MetricRecord and is now of type ConfigRecord"):
+    with pytest.warns(UserWarning, match="'a'.* changed from MetricRecord to ConfigRecord"):
         records["a"] = ConfigRecord()

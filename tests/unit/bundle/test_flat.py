@@ -53,8 +53,8 @@ def test_flat_keys_have_dots() -> None:
         ({"a": None}, "`a` is a NoneType"),
         ({"a": float("nan")}, "must be finite"),
         ({"a": 2**63}, "64 bits"),
-        ({"a": {"": 1}}, "empty key"),
-        ({"a.b": 1, "a": {"b": 2}}, "given twice"),
+        ({"a": {"": 1}}, "Empty key in"),
+        ({"a.b": 1, "a": {"b": 2}}, "Duplicate key"),
     ],
 )
 def test_what_is_no_configuration_is_refused(nested: dict[str, Any], said: str) -> None:

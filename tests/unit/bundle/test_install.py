@@ -73,7 +73,7 @@ def test_what_lies_in_the_way_is_left_alone(tmp_path: Path) -> None:
     assert visible(taken) == ["mine"]
     assert install_fab(DATA, tmp_path) == app
     (app / ".umbel-installed").unlink()
-    with pytest.raises(Conflict, match="something else in the place"):
+    with pytest.raises(Conflict, match="contains something else at the path of"):
         install_fab(DATA, tmp_path)
 
 

@@ -53,7 +53,7 @@ address = "10.0.0.1:9093"
     config = load_app(write_app(tmp_path, FLWR + legacy))
     assert config.federation == {"num-supernodes": 40, "client-resources-num-cpus": 2}
     assert len(config.warnings) == 1
-    assert "old form" in config.warnings[0]
+    assert "is deprecated; only its simulation settings are used" in config.warnings[0]
 
 
 def test_an_unknown_key_of_flower_is_a_warning(tmp_path: Path) -> None:

@@ -62,16 +62,16 @@ def test_pairs_are_read(values: list[str], config: dict[str, Scalar]) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ("a", "`a` is not a pair"),
-        ("a=", "`a=` is not a pair"),
-        ("=1", "`=1` is not a pair"),
-        ("a=1 b", "`b` is not a pair"),
-        ('a="x', '`a="x` is not a pair'),
-        ('a="x"b=1', "is not a pair"),
-        ("a=b=c", "`a=b=c` is not a pair"),
+        ("a", "`a` is not of the form"),
+        ("a=", "`a=` is not of the form"),
+        ("=1", "`=1` is not of the form"),
+        ("a=1 b", "`b` is not of the form"),
+        ('a="x', '`a="x` is not of the form'),
+        ('a="x"b=1', "is not of the form key=value"),
+        ("a=b=c", "`a=b=c` is not of the form"),
         ("a=fedavg", "'a=\"fedavg\"'"),
         ("a=True", "Write a=true"),
-        ("a=1,b", "Quote it"),
+        ("a=1,b", "If it is a string, quote it"),
         (r'a="C:\x"', "single quotes"),
         ("a=[1]", "`a` is a list"),
         ("a=2024-01-01", "`a` is a date"),
@@ -117,7 +117,12 @@ def test_a_bad_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "d.toml").mkdir()
     (tmp_path / "broken.toml").write_text("a = 1\nb =\n")
     (tmp_path / "list.toml").write_text("a = [1]\n")
-    for name, said in [("no", "no file"), ("d", "cannot be read"), ("broken", "line 2"), ("list", "`a` is a list")]:
+    for name, said in [
+        ("no", "does not exist"),
+        ("d", "cannot be read"),
+        ("broken", "line 2"),
+        ("list", "`a` is a list"),
+    ]:
         with pytest.raises(ConfigError, match=f"{name}.toml.*{said}|{said} .*{name}.toml"):
             parse_run_config([str(tmp_path / f"{name}.toml")])
 

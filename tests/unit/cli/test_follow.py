@@ -12,7 +12,18 @@ import pytest
 
 from tests.support.fake_control import event, make_run
 from umbel.cli.follow import Follower, Outcome
-from umbel.cli.run_stream import Cut, Failed, Feed, Happened, Inbox, Over, Signalled, Started, Step, StopTaken
+from umbel.cli.run_stream import (
+    Cut,
+    Failed,
+    Feed,
+    Inbox,
+    ItemReceived,
+    RunFinished,
+    Signalled,
+    Started,
+    Step,
+    StopTaken,
+)
 from umbel.errors import SuperLinkUnreachable, UnknownConfigKey
 from umbel.wire.api import RunView, StartRun, StreamItem
 from umbel.wire.control import ControlClient
@@ -57,8 +68,8 @@ def test_a_run_is_shown_until_it_is_over(follower: Follower, recorder: Recorder)
     """Start, items, end; then there is an outcome without a signal."""
     item = event("note", text="x")
     assert follower.handle(Started(RUN)) is None
-    assert follower.handle(Happened(item)) is None
-    assert follower.handle(Over(STOPPED)) == Outcome(STOPPED)
+    assert follower.handle(ItemReceived(item)) is None
+    assert follower.handle(RunFinished(STOPPED)) == Outcome(STOPPED)
     assert (recorder.said, recorder.shown, recorder.stopped) == (["started 7"], [item], [])
 
 
@@ -83,7 +94,7 @@ def test_a_run_that_needs_time_to_stop_is_waited_for(follower: Follower) -> None
     follower.handle(Started(RUN))
     follower.handle(CTRL_C)
     assert follower.handle(StopTaken(RUN)) is None
-    assert follower.handle(Over(STOPPED)) == Outcome(STOPPED, signal.SIGINT)
+    assert follower.handle(RunFinished(STOPPED)) == Outcome(STOPPED, signal.SIGINT)
 
 
 def test_a_second_signal_leaves_once_the_stop_was_taken(follower: Follower) -> None:
@@ -99,7 +110,9 @@ def test_a_second_signal_before_the_answer_leaves_with_it(follower: Follower, re
     follower.handle(Started(RUN))
     follower.handle(CTRL_C)
     assert follower.handle(CTRL_C) is None
-    assert "not yet answered" in recorder.said[-1]
+    assert (
+        "The SuperLink has not confirmed the stop request yet; press Ctrl-C again to leave anyway" in recorder.said[-1]
+    )
     assert follower.handle(StopTaken(RUN)) == Outcome(RUN, signal.SIGINT)
     assert recorder.stopped == [7]
 
@@ -155,7 +168,7 @@ def test_a_stream_lost_after_the_stop_was_taken_is_the_end(follower: Follower) -
 def test_a_cut_is_said_and_nothing_ends(follower: Follower, recorder: Recorder) -> None:
     """The run goes on while the stream is taken up again."""
     assert follower.handle(Cut("gone.")) is None
-    assert recorder.said == ["gone. Connecting again; the run goes on meanwhile."]
+    assert recorder.said == ["gone. Reconnecting; the run continues in the meantime."]
 
 
 class Client:
@@ -191,5 +204,5 @@ def test_a_superlink_that_comes_back_elsewhere_is_found_again() -> None:
     feed = Feed(cast("ControlClient", Client(refuses=True)), lambda: cast("ControlClient", clients.pop(0)), inbox)
     feed.start(StartRun(fab_hash="x", request_id="r"))
     messages = [inbox.get(timeout=10) for _ in range(4)]
-    assert [type(message) for message in messages] == [Started, Happened, Cut, Over]
+    assert [type(message) for message in messages] == [Started, ItemReceived, Cut, RunFinished]
     assert alive.after == "41"

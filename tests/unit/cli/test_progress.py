@@ -67,12 +67,12 @@ def test_waiting_begins_and_ends() -> None:
 
 def test_the_sites_that_a_round_waits_for_come_and_go() -> None:
     """A sentence about sites stands until it is replaced, taken back, or its round ends."""
-    told = ("sites", {"text": "Waits for 1 of 2 sites: a trains."})
-    assert after(STARTED, told).sites == "Waits for 1 of 2 sites: a trains."
+    told = ("sites", {"text": "Waiting for 1 of 2 sites: a has been training since T."})
+    assert after(STARTED, told).sites == "Waiting for 1 of 2 sites: a has been training since T."
     assert after(STARTED, told, ("sites", {"text": ""})).sites == ""
     assert after(STARTED, told, ("round-finished", {"round": 1})).sites == ""
-    run = make_run(1, waiting_for="Waits for a.", sites=[SiteWait(node_id=1)])
-    assert (RunProgress.of(run).sites, RunProgress.of(run).waiting) == ("Waits for a.", None)
+    run = make_run(1, waiting_for="Waiting for a.", sites=[SiteWait(node_id=1)])
+    assert (RunProgress.of(run).sites, RunProgress.of(run).waiting) == ("Waiting for a.", None)
 
 
 def test_a_run_that_runs_no_longer_waits_to_start() -> None:

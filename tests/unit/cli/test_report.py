@@ -98,7 +98,7 @@ def test_metrics_are_aligned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("done", "total", "text"), [(0, 3, "is stopped."), (2, 3, "after round 2 of 3."), (2, 0, "after round 2.")]
+    ("done", "total", "text"), [(0, 3, "has been stopped."), (2, 3, "after round 2 of 3."), (2, 0, "after round 2.")]
 )
 def test_a_stopped_run_says_how_far_it_came(done: int, total: int, text: str) -> None:
     """The last finished round, of how many if that is known."""

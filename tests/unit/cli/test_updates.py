@@ -66,7 +66,7 @@ def test_a_newer_version_is_told(umbel_home: Path, asked: list[str], capsys: pyt
         url = configure(umbel_home, index.address)
         updates.ask(url)
     assert index.calls[0].headers["accept"] == "application/vnd.pypi.simple.v1+json"
-    assert updates.remind() == f"Version 99.10.0 of Umbel is out; this is {__version__}."
+    assert updates.remind() == f"Umbel 99.10.0 is available; this is {__version__}."
     assert run_command(["config", "list"]) == 0
     assert "99.10.0" in capsys.readouterr().err
     assert run_command(["config", "list", "--format", "json"]) == 0

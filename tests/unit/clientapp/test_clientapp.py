@@ -82,9 +82,9 @@ def test_a_function_is_registered_once() -> None:
     app = ClientApp()
     function = saying("one")
     assert app.train()(function) is function
-    with pytest.raises(ValueError, match="has a function for 'train' messages already"):
+    with pytest.raises(ValueError, match="already has a function for 'train' messages"):
         app.train()(function)
-    with pytest.raises(ValueError, match="has a function for 'train' messages already"):
+    with pytest.raises(ValueError, match="already has a function for 'train' messages"):
         app.train("default")(function)
     for bad in ("", "no-dash", "1st", "a.b"):
         with pytest.raises(ValueError, match="must be a Python identifier"):
@@ -148,7 +148,7 @@ def test_there_is_one_lifespan() -> None:
     def around(context: Context) -> Iterator[None]:
         yield
 
-    with pytest.raises(ValueError, match="has a lifespan function already"):
+    with pytest.raises(ValueError, match="already has a lifespan function"):
         app.lifespan()(around)
 
 

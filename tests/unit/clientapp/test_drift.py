@@ -95,7 +95,7 @@ def test_what_is_missing_is_named() -> None:
         del reply.content.metric_records["metrics"]["learning-rate"]
         return reply
 
-    with pytest.raises(ValueError, match="'learning-rate' above 0"):
+    with pytest.raises(ValueError, match="'learning-rate' greater than 0"):
         scaffold_mod(message(1, control=0), Context(1, 2), silent)
 
 
@@ -112,7 +112,7 @@ def test_normalising_steps() -> None:
     assert normalising_steps(3, momentum=0.5) == pytest.approx(1 + 1.5 + 1.75)
     assert normalising_steps(3, shrinkage=0.1) == pytest.approx(1 + 0.9 + 0.81)
     for arguments in ({"steps": 0}, {"steps": 1, "momentum": 1.0}, {"steps": 1, "momentum": 0.1, "shrinkage": 0.1}):
-        with pytest.raises(ConfigError, match="no normaliser"):
+        with pytest.raises(ConfigError, match="No normaliser exists for steps="):
             normalising_steps(**arguments)
 
 

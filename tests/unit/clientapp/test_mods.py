@@ -104,10 +104,10 @@ def without(message: Message, key: str) -> Message:
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (asking(0, 0), "no number 'clipping_norm'"),
-        (asking(0, 0, clipping_norm=0.0), "no number 'clipping_norm'"),
-        (asking(0, 0, clipping_norm="1"), "no number 'clipping_norm'"),
-        (asking(0, 0, clipping_norm=True), "no number 'clipping_norm'"),
+        (asking(0, 0), "lacks a number 'clipping_norm'"),
+        (asking(0, 0, clipping_norm=0.0), "lacks a number 'clipping_norm'"),
+        (asking(0, 0, clipping_norm="1"), "lacks a number 'clipping_norm'"),
+        (asking(0, 0, clipping_norm=True), "lacks a number 'clipping_norm'"),
         (without(asking(0, 0, clipping_norm=1.0), "arrays"), "exactly one ArrayRecord"),
         (without(asking(0, 0, clipping_norm=1.0), "config"), "exactly one ConfigRecord"),
         (asking(0, clipping_norm=1.0), "differ in name"),
@@ -212,11 +212,11 @@ def test_sizes_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Elements and bytes of the arrays, and bytes of all records with their keys, of message and reply; an error reply has none."""
     wrap(replying(1, 2, 3), [message_size_mod, arrays_size_mod])(asking(0, 0, lr=0.1), CONTEXT)
     arrays, message = capsys.readouterr().out.splitlines()
-    assert arrays == "Arrays: 2 elements (8 bytes) came, 3 elements (12 bytes) go."
-    assert message == "Message size: 19 bytes came, 25 bytes go."
+    assert arrays == "Arrays: 2 elements (8 bytes) received, 3 elements (12 bytes) sent."
+    assert message == "Message size: 19 bytes received, 25 bytes sent."
     error = Error(ErrorCode.UNKNOWN)
     wrap(lambda m, c: Message(error, reply_to=m), [message_size_mod, arrays_size_mod])(asking(0), CONTEXT)
-    assert "0 elements (0 bytes) go" in capsys.readouterr().out
+    assert "0 elements (0 bytes) sent" in capsys.readouterr().out
 
 
 # Order

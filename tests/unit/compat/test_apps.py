@@ -154,7 +154,7 @@ def test_a_server_app_gets_flowers_grid() -> None:
 def test_a_server_app_has_one_main() -> None:
     """The parts of the older API and a main function exclude each other, and so do `server_fn` and the parts."""
     app = ServerApp(server_fn=lambda context: None)
-    with pytest.raises(ValueError, match="main function already"):
+    with pytest.raises(ValueError, match="This ServerApp already has a main function"):
         app.main()(lambda grid, context: None)
     with pytest.raises(ValueError, match="server_fn"):
         ServerApp(config=object(), server_fn=lambda context: None)

@@ -47,7 +47,7 @@ def test_a_reply_goes_back(message: Message) -> None:
 
 def test_a_reply_is_not_given_more_time(message: Message) -> None:
     """A longer ttl is cut to what is left of the message's."""
-    with pytest.warns(UserWarning, match="is cut"):
+    with pytest.warns(UserWarning, match="was reduced"):
         assert Message(RecordDict(), reply_to=message, ttl=3600).metadata.ttl <= 60
     message.metadata.created_at = time.time() - 30
     assert Message(RecordDict(), reply_to=message).metadata.ttl == pytest.approx(30, abs=1)
@@ -74,13 +74,13 @@ def test_content_or_error(message: Message) -> None:
     failed = Message(Error(2, "why"), reply_to=message)
     assert (failed.has_error(), failed.has_content()) == (True, False)
     assert (failed.error.code, failed.error.reason) == (2, "why")
-    with pytest.raises(ValueError, match="no content"):
+    with pytest.raises(ValueError, match="no content|cannot have content"):
         _ = failed.content
-    with pytest.raises(ValueError, match="no content"):
+    with pytest.raises(ValueError, match="no content|cannot have content"):
         failed.content = RecordDict()
-    with pytest.raises(ValueError, match="no error"):
+    with pytest.raises(ValueError, match="no error|cannot have an error"):
         _ = message.error
-    with pytest.raises(ValueError, match="no error"):
+    with pytest.raises(ValueError, match="no error|cannot have an error"):
         message.error = Error(1)
 
 

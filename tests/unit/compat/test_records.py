@@ -142,7 +142,7 @@ def test_another_kind_of_record_is_warned_of() -> None:
     """A record may be replaced by one of another kind, with a warning; one of Umbel's own is of the same kind."""
     content = RecordDict({"a": ArrayRecord()})
     content["a"] = core_record.ArrayRecord()
-    with pytest.warns(UserWarning, match="is now of type MetricRecord"):
+    with pytest.warns(UserWarning, match="to MetricRecord"):
         content["a"] = MetricRecord()
 
 

@@ -18,7 +18,7 @@ from umbel.app.safetensors import Part
 from umbel.deployment import grid
 from umbel.deployment.grid import DeploymentGrid
 from umbel.deployment.journal import CoveringCheckpoints
-from umbel.engine.client_state import Patience
+from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.engine.clients import seed_everything
 from umbel.serverapp.grid import Grid, Run
 from umbel.wire.http import HttpClient
@@ -257,7 +257,7 @@ class Life:
                 durable()
 
         checkpoints = CoveringCheckpoints(save, self.server.checkpoint, client.forget) if keep else None
-        run, persist = Run(RUN_ID, 1), Patience(0.0)
+        run, persist = Run(RUN_ID, 1), RetryWhileDiskFull(0.0)
         tell = lambda *numbers: progress.append(numbers)  # noqa: E731
         grid = DeploymentGrid(client, run, recorder, checkpoints, self._scratch, persist, tell)
         return Attempt(grid, client, recorder, progress)

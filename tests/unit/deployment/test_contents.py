@@ -12,7 +12,7 @@ import pytest
 from tests.support.http_peer import Answer, Call, Peer, ok, problem
 from umbel.app import ArrayRecord, RecordDict
 from umbel.deployment.transfer import Contents
-from umbel.engine.client_state import Patience
+from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.errors import NotFound
 from umbel.wire.http import HttpClient
 from umbel.wire.messages import CHUNK, ContentRef, content_id
@@ -56,7 +56,7 @@ def shelf() -> Iterator[Shelf]:
 @pytest.fixture
 def contents(shelf: Shelf, tmp_path: Path) -> Iterator[Contents]:
     """Contents that come from there."""
-    one = Contents(HttpClient(shelf.address, "", patience=0), tmp_path / "replies", Patience(0.0))
+    one = Contents(HttpClient(shelf.address, "", patience=0), tmp_path / "replies", RetryWhileDiskFull(0.0))
     yield one
     one.close()
 

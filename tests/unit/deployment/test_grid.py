@@ -283,7 +283,7 @@ def test_enough_nodes_are_waited_for(life: Life, server: Server) -> None:
 def test_too_few_nodes_are_an_error_at_last(life: Life) -> None:
     """It says how many there were; without waiting, at once."""
     attempt = life.attempt()
-    with pytest.raises(NotEnoughNodes, match="5 nodes are needed, but only 3 are online"):
+    with pytest.raises(NotEnoughNodes, match="5 nodes are required, but only 3 are online"):
         attempt.grid.wait_for_nodes(5, 2.5)
     assert [event["for"] for event in attempt.recorder.events("waiting")] == ["nodes", ""]
     with pytest.raises(NotEnoughNodes):

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from umbel.engine.client_state import Patience
+from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.errors import Conflict, StorageFull
 
 
@@ -28,13 +28,13 @@ def test_what_was_refused_is_repeated_until_there_is_room() -> None:
     """The wait is told once."""
     calls, call = refusing(3)
     told: list[str] = []
-    assert Patience(retry=0.0)(call, lambda: told.append("waits")) == "stored"  # type: ignore[arg-type]
+    assert RetryWhileDiskFull(retry=0.0)(call, lambda: told.append("waits")) == "stored"  # type: ignore[arg-type]
     assert (len(calls), told) == (4, ["waits"])
 
 
 def test_what_is_not_refused_waits_for_nothing() -> None:
     """Nobody is told of a wait."""
-    assert Patience()(lambda: 5, lambda: pytest.fail("it did not wait")) == 5
+    assert RetryWhileDiskFull()(lambda: 5, lambda: pytest.fail("it did not wait")) == 5
 
 
 def test_patience_has_an_end() -> None:
@@ -42,7 +42,7 @@ def test_patience_has_an_end() -> None:
     calls, call = refusing(100)
     ticks = itertools.count(0, 10)
     with pytest.raises(StorageFull):
-        Patience(seconds=30, retry=0.0, clock=lambda: float(next(ticks)))(call)  # type: ignore[arg-type]
+        RetryWhileDiskFull(seconds=30, retry=0.0, clock=lambda: float(next(ticks)))(call)  # type: ignore[arg-type]
     assert len(calls) == 3
 
 
@@ -53,12 +53,12 @@ def test_another_error_is_not_waited_for() -> None:
         raise Conflict
 
     with pytest.raises(Conflict):
-        Patience()(call)
+        RetryWhileDiskFull()(call)
 
 
 def test_a_wait_can_be_ended() -> None:
     """By another thread, at once, however long it would have been."""
-    patience, waits = Patience(seconds=1e9, retry=1e6), threading.Event()
+    patience, waits = RetryWhileDiskFull(seconds=1e9, retry=1e6), threading.Event()
     raised: list[StorageFull] = []
 
     def wait() -> None:

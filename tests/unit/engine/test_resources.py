@@ -36,7 +36,7 @@ def test_workers_follow_from_what_a_client_needs(
 @pytest.mark.parametrize("resources", [ClientResources(9), ClientResources(1, 3)])
 def test_a_client_that_does_not_fit_is_refused(resources: ClientResources) -> None:
     """The error says what is asked for, what there is and what to lower."""
-    with pytest.raises(ResourcesMissing, match=r"asks for \d .*, but this machine has \d\. Lower client-resources"):
+    with pytest.raises(ResourcesMissing, match=r"requires \d .*, but this machine has \d\. Lower client-resources"):
         plan(MACHINE, resources, 10)
 
 

@@ -109,7 +109,7 @@ def test_damaged_metadata_satisfies_nothing(packages: Path) -> None:
 @pytest.mark.parametrize("line", ["demo lib", "-r /etc/passwd", "demo-lib ; nonsense == '1'"])
 def test_what_is_no_requirement_is_refused(line: str) -> None:
     """A line that is not a requirement, or has a marker that means nothing, is named in the error."""
-    with pytest.raises(AppInvalid, match="is not a requirement") as caught:
+    with pytest.raises(AppInvalid, match="which is not a valid requirement") as caught:
         missing([line])
     assert repr(line) in caught.value.message
 

@@ -36,5 +36,5 @@ def test_the_noise_is_shared_out() -> None:
     for z, count in [(1.0, 5.0), (0.3, 0.2), (2.0, 1.1)]:
         assert update_noise_multiplier(z, count) ** -2 + (2 * count) ** -2 == pytest.approx(z**-2)
     assert update_noise_multiplier(0.0, 0.0) == 0.0
-    with pytest.raises(ValueError, match="must be above half"):
+    with pytest.raises(ValueError, match="The standard deviation of the clipped count"):
         update_noise_multiplier(1.0, 0.5)

@@ -55,7 +55,7 @@ def test_shamir_by_hand() -> None:
 @pytest.mark.parametrize(("num_shares", "threshold"), [(3, 0), (3, 4), (2**31 - 1, 2)])
 def test_shamir_refuses_nonsense(num_shares: int, threshold: int) -> None:
     """No threshold above the number of shares, none of zero, and no share at x = 0."""
-    with pytest.raises(ValueError, match="make no sense"):
+    with pytest.raises(ValueError, match="shares with a threshold of"):
         shamir.split(b"secret", num_shares, threshold)
 
 
@@ -139,14 +139,14 @@ def test_parameters_hold_what_they_promise(num_nodes: int, dropout: float, corru
 @pytest.mark.parametrize(("nodes", "dropout", "corruption"), [(3, 0.4, 0.4), (100, 0.5, 0.1), (10, 0.9, 0.0)])
 def test_parameters_that_cannot_be(nodes: int, dropout: float, corruption: float) -> None:
     """More than can be borne is refused, with the number that would have to stay."""
-    with pytest.raises(ConfigError, match="must stay"):
+    with pytest.raises(ConfigError, match="nodes cannot tolerate"):
         derive(nodes, dropout, corruption)
 
 
 @pytest.mark.parametrize(("num_shares", "threshold"), [(5, 2), (4, 2), (3, 4), (1, 1)])
 def test_thresholds_that_protect_nothing(num_shares: int, threshold: int) -> None:
     """Half of the shares or fewer could give both secrets of a node to a server that tells two stories."""
-    with pytest.raises(ConfigError, match="do not go with"):
+    with pytest.raises(ConfigError, match="is not possible with"):
         Parameters(num_shares, threshold)
 
 
@@ -184,7 +184,7 @@ def test_negative_and_clipped_numbers(dtype: str) -> None:
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_is_no_number_is_refused(value: float) -> None:
     """NaN and infinity have no place among integers."""
-    with pytest.raises(ValueError, match="NaN or infinity"):
+    with pytest.raises(ValueError, match="NaN and infinity cannot be summed securely"):
         Quantizer(1.0, 100).encode(np.array([0.0, value]), 1, np.empty(2, np.uint64))
 
 

@@ -69,13 +69,13 @@ def test_stages_out_of_order() -> None:
     states, routed = shared()
     one = states[4]
     question = Question((2, 4, 9), ())
-    with pytest.raises(SecureAggregationRefused, match="comes after the stage 'mask'"):
+    with pytest.raises(SecureAggregationRefused, match="follows stage 'mask'"):
         client.unmask(one, question)
     client.mask(one, routed[4], np.zeros(1, np.uint64))
-    with pytest.raises(SecureAggregationRefused, match="comes after the stage 'share'"):
+    with pytest.raises(SecureAggregationRefused, match="follows stage 'share'"):
         client.mask(one, routed[4], np.zeros(1, np.uint64))
     client.unmask(one, question)
-    with pytest.raises(SecureAggregationRefused, match="comes after the stage 'mask'"):
+    with pytest.raises(SecureAggregationRefused, match="follows stage 'mask'"):
         client.unmask(one, Question((4, 9), (2,)))
 
 
@@ -84,9 +84,9 @@ def test_stages_out_of_order() -> None:
     [
         ((2, 4, 9), (9,), "both secrets"),
         ((2, 9), (4,), "this node's own"),
-        ((2, 4, 9, 5), (), "no neighbour"),
-        ((2, 4), (5,), "no neighbour"),
-        ((4,), (2, 9), "1 of at least 2"),
+        ((2, 4, 9, 5), (), "not a neighbour"),
+        ((2, 4), (5,), "not a neighbour"),
+        ((4,), (2, 9), "Only 1 .*; at least 2"),
     ],
 )
 def test_questions_that_ask_too_much(present: tuple[int, ...], gone: tuple[int, ...], why: str) -> None:
@@ -102,11 +102,11 @@ def test_bad_neighbours() -> None:
     """A neighbourhood that is too small or too large for its threshold, a key that is none and one that two nodes use are refused."""
     others = {node: client.set_up(SESSION, node).public_keys() for node in (9, 2, 5)}
     for peers, threshold, why in (
-        ({9: others[9]}, 3, "not enough"),
-        (others, 2, "too many"),
+        ({9: others[9]}, 3, "is not possible with"),
+        (others, 2, "is not possible with"),
         ({9: others[9], 2: others[9]}, 2, "same keys"),
-        ({9: others[9], 2: PublicKeys(bytes(32), others[2].masking)}, 2, "not valid"),
-        ({9: others[9], 2: PublicKeys(b"x", others[2].masking)}, 2, "not valid"),
+        ({9: others[9], 2: PublicKeys(bytes(32), others[2].masking)}, 2, "Invalid public key of a peer"),
+        ({9: others[9], 2: PublicKeys(b"x", others[2].masking)}, 2, "Invalid public key of a peer"),
     ):
         state = client.set_up(SESSION, 4)
         with pytest.raises(SecureAggregationRefused, match=why):
@@ -116,5 +116,5 @@ def test_bad_neighbours() -> None:
 def test_too_few_shares_are_left() -> None:
     """A client gives no input when fewer nodes than the threshold hold its shares."""
     states, _ = shared()
-    with pytest.raises(SecureAggregationRefused, match="1 of at least 2"):
+    with pytest.raises(SecureAggregationRefused, match="Only 1 .*; at least 2"):
         client.mask(states[4], {}, np.zeros(1, np.uint64))

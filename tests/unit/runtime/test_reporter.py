@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.support.fake_runtime import LIMIT, FakeClient
-from umbel.engine.client_state import Patience
+from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.errors import ObjectInvalid, StorageFull, UmbelError
 from umbel.runtime import reporter as module
 from umbel.runtime.reporter import Reporter
@@ -24,7 +24,7 @@ def client() -> FakeClient:
 @pytest.fixture
 def reporter(client: FakeClient) -> Iterator[Reporter]:
     """A reporter that tries again at once when a disk is full."""
-    running = Reporter(client, 1, Patience(retry=0.0))
+    running = Reporter(client, 1, RetryWhileDiskFull(retry=0.0))
     yield running
     client.go_on()
     running.close()
@@ -180,7 +180,7 @@ def test_a_full_disk_is_waited_for(client: FakeClient, reporter: Reporter) -> No
     reporter.log("after", "INFO", "serverapp")
     reporter.flush()
     waits = [event.data for event in client.events if event.kind == "waiting"]
-    assert waits[0]["for"] == "room on the SuperLink's disk"
+    assert waits[0]["for"] == "space on the SuperLink's disk"
     assert "model.safetensors cannot be stored" in str(waits[0]["what"])
     assert [data["for"] for data in waits[1:]] == [""]
     assert [line.text for line in client.logs] == ["before", "after"]
@@ -216,7 +216,7 @@ def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
     """Flush raises it, the next event too, so that no run goes on for nothing; what was said before has arrived."""
     client.object_tries_refused = 1_000_000
     client.hold()
-    reporter = Reporter(client, 1, Patience(seconds=0.0, retry=0.0))
+    reporter = Reporter(client, 1, RetryWhileDiskFull(seconds=0.0, retry=0.0))
     reporter.log("first", "INFO", "serverapp")
     assert client.held.wait(LIMIT)
     reporter.log("last", "INFO", "serverapp")
@@ -239,7 +239,7 @@ def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Repo
     durable = threading.Event()
     client.object_tries_refused = 1
     reporter.checkpoint(4, [b"4"], durable.set)
-    client.wait_until(lambda: any("put off" in line.text for line in client.logs))
+    client.wait_until(lambda: any("postponed" in line.text for line in client.logs))
     assert not durable.is_set()
     assert not any(event.kind == "waiting" for event in client.events)
     clock.now += 60
@@ -262,7 +262,7 @@ def test_a_fault_in_the_thread_lets_nobody_wait_for_ever(client: FakeClient, rep
     """Whatever ends the thread: flush raises."""
     client.refusal = ZeroDivisionError("a fault")
     reporter.log("line", "INFO", "serverapp")
-    with pytest.raises(UmbelError, match="cannot be reported"):
+    with pytest.raises(UmbelError, match="The run can no longer report its events"):
         reporter.flush()
 
 
@@ -303,7 +303,7 @@ def test_who_says_too_much_waits(client: FakeClient, reporter: Reporter, monkeyp
 
 def test_close_ends_a_wait_for_room(client: FakeClient) -> None:
     """A run that is stopped does not wait for a disk."""
-    reporter = Reporter(client, 1, Patience(seconds=1e9, retry=1e6))
+    reporter = Reporter(client, 1, RetryWhileDiskFull(seconds=1e9, retry=1e6))
     client.object_tries_refused = 1_000_000
     tried = threading.Event()
     client.on_object = tried.set

@@ -89,7 +89,7 @@ def test_start_calls_back() -> None:
     spies = [Spy(), Spy()]
     grid = FakeGrid(answer)
     result = FedAvg().start(grid, model(1), 5, callbacks=spies)
-    assert result.stopped_early == "Spy asked for it."
+    assert result.stopped_early == "Spy requested it."
     for spy in spies:
         assert [(seen.server_round, seen.num_rounds) for seen in spy.seen] == [(1, 5), (2, 5)]
         assert spy.seen[1].train == result.train_metrics_clientapp[2]

@@ -45,7 +45,7 @@ def test_mu_0_is_warned_of(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("mu", [-0.1, float("nan")])
 def test_mu_below_0(mu: float) -> None:
     """A negative term is refused."""
-    with pytest.raises(ConfigError, match="proximal_mu must be 0 or more"):
+    with pytest.raises(ConfigError, match="proximal_mu must be at least 0"):
         FedProx(proximal_mu=mu)
 
 

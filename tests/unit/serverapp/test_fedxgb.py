@@ -121,12 +121,12 @@ def wider() -> ArrayRecord:
 
 BAD: list[tuple[ArrayRecord, str]] = [
     (EMPTY, "no trees"),
-    (model(1), "one array of uint8"),
-    (ArrayRecord([np.frombuffer(b"no json", np.uint8)]), "no XGBoost model"),
-    (ArrayRecord([np.frombuffer(b"\xff{}", np.uint8)]), "no XGBoost model"),
-    (ArrayRecord([np.frombuffer(b"[1]", np.uint8)]), "no XGBoost model"),
-    (ArrayRecord([np.frombuffer(b'{"learner": NaN}', np.uint8)]), "holds NaN"),
-    (ArrayRecord([np.frombuffer(grown(4).save_raw("ubj"), np.uint8)]), "no XGBoost model"),
+    (model(1), "one uint8 array"),
+    (ArrayRecord([np.frombuffer(b"no json", np.uint8)]), "not an XGBoost tree model"),
+    (ArrayRecord([np.frombuffer(b"\xff{}", np.uint8)]), "not an XGBoost tree model"),
+    (ArrayRecord([np.frombuffer(b"[1]", np.uint8)]), "not an XGBoost tree model"),
+    (ArrayRecord([np.frombuffer(b'{"learner": NaN}', np.uint8)]), "contains NaN"),
+    (ArrayRecord([np.frombuffer(grown(4).save_raw("ubj"), np.uint8)]), "not an XGBoost tree model"),
     (changed(gradient_booster={"name": "gblinear"}), "'gblinear', not 'gbtree'"),
     (changed(objective={"name": "reg:squarederror"}), "objective reg:squarederror"),
     (wider(), "num_feature 3"),
@@ -148,9 +148,13 @@ def test_what_is_no_such_model_is_left_out(bad: ArrayRecord, reason: str) -> Non
 def test_nothing_usable() -> None:
     """Failures leave the model as it is; replies none of which fits, or a start with other arrays, are errors."""
     assert one_round(FedXgbBagging(), EMPTY, [failure(2)]) == (None, None)
-    with pytest.raises(InconsistentReplies, match="one array of uint8"):
+    with pytest.raises(
+        InconsistentReplies, match="Its ArrayRecord must contain one uint8 array with the bytes of a model; it contains"
+    ):
         one_round(FedXgbBagging(), EMPTY, [reply(2, model(1))])
-    with pytest.raises(AggregationFailed, match="one empty array of uint8"):
+    with pytest.raises(
+        AggregationFailed, match="Start it with one empty uint8 array, or with the bytes of a model in JSON"
+    ):
         one_round(FedXgbBagging(), model(1), [reply(2, record(grown(1)))])
 
 
@@ -158,7 +162,7 @@ def test_unlike_base_scores_are_told(caplog: pytest.LogCaptureFixture) -> None:
     """Models that begin from unlike constants do not add up: a warning says what to set."""
     replies = [reply(k, record(grown(k, base_score=0.1 * k))) for k in (1, 2)]
     one_round(FedXgbBagging(), EMPTY, replies)
-    assert "give `base_score` to xgboost" in caplog.text
+    assert "The clients' models start from different base scores (" in caplog.text
 
 
 def growing(message: Message, context: Context) -> Message:

@@ -110,7 +110,7 @@ def test_what_is_not_finite_is_dropped(bad: float, dtype: str) -> None:
     assert dropped.node_id == 7
     assert dropped.error is not None
     assert dropped.error.code == 20
-    assert "Array 'w' holds NaN or infinity" in (dropped.error.reason or "")
+    assert "Array 'w' contains NaN or infinity" in (dropped.error.reason or "")
 
 
 def test_a_finite_model_whose_sum_overflows_is_dropped() -> None:
@@ -126,9 +126,9 @@ def test_infinity_with_weight_0_is_dropped() -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (RecordDict(), "exactly one ArrayRecord, this one holds 0"),
-        (RecordDict({"a": model(1), "b": model(1)}), "exactly one ArrayRecord, this one holds 2"),
-        (RecordDict({"a": model(1)}), "exactly one MetricRecord, this one holds 0"),
+        (RecordDict(), "exactly one ArrayRecord, but this one contains 0"),
+        (RecordDict({"a": model(1), "b": model(1)}), "exactly one ArrayRecord, but this one contains 2"),
+        (RecordDict({"a": model(1)}), "exactly one MetricRecord, but this one contains 0"),
         (RecordDict({"a": model(1), "c": ConfigRecord({"num-examples": 1})}), "exactly one MetricRecord"),
     ],
 )
@@ -142,7 +142,7 @@ def test_a_weight_that_is_missing_or_a_list() -> None:
     """The weight must be one number."""
     for key, extra in (("size", {}), ("curve", {"curve": [1.0]})):
         (dropped,) = fold(WeightedMean(key), [reply(1, model(1), **extra)]).failures()
-        assert f"no single number {key!r}" in str(dropped.error)
+        assert "Its MetricRecord lacks the weight" in str(dropped.error)
 
 
 def test_the_tensors_that_most_have() -> None:
@@ -172,7 +172,7 @@ def test_of_two_equally_frequent_forms_the_first_counts() -> None:
     [
         (["a"], "it lacks 'b'"),
         (["a", "b", "c"], "it has 'c'"),
-        (["b", "a"], "they come in another order"),
+        (["b", "a"], "they are in a different order"),
         ([], "it lacks 'a'"),
     ],
 )

@@ -69,7 +69,7 @@ def test_it_waits_for_nobody() -> None:
     """Nodes that are not there now will not come: the error says how many there are."""
     grid = Minimal()
     assert grid.wait_for_nodes(3) == [2, 3, 4]
-    with pytest.raises(NotEnoughNodes, match="4 nodes are needed, but only 3 are there"):
+    with pytest.raises(NotEnoughNodes, match="4 nodes are required, but only 3 exist"):
         grid.wait_for_nodes(4, timeout=1)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from umbel.app import MetricRecord, RecordDict
 from umbel.app.records import MetricValue
 from umbel.errors import AggregationFailed
-from umbel.serverapp.aggregation.metrics import odd_ones_out, weighted_mean
+from umbel.serverapp.aggregation.metrics import mismatched_metrics, weighted_mean
 
 
 def contents(*metrics: dict[str, MetricValue]) -> list[RecordDict]:
@@ -70,12 +70,12 @@ def test_lengths_that_differ() -> None:
         MetricRecord({"n": 1, "a": 5.0}),
         MetricRecord({"n": 1}),
     ]
-    assert odd_ones_out(records) == {
-        1: "Its metric 'a' has another length than that of the other replies.",
-        3: "Its metric 'a' has another length than that of the other replies.",
+    assert mismatched_metrics(records) == {
+        1: "Its metric 'a' differs in length from that of the other replies.",
+        3: "Its metric 'a' differs in length from that of the other replies.",
     }
-    assert list(odd_ones_out(records[:2])) == [1]
-    assert odd_ones_out(records[2:3]) == {}
+    assert list(mismatched_metrics(records[:2])) == [1]
+    assert mismatched_metrics(records[2:3]) == {}
     assert weighted_mean([RecordDict({"m": record}) for record in records], "n") == {"a": [2.0, 3.0]}
 
 

@@ -44,7 +44,7 @@ def test_a_missed_quorum_keeps_the_arrays(kind: type[FedAvg]) -> None:
     result = kind(quorum=3).start(grid, model(1), num_rounds=1)
     assert bits(result.arrays) == bits(model(1))
     assert result.train_metrics_clientapp == result.evaluate_metrics_clientapp == {}
-    assert grid.told("note")[0] == {"text": "Round 1: 2 usable replies are fewer than the quorum of 3."}
+    assert grid.told("note")[0] == {"text": "Round 1: 2 usable replies, fewer than the quorum of 3."}
     reached = kind(quorum=2).start(FakeGrid(failing(2, 3)), model(1), num_rounds=1)
     assert bits(reached.arrays) != bits(model(1))
 

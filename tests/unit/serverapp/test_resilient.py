@@ -213,7 +213,7 @@ def test_too_few_replies(caplog: pytest.LogCaptureFixture) -> None:
     """Where failures leave too few replies to stand up to f liars, the arrays stay, and the log says how many it takes."""
     replies = [*(reply(node, model(node)) for node in range(2, 8)), failure(8)]
     assert Bulyan(num_malicious_nodes=1).aggregate_train(1, replies) == (None, None)
-    assert "Bulyan with num_malicious_nodes=1 needs 7 usable replies, there are 6" in caplog.text
+    assert "Bulyan with num_malicious_nodes=1 requires 7 usable replies, but there are 6" in caplog.text
     assert Krum(num_malicious_nodes=1).aggregate_train(1, replies[:4]) == (None, None)
     assert Krum().aggregate_train(1, replies[:1])[0] == model(2)
 
@@ -223,7 +223,7 @@ def test_it_asks_as_many_as_it_needs() -> None:
     grid = FakeGrid(answer, range(2, 22))
     Bulyan(num_malicious_nodes=2, fraction_train=0.1, fraction_evaluate=0).start(grid, model(0), 1)
     assert len(grid.asked[0][1]) == 11
-    with pytest.raises(NotEnoughNodes, match="11 nodes are needed, but only 10"):
+    with pytest.raises(NotEnoughNodes, match="11 nodes are required, but only 10"):
         Bulyan(num_malicious_nodes=2).start(FakeGrid(answer, range(10)), model(0), 1)
 
 

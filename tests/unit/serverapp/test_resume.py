@@ -109,7 +109,7 @@ def test_killed_on_the_way_to_an_early_stop(dies_after: list[int]) -> None:
     whole, _ = run(None, patience=2)
     resumed, _ = attempts(dies_after, patience=2)
     assert whole.stopped_early is not None
-    assert "best was 0.1 in round 3" in whole.stopped_early
+    assert "best value was 0.1 in round 3" in whole.stopped_early
     assert len(whole.train_metrics_clientapp) == 5
     assert repr(resumed) == repr(whole)
     assert bits(resumed.arrays) == bits(whole.arrays)
@@ -202,11 +202,16 @@ def saved() -> bytes:
 @pytest.mark.parametrize(
     ("strategy", "arrays", "callbacks", "reason"),
     [
-        (FedAvg(), model(1, 2), [], "other names, types or shapes"),
-        (FedAvg(), ArrayRecord([np.ones(1)]), [], "other names, types or shapes"),
-        (FedAvg(), ArrayRecord([np.ones(1, np.float32)] * 2), [], "other names, types or shapes"),
-        (FedMedian(), model(1), [], "it is of 0-FedAvg, not of 0-FedMedian"),
-        (FedAvg(), model(1), [Callback()], "it is of 0-FedAvg, not of 0-FedAvg, 1-Callback"),
+        (FedAvg(), model(1, 2), [], "its run started with arrays of other names, dtypes or shapes"),
+        (FedAvg(), ArrayRecord([np.ones(1)]), [], "its run started with arrays of other names, dtypes or shapes"),
+        (
+            FedAvg(),
+            ArrayRecord([np.ones(1, np.float32)] * 2),
+            [],
+            "its run started with arrays of other names, dtypes or shapes",
+        ),
+        (FedMedian(), model(1), [], "it belongs to 0-FedAvg, not to 0-FedMedian"),
+        (FedAvg(), model(1), [Callback()], "it belongs to 0-FedAvg, not to 0-FedAvg, 1-Callback"),
     ],
 )
 def test_a_checkpoint_of_another_app(

@@ -33,7 +33,7 @@ def test_there_is_one_main() -> None:
     with pytest.raises(ValueError, match="has no main function"):
         app(GRID, CONTEXT)
     app.main()(lambda grid, context: None)
-    with pytest.raises(ValueError, match="has a main function already"):
+    with pytest.raises(ValueError, match="This ServerApp already has a main function"):
         app.main()(lambda grid, context: None)
 
 
@@ -55,5 +55,5 @@ def test_the_lifespan_runs_around_main() -> None:
     with pytest.raises(KeyError):
         app(GRID, CONTEXT)
     assert steps == ["before", "main", "after"]
-    with pytest.raises(ValueError, match="lifespan function already"):
+    with pytest.raises(ValueError, match="This ServerApp already has a lifespan function"):
         app.lifespan()(around)

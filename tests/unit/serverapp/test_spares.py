@@ -9,14 +9,14 @@ import numpy as np
 from tests.support.clients import bits, model, reply
 from umbel.app import ArrayRecord
 from umbel.serverapp.aggregation.reduction import Fold, WeightedMean
-from umbel.serverapp.aggregation.weighted_sum import Buffer, Spares, WeightedSum
+from umbel.serverapp.aggregation.weighted_sum import Buffer, BufferPool, WeightedSum
 
 
 def test_a_fold_needs_few_buffers() -> None:
     """A hundred replies make no more buffers than there are pending sums, and the outcome is that of fresh memory."""
     made: list[int] = []
 
-    class Counting(Spares):
+    class Counting(BufferPool):
         def allocate(self, nbytes: int) -> Buffer:
             buffer = super().allocate(nbytes)
             made.append(buffer.ctypes.data)
@@ -24,8 +24,8 @@ def test_a_fold_needs_few_buffers() -> None:
 
     models = [ArrayRecord([np.random.default_rng(k).random(999, np.float32)]) for k in range(100)]
     plain, spare = Fold(WeightedMean(), lambda nbytes: np.empty(nbytes, np.uint8)), Fold(WeightedMean())
-    spare._spares = Counting()
-    spare._allocate = spare._spares.allocate
+    spare._buffer_pool = Counting()
+    spare._allocate = spare._buffer_pool.allocate
     for index, arrays in enumerate(models):
         for folding in (plain, spare):
             folding.add(index, reply(index, arrays, num_examples=index))
@@ -45,4 +45,4 @@ def test_a_workers_memory_is_not_kept() -> None:
     folding.add(0, reply(1, model(1)))
     right = WeightedSum(model(1).schema(), lent, 1.0, 1, 1)
     folding.merge([(0, 1, {right.schema: right})], [])
-    assert folding._spares._buffers == []
+    assert folding._buffer_pool._buffers == []

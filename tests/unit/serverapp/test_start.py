@@ -132,13 +132,13 @@ def test_a_failing_client_is_named_and_left_out(caplog: pytest.LogCaptureFixture
         {"round": 1, "phase": "train", "node_id": 3, "code": 2, "reason": "RuntimeError('no data')"}
     ]
     assert grid.told("round-finished")[0]["failed"] == 1
-    assert "left out the reply of node 3: RuntimeError('no data')" in caplog.text
+    assert "excluded the reply of node 3: RuntimeError('no data')" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("client", "reason"),
     [
-        (sending(model(float("nan")), 3), "Array '0' holds NaN or infinity."),
+        (sending(model(float("nan")), 3), "Array '0' contains NaN or infinity."),
         (sending(model(1, 2, 3), 3), "it has '0' of type float32 and shape (3,)"),
         (sending(None, 3, **{"num-examples": -1}), "Its weight 'num-examples' is -1"),
         (sending(None, 3, **{"num-examples": float("inf")}), "Its weight 'num-examples' is inf"),
@@ -167,7 +167,10 @@ def test_a_reply_without_arrays_is_left_out() -> None:
 
     grid = FakeGrid(client, [2, 3, 4])
     FedAvg(fraction_evaluate=0).start(grid, model(0), num_rounds=1)
-    assert grid.told("reply-dropped")[0]["reason"] == "A reply must hold exactly one ArrayRecord, this one holds 0."
+    assert (
+        grid.told("reply-dropped")[0]["reason"]
+        == "A reply must contain exactly one ArrayRecord, but this one contains 0."
+    )
 
 
 def test_no_reply_in_time_keeps_the_arrays() -> None:
@@ -176,7 +179,7 @@ def test_no_reply_in_time_keeps_the_arrays() -> None:
     result = FedAvg().start(grid, model(1), num_rounds=4)
     assert bits(result.arrays) == bits(model(1))
     assert result.train_metrics_clientapp == result.evaluate_metrics_clientapp == {}
-    assert grid.told("note")[0] == {"text": "Round 1: no new arrays: the old ones stay."}
+    assert grid.told("note")[0] == {"text": "Round 1: no new arrays; keeping the previous ones."}
     assert [finished["failed"] for finished in grid.told("round-finished")] == [8, 8, 8, 8]
 
 
@@ -184,7 +187,7 @@ def test_no_reply_in_time_keeps_the_arrays() -> None:
 def test_an_app_that_fails_on_every_client_ends_the_run(num_rounds: int, until: int) -> None:
     """After three rounds, or all of them, without one trained client: the error has the last client's own words."""
     grid = FakeGrid(failing(*range(2, 6)))
-    with pytest.raises(AggregationFailed, match=rf"Every client failed in {until} rounds.*The last said: \w+Error"):
+    with pytest.raises(AggregationFailed, match=rf"Every client failed in {until} rounds.*Last error: \w+Error"):
         FedAvg().start(grid, model(1), num_rounds=num_rounds)
     assert len(grid.told("round-started")) == 2 * until
 
@@ -192,7 +195,7 @@ def test_an_app_that_fails_on_every_client_ends_the_run(num_rounds: int, until: 
 def test_nothing_but_malformed_replies_ends_the_run() -> None:
     """When all clients reply and not one reply fits, the app is wrong: the error names the first reason, the events all."""
     grid = FakeGrid(sending(model(float("nan")), 2, 3, 4, 5))
-    with pytest.raises(InconsistentReplies, match=r"None of the 4 replies can be used. Node 2: Array '0' holds NaN"):
+    with pytest.raises(InconsistentReplies, match=r"None of the 4 replies is usable. Node 2: Array '0' contains NaN"):
         FedAvg().start(grid, model(1))
     assert [dropped["node_id"] for dropped in grid.told("reply-dropped")] == [2, 3, 4, 5]
 
@@ -203,7 +206,7 @@ def test_nothing_but_malformed_evaluations_ends_the_run() -> None:
     def client(message: Message, context: Context) -> Message:
         return Message(RecordDict(), reply_to=message)
 
-    with pytest.raises(InconsistentReplies, match="exactly one MetricRecord, this one holds 0"):
+    with pytest.raises(InconsistentReplies, match="exactly one MetricRecord, but this one contains 0"):
         FedAvg(fraction_train=0).start(FakeGrid(client), model(1))
 
 
@@ -212,7 +215,7 @@ def test_weights_that_sum_to_0(phase: str) -> None:
     """No client used an example: there is no mean, and the error says what to report."""
     client = sending(None, 2, 3, 4, 5, **{"num-examples": 0})
     strategy = FedAvg(fraction_train=float(phase == "train"), fraction_evaluate=float(phase == "evaluate"))
-    with pytest.raises(AggregationFailed, match=r"sum to 0.*how many examples"):
+    with pytest.raises(AggregationFailed, match=r"sum to 0.*number of examples"):
         strategy.start(FakeGrid(client), model(1))
 
 
@@ -227,7 +230,7 @@ def test_a_reply_with_weight_0_counts_for_nothing() -> None:
 
 def test_a_round_without_enough_nodes() -> None:
     """One node where two are needed: the error says so."""
-    with pytest.raises(NotEnoughNodes, match="2 nodes are needed, but only 1 are there"):
+    with pytest.raises(NotEnoughNodes, match="2 nodes are required, but only 1 exist"):
         FedAvg().start(FakeGrid(answer, [2]), model(1))
 
 
@@ -303,10 +306,10 @@ def test_each_reason_is_logged_in_full_once(caplog: pytest.LogCaptureFixture) ->
     FedAvg(fraction_evaluate=0).start(grid, model(1), num_rounds=2)
     assert [dropped["reason"] for dropped in grid.told("reply-dropped")] == 2 * [reason, reason, ""]
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        f"Round 1, train: left out the replies of nodes 2, 3: {reason}",
-        "Round 1, train: left out the reply of node 4: error 5",
-        "Round 2, train: left out the replies of nodes 2, 3: KeyError: 'x'",
-        "Round 2, train: left out the reply of node 4: error 5",
+        f"Round 1, train: excluded the replies of nodes 2, 3: {reason}",
+        "Round 1, train: excluded the reply of node 4: error 5",
+        "Round 2, train: excluded the replies of nodes 2, 3: KeyError: 'x'",
+        "Round 2, train: excluded the reply of node 4: error 5",
     ]
 
 

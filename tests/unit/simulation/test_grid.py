@@ -89,7 +89,7 @@ def test_a_node_that_is_not_there_is_an_error_reply() -> None:
     replies = list(bench.grid.exchange(messages([2, 99, 1, 5]), RoundPolicy()))
     assert [reply.has_error() for reply in replies] == [False, True, True, False]
     assert replies[1].error.code == ErrorCode.NODE_UNAVAILABLE
-    assert "no node 99" in str(replies[1].error.reason)
+    assert "Node 99 does not exist" in str(replies[1].error.reason)
     assert replies[1].metadata.src_node_id == 99
     bench.engine.on_submit = lambda _: None
     assert [reply.error.code for reply in bench.grid.exchange(messages([6]), RoundPolicy())] == [5]

@@ -37,7 +37,7 @@ def test_good_settings(config: dict[str, Any], expected: SimulationSettings) -> 
     [
         ("num-supernodes", 0, "at least 1"),
         ("num-supernodes", -1, "at least 1"),
-        ("num-supernodes", 2.5, "whole number"),
+        ("num-supernodes", 2.5, "it must be an integer"),
         ("num-supernodes", "10", "at least 1"),
         ("num-supernodes", True, "at least 1"),
         ("num-supernodes", math.nan, "at least 1"),
@@ -48,7 +48,7 @@ def test_good_settings(config: dict[str, Any], expected: SimulationSettings) -> 
         ("backend", "cloud", "`local`"),
         ("backend", 1, "`local`"),
         ("max-workers", 0, "at least 1"),
-        ("max-workers", 1.5, "whole number"),
+        ("max-workers", 1.5, "it must be an integer"),
     ],
 )
 def test_bad_settings(key: str, value: Any, said: str) -> None:

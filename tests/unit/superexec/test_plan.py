@@ -24,7 +24,7 @@ def test_the_command_names_superlink_and_task() -> None:
 def test_the_token_is_required() -> None:
     """Without an executor's token a SuperExec refuses, and says that it need not be started by hand."""
     assert plan.executor_token({"UMBEL_EXECUTOR_TOKEN": "x"}) == "x"
-    with pytest.raises(UsageError, match=r"UMBEL_EXECUTOR_TOKEN.*no need to start one by hand"):
+    with pytest.raises(UsageError, match=r"UMBEL_EXECUTOR_TOKEN.*no need to start one manually"):
         plan.executor_token({})
 
 

@@ -63,7 +63,7 @@ def test_a_new_session_ends_the_older() -> None:
 @pytest.mark.parametrize("event", [Activate(), Poll(3), Deactivate(3)])
 def test_a_removed_node_does_not_come_back(event: NodeEvent) -> None:
     """Whatever a node that was unregistered says is refused."""
-    with pytest.raises(Conflict, match="not registered"):
+    with pytest.raises(Conflict, match="no longer registered"):
         step(REMOVED, event)
 
 

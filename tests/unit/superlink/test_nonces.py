@@ -23,7 +23,7 @@ async def test_a_nonce_is_good_once() -> None:
         for later in (0.0, created + WINDOW - NOW):
             seen = MemoryNonces()
             await seen.use(made(created), NOW)
-            with pytest.raises(Unauthenticated, match="sent before"):
+            with pytest.raises(Unauthenticated, match="already been used"):
                 await seen.use(made(created), NOW + later)
 
 
@@ -32,7 +32,7 @@ async def test_keys_have_nonces_of_their_own() -> None:
     seen = MemoryNonces()
     for parameters in (made(), made(nonce="other"), made(keyid="other")):
         await seen.use(parameters, NOW)
-    with pytest.raises(Unauthenticated, match="sent before"):
+    with pytest.raises(Unauthenticated, match="already been used"):
         await seen.use(made(), NOW)
 
 

@@ -97,7 +97,7 @@ def test_a_lost_process_is_started_again_up_to_the_limit(event: TaskEvent) -> No
     assert (step.task.state, step.task.outcome, step.task.attempt) == ("finished", "failed", MAX_ATTEMPTS)
     assert isinstance(step.run, runs.Finished)
     assert step.run.cause is not None
-    assert step.run.cause.message.startswith("The run was given up after 3 attempts")
+    assert step.run.cause.message.startswith("The run failed after 3 attempts")
 
 
 @pytest.mark.parametrize("progress", [Report(1, progressed=True), Progress()])

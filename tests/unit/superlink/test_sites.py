@@ -24,22 +24,22 @@ def site(name: str = "", state: str = "online", **known: object) -> Site:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (site(), "trains since 12:00:01"),
-        (site(message_type="evaluate"), "evaluates since 12:00:01"),
-        (site(message_type="query"), "answers since 12:00:01"),
-        (site(message_type="system"), "is at 'system' since 12:00:01"),
-        (site(message_type=""), "works since 12:00:01"),
-        (site(has_message=False), "has not fetched the message of 12:00:01"),
-        (site(state="silent"), "is silent since 12:00:05"),
-        (site(state="offline", has_message=False), "is offline since 12:00:05"),
-        (site(progress=Progress("training", 2.0, 2, 5, "epochs")), "trains (epoch 2 of 5) since 12:00:02"),
-        (site(progress=Progress("training", 2.0, 7)), "trains (7) since 12:00:02"),
-        (site(progress=Progress("training", 2.0, 7, unit="steps")), "trains (7 steps) since 12:00:02"),
-        (site(progress=Progress("training", 2.0, 0.5, 1)), "trains (0.5 of 1) since 12:00:02"),
-        (site(progress=Progress("resting", 2.0)), "is at 'resting' since 12:00:02"),
-        (site(progress=Progress("uploading", 2.0, 12e7, 48e7, "bytes", 12e6)), "uploads 120 of 480 MB at 12 MB/s"),
-        (site(progress=Progress("downloading", 2.0, 0, 2.5e9, "bytes")), "downloads 0 of 2.5 GB"),
-        (site(progress=Progress("uploading", 2.0, 5, 10, "bytes", 1.5)), "uploads 5 of 10 bytes at 1.5 bytes/s"),
+        (site(), "has been training since 12:00:01"),
+        (site(message_type="evaluate"), "has been evaluating since 12:00:01"),
+        (site(message_type="query"), "has been answering since 12:00:01"),
+        (site(message_type="system"), "has been at stage 'system' since 12:00:01"),
+        (site(message_type=""), "has been working since 12:00:01"),
+        (site(has_message=False), "has not fetched the message sent at 12:00:01"),
+        (site(state="silent"), "has not been heard from since 12:00:05"),
+        (site(state="offline", has_message=False), "has been offline since 12:00:05"),
+        (site(progress=Progress("training", 2.0, 2, 5, "epochs")), "has been training (epoch 2 of 5) since 12:00:02"),
+        (site(progress=Progress("training", 2.0, 7)), "has been training (7) since 12:00:02"),
+        (site(progress=Progress("training", 2.0, 7, unit="steps")), "has been training (7 steps) since 12:00:02"),
+        (site(progress=Progress("training", 2.0, 0.5, 1)), "has been training (0.5 of 1) since 12:00:02"),
+        (site(progress=Progress("resting", 2.0)), "has been at stage 'resting' since 12:00:02"),
+        (site(progress=Progress("uploading", 2.0, 12e7, 48e7, "bytes", 12e6)), "is uploading 120 of 480 MB at 12 MB/s"),
+        (site(progress=Progress("downloading", 2.0, 0, 2.5e9, "bytes")), "is downloading 0 of 2.5 GB"),
+        (site(progress=Progress("uploading", 2.0, 5, 10, "bytes", 1.5)), "is uploading 5 of 10 bytes at 1.5 bytes/s"),
     ],
 )
 def test_what_a_site_does(given: Site, words: str) -> None:
@@ -52,8 +52,8 @@ def test_a_round_and_its_sites() -> None:
     missing = (site("a", progress=Progress("training", 1.0, 2, 5, "epochs")), site("", state="silent"))
     found = Exchange(3, missing, group="3", message_type="train.default", until=30.0)
     assert sentence(found, clock) == (
-        "Waits for 2 of 3 sites in round 3 (train): node 17 is silent since 12:00:05; a trains (epoch 2 of 5) since 12:00:01; "
-        "until 12:00:30 at most."
+        "Waiting for 2 of 3 sites in round 3 (train): node 17 has not been heard from since 12:00:05; "
+        "a has been training (epoch 2 of 5) since 12:00:01; until 12:00:30 at the latest."
     )
 
 
@@ -61,17 +61,17 @@ def test_many_sites_are_counted() -> None:
     """Five are named, the rest is a number; without a round in the group there is none in the sentence."""
     found = Exchange(20, tuple(site(f"s{number}", since=float(number)) for number in range(9)), group="warm up")
     told = sentence(found, clock)
-    assert told.startswith("Waits for 9 of 20 sites: s0 trains since 12:00:00; s1")
-    assert told.endswith("s4 trains since 12:00:04; and 4 more.")
+    assert told.startswith("Waiting for 9 of 20 sites: s0 has been training since 12:00:00; s1")
+    assert told.endswith("s4 has been training since 12:00:04; and 4 more.")
 
 
 def test_the_app_knows_better() -> None:
     """What the app says comes first; without it the sites do; an exchange that is answered says nothing."""
     task, found = Task(state="active"), Exchange(1, (site("a"),))
-    wait = AppWait(who="room on the disk")
-    assert waiting_for("running", task, Queue(), wait, clock, exchange=found) == "Waits for room on the disk."
+    wait = AppWait(who="space on the disk")
+    assert waiting_for("running", task, Queue(), wait, clock, exchange=found) == "Waiting for space on the disk."
     assert waiting_for("running", task, Queue(), None, clock, exchange=found) == (
-        "Waits for 1 of 1 sites: a trains since 12:00:01."
+        "Waiting for 1 of 1 sites: a has been training since 12:00:01."
     )
     assert waiting_for("running", task, Queue(), None, clock, exchange=Exchange(1, ())) is None
 

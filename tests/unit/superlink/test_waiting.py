@@ -19,22 +19,22 @@ def clock(at: float) -> str:
 @pytest.mark.parametrize(
     ("task", "queue", "sentence"),
     [
-        (Task(), Queue(), "Waits for a SuperExec: none has asked for work yet."),
+        (Task(), Queue(), "Waiting for a SuperExec to connect: none has asked for work yet."),
         (Task(), Queue(last_asked=3), "Waits for a SuperExec: none has asked for work since 12:03."),
-        (Task(), Queue(slots=1), "Waits for a SuperExec to take it."),
+        (Task(), Queue(slots=1), "Waiting for a SuperExec to claim it."),
         (Task(), Queue(running=(123,), slots=1), "Waits for its turn: run 123 is running (1 of 1 slots)."),
         (
             Task(),
             Queue(running=(1, 2), slots=2, ahead=3),
             "Waits for its turn: 2 runs are running (2 of 2 slots), 3 more before it.",
         ),
-        (Task(), Queue(slots=2, running=(1,), ahead=1), "Waits for its turn: 1 before it (1 of 2 slots)."),
+        (Task(), Queue(slots=2, running=(1,), ahead=1), "Waiting in the queue: 1 ahead of it (1 of 2 slots)."),
         (
             Task(attempt=2, losses=1),
             Queue(slots=1),
             "Is to be started again (attempt 2 of 3). Waits for a SuperExec to take it.",
         ),
-        (Task(state="claimed"), Queue(), "Waits for its process to begin: a SuperExec is launching it."),
+        (Task(state="claimed"), Queue(), "Waiting for its process to start: a SuperExec is launching it."),
     ],
 )
 def test_before_the_process_has_begun(task: Task, queue: Queue, sentence: str) -> None:
@@ -47,7 +47,7 @@ def test_before_the_process_has_begun(task: Task, queue: Queue, sentence: str) -
     [
         (None, None),
         (AppWait(who=""), None),
-        (AppWait(who="2 of 3 sites"), "Waits for 2 of 3 sites."),
+        (AppWait(who="2 of 3 sites"), "Waiting for 2 of 3 sites."),
         (
             AppWait(who="site-7", what="round 3", since=5.0, until=9.0),
             "Waits for site-7: round 3, since 12:05, until 12:09 at most.",

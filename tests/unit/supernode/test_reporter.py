@@ -80,7 +80,7 @@ def test_memory_is_bounded(client: FakeClient, reporter: Reporter) -> None:
         reporter.log(7, str(number), "INFO")
     reporter.begin()
     client.wait(lambda: len(client.texts()) == MOST_LINES + 1)
-    assert client.texts()[0].startswith("5 lines before this one are left out")
+    assert client.texts()[0].startswith("5 earlier lines were dropped")
     assert client.texts()[1] == "5"
 
 

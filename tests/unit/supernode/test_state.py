@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from umbel.errors import ConfigError, Conflict
-from umbel.supernode.jobs import Persistence
+from umbel.supernode.jobs import RetryBudget
 from umbel.supernode.state import StateDir, load_key, own_key
 
 PEM, OPENSSH = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
@@ -87,17 +87,17 @@ def test_what_is_no_key_is_an_error(tmp_path: Path) -> None:
 
 def test_patience_ends_after_so_many_failures_in_a_row() -> None:
     """A success begins the count anew; without a limit it never ends."""
-    patience = Persistence(2, float("inf"))
+    patience = RetryBudget(2, float("inf"))
     assert [patience.goes_on(0) for _ in range(3)] == [True, True, False]
     patience.succeeded()
     assert patience.goes_on(0)
-    endless = Persistence(None, float("inf"))
+    endless = RetryBudget(None, float("inf"))
     assert all(endless.goes_on(float(at)) for at in range(1000))
 
 
 def test_patience_ends_after_so_many_seconds() -> None:
     """Counted from the first failure."""
-    patience = Persistence(None, 10.0)
+    patience = RetryBudget(None, 10.0)
     assert [patience.goes_on(at) for at in (100.0, 109.0, 110.0)] == [True, True, False]
     patience.succeeded()
     assert patience.goes_on(200.0)

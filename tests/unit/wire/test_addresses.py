@@ -38,7 +38,7 @@ def test_each_is_tried_before_patience_ends() -> None:
     gone = [Peer(lambda _: INFO) for _ in range(2)]
     for one in gone:
         one.close()
-    with pytest.raises(SuperLinkUnreachable, match=f"{gone[1].address} does not answer"):
+    with pytest.raises(SuperLinkUnreachable, match=f"{gone[1].address} does not respond"):
         version(HttpClient(",".join(one.address for one in gone), "", patience=0))
     with pytest.raises(ConfigError):
         HttpClient("http://127.0.0.1:1,ftp://127.0.0.1:2", "")

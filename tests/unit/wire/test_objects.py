@@ -123,5 +123,5 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(objects._Download, "accept", full)
-    with peer(ok(DATA)) as server, pytest.raises(StorageFull, match="no space left"):
+    with peer(ok(DATA)) as server, pytest.raises(StorageFull, match="No disk space left for"):
         ControlClient(server.address, "").download(DIGEST, tmp_path / "file")

@@ -15,13 +15,11 @@ DEFAULT_TEMPLATE = "numpy"
 
 def new(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="The app's name, and its folder's; asked for if not given.")
+        str | None, typer.Argument(metavar="NAME", help="Name of the app and its folder; prompted for if omitted.")
     ] = None,
     template: Annotated[
         str | None,
-        typer.Option(
-            "--template", "--framework", metavar="NAME", help="What to begin with: numpy, sklearn or pytorch."
-        ),
+        typer.Option("--template", "--framework", metavar="NAME", help="Template: numpy, sklearn or pytorch."),
     ] = None,
     output: FormatOption = Format.DEFAULT,
 ) -> None:
@@ -32,7 +30,7 @@ def new(
 
     known = sorted(TEMPLATES)
     if template is not None and template not in known:
-        raise UsageError(f"There is no template '{template}'.", hint=f"Templates: {', '.join(known)}.")
+        raise UsageError(f"Unknown template '{template}'.", hint=f"Templates: {', '.join(known)}.")
     chosen_name = name or ask("The app's name", argument="NAME")
     chosen = template or ask("The template", argument="--template", default=DEFAULT_TEMPLATE, choices=known)
     target = Path.cwd() / chosen_name
@@ -40,7 +38,7 @@ def new(
     if output is Format.JSON:
         print_json({"success": True, "name": chosen_name, "template": chosen, "path": str(target)})
     else:
-        print(f"Made {chosen_name} from the template '{chosen}'. Run it:\n\n  umbel run {chosen_name}\n")
+        print(f"Created {chosen_name} from the template '{chosen}'. Run it:\n\n  umbel run {chosen_name}\n")
 
 
 def build(app: AppOption = Path(), output: FormatOption = Format.DEFAULT) -> None:
@@ -74,7 +72,7 @@ def build(app: AppOption = Path(), output: FormatOption = Format.DEFAULT) -> Non
 
 def install(
     source: Annotated[
-        Path | None, typer.Argument(metavar="SOURCE", help="The .fab file; asked for if it is not given.")
+        Path | None, typer.Argument(metavar="SOURCE", help="The .fab file; prompted for if omitted.")
     ] = None,
     output: FormatOption = Format.DEFAULT,
 ) -> None:

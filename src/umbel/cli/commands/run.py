@@ -14,7 +14,7 @@ from umbel.cli.parameters import FormatOption, SuperLinkArgument
 
 def run(
     app: Annotated[
-        Path, typer.Argument(metavar="APP", help="The app's folder, or its bundle (.fab).", show_default="this folder")
+        Path, typer.Argument(metavar="APP", help="Folder or bundle (.fab) of the app.", show_default="this folder")
     ] = Path(),
     superlink: SuperLinkArgument = None,
     run_config: Annotated[
@@ -23,7 +23,7 @@ def run(
             "--run-config",
             "-c",
             metavar="KEY=VALUE...|FILE.toml",
-            help="Override values of the app's config: 'lr=0.1 model.name=\"cnn\"', or one .toml file. Repeatable.",
+            help="Override settings of the app: 'lr=0.1 model.name=\"cnn\"', or one .toml file. Repeatable.",
         ),
     ] = None,
     federation_config: Annotated[
@@ -31,22 +31,24 @@ def run(
         typer.Option(
             "--federation-config",
             metavar="KEY=VALUE...",
-            help="Settings of a simulation, such as 'num-supernodes=100'. Repeatable.",
+            help="Settings of the simulation, such as 'num-supernodes=100'. Repeatable.",
         ),
     ] = None,
     federation: Annotated[
-        str | None, typer.Option("--federation", metavar="@ACCOUNT/NAME", help="The federation to run in.")
+        str | None, typer.Option("--federation", metavar="@ACCOUNT/NAME", help="Federation to run in.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same model, bit for bit.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", help="Seed of the run. The same seed gives the same model, bit for bit.")
+    ] = 0,
     stream: Annotated[
         bool | None,
         typer.Option(
             "--stream/--no-stream",
-            help="Show the run until its end (the default, except with --format json). Ctrl-C then stops the run.",
+            help="Follow the run until it ends (the default, except with --format json). Ctrl-C then stops the run.",
             show_default=False,
         ),
     ] = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="The same as --no-stream.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Same as --no-stream.")] = False,
     output: FormatOption = Format.DEFAULT,
 ) -> None:
     """Run an app: build its bundle, send it to a SuperLink and show the run until its end.
@@ -58,7 +60,7 @@ def run(
     from umbel.errors import UsageError
 
     if detach and stream:
-        raise UsageError("--detach and --stream contradict each other.", hint="Give one of them.")
+        raise UsageError("--detach and --stream are mutually exclusive.", hint="Use only one of them.")
     streaming = stream if stream is not None else not detach and output is Format.DEFAULT
     request = Launch(
         app=app,

@@ -15,10 +15,10 @@ def list_runs(
     superlink: SuperLinkArgument = None,
     run_id: Annotated[
         str | None,
-        typer.Option("--run-id", metavar="RUN", help="Show one run in detail: its id, a prefix of it, or 'last'."),
+        typer.Option("--run-id", metavar="RUN", help="Show one run in detail: its ID, a prefix of it, or 'last'."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, help="Show at most so many runs, newest first.")
+        int | None, typer.Option("--limit", min=1, help="Show at most this many runs, newest first.")
     ] = None,
     federation_config: IgnoredFederationConfig = None,
     output: FormatOption = Format.DEFAULT,
@@ -30,7 +30,7 @@ def list_runs(
     from umbel.errors import UsageError
 
     if run_id is not None and limit is not None:
-        raise UsageError("--run-id and --limit exclude each other.", hint="Give one of them.")
+        raise UsageError("--run-id and --limit are mutually exclusive.", hint="Use only one of them.")
     client = connect(superlink)
     runs = client.list_runs(limit) if run_id is None else [find_run(client, run_id)]
     if output is Format.JSON:
@@ -45,10 +45,11 @@ def log(
     run: RunArgument,
     superlink: SuperLinkArgument = None,
     stream: Annotated[
-        bool, typer.Option("--stream/--show", help="Follow the log to the run's end, or show what is there and end.")
+        bool,
+        typer.Option("--stream/--show", help="Follow the log until the run ends, or show the existing lines and exit."),
     ] = True,
     node: Annotated[
-        int | None, typer.Option("--node", metavar="NODE_ID", min=0, help="Show the lines of this node only.")
+        int | None, typer.Option("--node", metavar="NODE_ID", min=0, help="Show only the lines of this node.")
     ] = None,
     federation_config: IgnoredFederationConfig = None,
 ) -> None:
@@ -83,7 +84,7 @@ def stop(
     elif before.status == "finished":
         print(f"Run {view.run_id} had already ended: {before.sub_status}.")
     elif view.status == "finished":
-        print(f"Run {view.run_id} is stopped.")
+        print(f"Run {view.run_id} has been stopped.")
     else:
         print(f"Run {view.run_id} is being stopped.")
 
@@ -93,9 +94,11 @@ def pull(
     superlink: SuperLinkArgument = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Where to write. Default: ./NAME-RUN.", show_default=False),
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Folder to write to. Default: ./NAME-RUN.", show_default=False
+        ),
     ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Write the checkpoints too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also write the checkpoints.")] = False,
     federation_config: IgnoredFederationConfig = None,
     output: FormatOption = Format.DEFAULT,
 ) -> None:
@@ -116,4 +119,4 @@ def pull(
     for path in written:
         print(f"  {path.name}  {path.stat().st_size} bytes")
     if view.status != "finished":
-        print("The run goes on: pull it again later for the rest.")
+        print("The run has not finished: pull it again later for the remaining results.")

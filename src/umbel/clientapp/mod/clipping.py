@@ -23,11 +23,11 @@ def is_train(message: Message) -> bool:
     return message.metadata.message_type.partition(".")[0] == "train"
 
 
-def the_one(content: RecordDict, kind: type[Any], whose: str) -> Any:
+def single_record(content: RecordDict, kind: type[Any], whose: str) -> Any:
     """The one record of type `kind`. Raises ValueError when there is none or more than one."""
     found = [record for record in content.values() if isinstance(record, kind)]
     if len(found) != 1:
-        raise ValueError(f"{whose} must hold exactly one {kind.__name__}, this one holds {len(found)}.")
+        raise ValueError(f"{whose} must contain exactly one {kind.__name__}, but it contains {len(found)}.")
     return found[0]
 
 
@@ -41,13 +41,13 @@ def change_update(message: Message, context: Context, call_next: ClientFn, chang
 
     Raises ValueError when message or reply do not hold one ArrayRecord each, of the same tensors.
     """
-    sent = the_one(message.content, ArrayRecord, "The message")
+    sent = single_record(message.content, ArrayRecord, "The message")
     before = numbers(sent)  # the app may train in the memory that it got
     reply = call_next(message, context)
     if reply.has_error():
         return reply
     content = reply.content
-    trained = the_one(content, ArrayRecord, "The reply")
+    trained = single_record(content, ArrayRecord, "The reply")
     update = update_of(trained, sent, before)
     if change(update, content):
         key = next(key for key, record in content.items() if record is trained)
@@ -97,18 +97,18 @@ def adaptiveclipping_mod(message: Message, context: Context, call_next: ClientFn
 
 
 def _with_bit(update: list[Floats], content: RecordDict, bound: float) -> bool:
-    metrics: MetricRecord = the_one(content, MetricRecord, "The reply")
+    metrics: MetricRecord = single_record(content, MetricRecord, "The reply")
     was_longer = clipped(update, bound)
     metrics[_NORM_BIT] = int(not was_longer)
     return was_longer
 
 
 def _bound(message: Message) -> float:
-    bound = the_one(message.content, ConfigRecord, "The message").get(_CLIPPING_NORM)
+    bound = single_record(message.content, ConfigRecord, "The message").get(_CLIPPING_NORM)
     if isinstance(bound, bool) or not isinstance(bound, (int, float)) or not 0 < bound < math.inf:
         raise ValueError(
-            f"The message's configuration holds no number {_CLIPPING_NORM!r} above 0: "
-            "does the ServerApp use the strategy with client-side clipping that belongs to this mod?"
+            f"The message's configuration lacks a number {_CLIPPING_NORM!r} greater than 0: "
+            "check that the ServerApp uses the client-side clipping strategy of this mod."
         )
     return float(bound)
 
@@ -116,14 +116,14 @@ def _bound(message: Message) -> float:
 def message_size_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
     """Write to the run's log how many bytes the content of the message and of its reply has."""
     reply = call_next(message, context)
-    _say(f"Message size: {_bytes(message)} bytes came, {_bytes(reply)} bytes go.")
+    _say(f"Message size: {_bytes(message)} bytes received, {_bytes(reply)} bytes sent.")
     return reply
 
 
 def arrays_size_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
     """Write to the run's log how many elements and bytes the arrays of the message and of its reply have."""
     reply = call_next(message, context)
-    _say(f"Arrays: {_arrays(message)} came, {_arrays(reply)} go.")
+    _say(f"Arrays: {_arrays(message)} received, {_arrays(reply)} sent.")
     return reply
 
 

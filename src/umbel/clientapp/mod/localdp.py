@@ -10,7 +10,7 @@ from umbel.app.context import Context
 from umbel.app.message import Message
 from umbel.app.records import Floats
 from umbel.clientapp.clientapp import ClientFn, Stage, staged
-from umbel.clientapp.mod.clipping import change_update, clipped, is_train, refused, the_one
+from umbel.clientapp.mod.clipping import change_update, clipped, is_train, refused, single_record
 from umbel.errors import ConfigError
 from umbel.privacy import gaussian
 from umbel.privacy.clipping import NOISY_TYPES
@@ -51,8 +51,8 @@ class LocalDpMod:
                 )
         if sensitivity < 2 * clipping_norm:
             log.warning(
-                "LocalDpMod: a sensitivity of %g hides whether a client changed anything, but not which of two data sets it "
-                "has: for that it must be 2 x clipping_norm = %g.",
+                "LocalDpMod: a sensitivity of %g hides whether a client contributed an update, but not which of two data sets it "
+                "has; that requires 2 x clipping_norm = %g.",
                 sensitivity,
                 2 * clipping_norm,
             )
@@ -65,7 +65,7 @@ class LocalDpMod:
         if not is_train(message):
             return call_next(message, context)
         try:
-            _check_types(the_one(message.content, ArrayRecord, "The message"))
+            _check_types(single_record(message.content, ArrayRecord, "The message"))
             key = self._key(message)
             return change_update(message, context, call_next, lambda update, _: self._protect(update, key))
         except ValueError as reason:
@@ -87,4 +87,4 @@ class LocalDpMod:
 def _check_types(arrays: ArrayRecord) -> None:
     for name, array in arrays.items():
         if array.dtype not in NOISY_TYPES:
-            raise ValueError(f"No noise can be added to array {name!r} of type {array.dtype}.")
+            raise ValueError(f"Noise cannot be added to array {name!r} of dtype {array.dtype}.")

@@ -10,7 +10,7 @@ from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.clientapp.clientapp import ClientFn, Stage, staged
-from umbel.clientapp.mod.clipping import is_train, refused, the_one
+from umbel.clientapp.mod.clipping import is_train, refused, single_record
 from umbel.errors import SecureAggregationRefused
 
 _RECORD = "umbel-secagg"
@@ -32,7 +32,7 @@ def secaggplus_mod(message: Message, context: Context, call_next: ClientFn) -> M
     if record is None:
         if is_train(message):
             return refused(
-                message, _NAME, ValueError("The ServerApp asks for a reply without a mask: use SecAggPlus there.")
+                message, _NAME, ValueError("The ServerApp requested an unmasked reply: use SecAggPlus there.")
             )
         return call_next(message, context)
     try:
@@ -67,12 +67,12 @@ def _masked(message: Message, context: Context, call_next: ClientFn, state: Any)
     reply = call_next(Message.from_parts(message.metadata, RecordDict(rest)), context)
     if not reply.has_content():
         return reply
-    arrays = the_one(reply.content, ArrayRecord, "A reply")
+    arrays = single_record(reply.content, ArrayRecord, "A reply")
     metrics = reply.content.metric_records or {"": MetricRecord()}
-    others = MetricRecord({**the_one(RecordDict(dict(metrics)), MetricRecord, "A reply")})
+    others = MetricRecord({**single_record(RecordDict(dict(metrics)), MetricRecord, "A reply")})
     weight = others.pop(weighted_by_key, None) if weighted_by_key else 1
     if not isinstance(weight, (int, float)):
-        raise ValueError(f"Its MetricRecord holds no single number {weighted_by_key!r} to weigh it by.")
+        raise ValueError(f"Its MetricRecord lacks the weight {weighted_by_key!r} (a single number).")
     vector, form = quantization.pack(arrays, others, weight, encoding)
     client.mask(state, sealed, vector)
     kept = _kept(message, context, state, ConfigRecord({"form": form.dump()}))
@@ -86,7 +86,7 @@ def _state(context: Context, session: bytes) -> Any:
     kept = context.state.config_records.get(_RECORD)
     if kept is None or kept.get("session") != session:
         raise SecureAggregationRefused(
-            "This node takes part in no such session: it was not there at the beginning, or the session has ended."
+            "This node is not part of the session: it was absent at its start, or the session has ended."
         )
     return records.read_session(kept)
 

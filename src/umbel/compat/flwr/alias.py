@@ -33,7 +33,7 @@ class MissingModule(ModuleNotFoundError):
 
 
 def _text(full_name: str, instead: str | None) -> str:
-    reason = instead or "Umbel's alias of Flower does not have it."
+    reason = instead or "it is not part of Umbel's Flower alias."
     return f"`{full_name}` cannot be used: {reason} See {HOWTO}."
 
 

@@ -12,5 +12,5 @@ __all__ = ["LocalDpMod", "adaptiveclipping_mod", "arrays_size_mod", "fixedclippi
 
 MISSING = dict.fromkeys(
     ("secagg_mod", "secaggplus_mod"),
-    "the mod that goes with Umbel's strategy SecAggPlus is `umbel.clientapp.mod.secaggplus_mod`.",
+    "use `umbel.clientapp.mod.secaggplus_mod`, the mod for Umbel's strategy SecAggPlus.",
 )

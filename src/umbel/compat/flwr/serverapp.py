@@ -22,7 +22,7 @@ MISSING = dict.fromkeys(
         "RdpAccountant",
         "SamplingMethod",
     ),
-    "the strategies for differential privacy account by themselves; see docs/explanation/differential-privacy.md.",
+    "the strategies for differential privacy do their own accounting; see docs/explanation/differential-privacy.md.",
 )
 
 

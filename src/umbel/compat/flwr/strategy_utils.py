@@ -12,7 +12,7 @@ from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.compat.flwr.exceptions import InconsistentMessageReplies
 from umbel.compat.flwr.records import adopt_arrays
 from umbel.serverapp.aggregation.metrics import weighted_mean
-from umbel.serverapp.aggregation.reduction import the_one, weight_of
+from umbel.serverapp.aggregation.reduction import single_record, weight_of
 from umbel.serverapp.aggregation.replies import mean_of
 from umbel.serverapp.grid import Grid
 
@@ -31,7 +31,7 @@ log = logging.getLogger("flwr")
 def aggregate_arrayrecords(records: Sequence[RecordDict], weighting_metric_name: str) -> ArrayRecord:
     """The mean of the contents' arrays, weighted by the metric of that name. Raises ValueError when the weights sum to 0."""
     weights = [weight_of(content, weighting_metric_name) for content in records]
-    return adopt_arrays(mean_of([the_one(content, ArrayRecord) for content in records], weights))
+    return adopt_arrays(mean_of([single_record(content, ArrayRecord) for content in records], weights))
 
 
 def aggregate_metricrecords(records: Sequence[RecordDict], weighting_metric_name: str) -> MetricRecord:
@@ -51,7 +51,7 @@ def validate_message_reply_consistency(
     """Raise InconsistentMessageReplies unless all contents hold one MetricRecord (and one ArrayRecord) with the same keys and a weight."""
     try:
         for kind in (ArrayRecord, MetricRecord) if check_arrayrecord else (MetricRecord,):
-            _check_same_keys([the_one(content, kind) for content in replies])
+            _check_same_keys([single_record(content, kind) for content in replies])
         for content in replies:
             weight_of(content, weighted_by_key)
     except ValueError as reason:
@@ -60,7 +60,7 @@ def validate_message_reply_consistency(
 
 def _check_same_keys(records: Sequence[ArrayRecord | MetricRecord]) -> None:
     if any(record.keys() != records[0].keys() for record in records):
-        raise ValueError(f"The {type(records[0]).__name__}s of the replies do not have the same keys.")
+        raise ValueError(f"The {type(records[0]).__name__}s of the replies have different keys.")
 
 
 def config_to_str(config: ConfigRecord) -> str:

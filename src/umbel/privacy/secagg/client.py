@@ -53,10 +53,10 @@ def share(state: ClientSession, peers: Mapping[int, PublicKeys], parameters: Par
     holders = sorted({*peers, state.node_id})
     keys = {*peers.values()} | {state.public_keys()}
     if len(keys) != len(holders) or state.node_id in peers:
-        raise SecureAggregationRefused("Two nodes have the same keys: one poses as another.")
+        raise SecureAggregationRefused("Two nodes have the same keys: one of them impersonates the other.")
     if not 2 <= parameters.threshold <= len(holders) < 2 * parameters.threshold:
         raise SecureAggregationRefused(
-            f"{len(holders)} nodes are not enough, or too many, for a threshold of {parameters.threshold}."
+            f"A threshold of {parameters.threshold} is not possible with {len(holders)} nodes."
         )
     secrets = (state.seed, state.masking.private)
     split = [shamir.split(secret, len(holders), parameters.threshold) for secret in secrets]
@@ -78,9 +78,9 @@ def mask(state: ClientSession, sealed: Mapping[int, bytes], vector: NDArray[Any]
     """
     _expect(state, Stage.SHARE)
     if not sealed.keys() <= state.peers.keys():
-        raise SecureAggregationRefused("There is a share of a node that is no neighbour.")
+        raise SecureAggregationRefused("Received a share from a node that is not a neighbour.")
     if len(sealed) + 1 < state.threshold:
-        raise SecureAggregationRefused(f"Only {len(sealed) + 1} of at least {state.threshold} nodes are left.")
+        raise SecureAggregationRefused(f"Only {len(sealed) + 1} nodes remain; at least {state.threshold} are required.")
     opened = {
         peer: unseal(text, state.sealing, state.peers[peer].sealing, state.session, peer, state.node_id)
         for peer, text in sealed.items()
@@ -103,11 +103,13 @@ def unmask(state: ClientSession, question: Question) -> dict[int, bytes]:
     _expect(state, Stage.MASK)
     present, gone = set(question.present), set(question.gone)
     if present & gone or state.node_id not in present:
-        raise SecureAggregationRefused("The server asks for both secrets of one node, or for this node's own.")
+        raise SecureAggregationRefused("The server requested both secrets of one node, or this node's own secret.")
     if not _known(present, state.seed_shares) or not _known(gone, state.key_shares):
-        raise SecureAggregationRefused("The server asks for a share of a node that is no neighbour.")
+        raise SecureAggregationRefused("The server requested a share of a node that is not a neighbour.")
     if len(present) < state.threshold:
-        raise SecureAggregationRefused(f"Only {len(present)} of at least {state.threshold} inputs are in the sum.")
+        raise SecureAggregationRefused(
+            f"Only {len(present)} inputs are in the sum; at least {state.threshold} are required."
+        )
     revealed = {node: state.seed_shares[node] for node in present} | {node: state.key_shares[node] for node in gone}
     state.done = Stage.UNMASK
     state.seed, state.sealing, state.masking = b"", KeyPair(b"", b""), KeyPair(b"", b"")
@@ -121,4 +123,6 @@ def _known(nodes: Collection[int], shares: Mapping[int, bytes]) -> bool:
 
 def _expect(state: ClientSession, before: Stage) -> None:
     if state.done != before:
-        raise SecureAggregationRefused(f"This comes after the stage '{before}', but the last one was '{state.done}'.")
+        raise SecureAggregationRefused(
+            f"Unexpected stage: this request follows stage '{before}', but the last completed stage was '{state.done}'."
+        )

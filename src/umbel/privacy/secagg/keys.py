@@ -33,8 +33,8 @@ def unseal(sealed: bytes, mine: KeyPair, theirs: bytes, session: bytes, sender: 
         )
     except (InvalidTag, ValueError) as error:
         raise SecureAggregationRefused(
-            f"The share of node {sender} for node {receiver} is not authentic: it was changed on its way, or belongs elsewhere.",
-            hint="Nothing of this node went into the sum; look for a fault, or an attack, between the two nodes.",
+            f"The share of node {sender} for node {receiver} is not authentic: it was modified in transit or belongs to another session.",
+            hint="Nothing from this node was added to the sum. Look for a fault or an attack between the two nodes.",
         ) from error
 
 
@@ -95,6 +95,6 @@ def agree(mine: KeyPair, theirs: bytes, session: bytes, purpose: bytes) -> bytes
     try:
         shared = X25519PrivateKey.from_private_bytes(mine.private).exchange(X25519PublicKey.from_public_bytes(theirs))
     except ValueError as error:
-        raise SecureAggregationRefused(f"A peer's public key is not valid: {error}") from error
+        raise SecureAggregationRefused(f"Invalid public key of a peer: {error}") from error
     info = b"umbel secagg " + purpose + b"".join(sorted((mine.public, theirs)))
     return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=session, info=info).derive(shared)

@@ -47,8 +47,8 @@ class Parameters:
         """Check them. Raises ConfigError."""
         if not 2 <= self.threshold <= self.num_shares < 2 * self.threshold:
             raise ConfigError(
-                f"{self.num_shares} shares do not go with a threshold of {self.threshold}.",
-                hint="The threshold is at least 2, more than half of the shares, and not more than all of them.",
+                f"A threshold of {self.threshold} is not possible with {self.num_shares} shares.",
+                hint="The threshold must be at least 2, more than half of the shares, and at most their number.",
             )
 
 
@@ -75,8 +75,8 @@ def _complete(num_nodes: int, gone: int, corrupted: int) -> Parameters:
     threshold = max(2, (num_nodes + corrupted) // 2 + 1)
     if threshold > num_nodes - gone:
         raise ConfigError(
-            f"{num_nodes} nodes cannot bear that {gone} drop out and {corrupted} are corrupted: {threshold} must stay.",
-            hint="Lower dropout_tolerance or corruption_tolerance of SecAggPlus, or have more nodes.",
+            f"{num_nodes} nodes cannot tolerate {gone} drop-outs and {corrupted} corrupted nodes: {threshold} must remain.",
+            hint="Lower dropout_tolerance or corruption_tolerance of SecAggPlus, or use more nodes.",
         )
     return Parameters(num_nodes, threshold)
 

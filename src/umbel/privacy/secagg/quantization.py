@@ -41,7 +41,7 @@ class Quantizer:
             part = values[start : start + _BLOCK].astype(np.float64)
             part /= self.step
             if not np.isfinite(part).all():
-                raise ValueError("NaN or infinity cannot be summed securely.")
+                raise ValueError("NaN and infinity cannot be summed securely.")
             np.rint(part, out=part)
             clipped += int(np.count_nonzero(np.abs(part) > self.half))
             np.clip(part, -self.half, self.half, out=part)
@@ -141,7 +141,7 @@ def load_form(text: str) -> Form:
         for tensor in form.tensors:
             storage_dtype(tensor.dtype)
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"This is no form of a reply: {error}") from error
+        raise ValueError(f"Invalid description of a reply: {error}") from error
     return form
 
 
@@ -175,7 +175,7 @@ def _parts(arrays: ArrayRecord, metrics: MetricRecord) -> Iterator[tuple[str, st
 def _whole(weight: float, most: int) -> int:
     if not (0 <= weight <= most and float(weight).is_integer()):
         raise ValueError(
-            f"Its weight is {weight}: for secure aggregation it must be a whole number from 0 to {most} (max_weight)."
+            f"Its weight is {weight}: for secure aggregation it must be an integer from 0 to {most} (max_weight)."
         )
     return int(weight)
 

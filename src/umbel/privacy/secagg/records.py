@@ -21,7 +21,7 @@ def read(record: Mapping[str, Any], *names: str) -> tuple[Any, ...]:
     """These entries of a record. Raises SecureAggregationRefused when one is missing."""
     missing = [name for name in names if name not in record]
     if missing:
-        raise SecureAggregationRefused(f"A message of the secure aggregation lacks {', '.join(missing)}.")
+        raise SecureAggregationRefused(f"A secure-aggregation message lacks {', '.join(missing)}.")
     return tuple(record[name] for name in names)
 
 
@@ -130,5 +130,5 @@ def read_bytes(record: Mapping[str, Any], name: str) -> dict[int, bytes]:
     """Bytes by node. Raises SecureAggregationRefused when they are missing or do not go together."""
     nodes, values = read(record, f"{name}_nodes", name)
     if len(nodes) != len(values) or not all(isinstance(value, bytes) for value in values):
-        raise SecureAggregationRefused(f"A message of the secure aggregation has no {name} for each node.")
+        raise SecureAggregationRefused(f"A secure-aggregation message does not have one {name} per node.")
     return dict(zip(nodes, values, strict=True))

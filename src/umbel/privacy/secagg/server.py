@@ -13,8 +13,8 @@ from umbel.privacy.secagg.keys import KEY_BYTES, add_mask, agree, key_pair, subt
 from umbel.privacy.secagg.messages import PublicKeys, Question, Shares, digest
 from umbel.privacy.secagg.parameters import Parameters, neighbourhoods
 
-_REPEAT = "Repeat the round, or raise dropout_tolerance if nodes often leave in the middle of one."
-_NO_MOD = "Is secaggplus_mod among the mods of the ClientApp?"
+_REPEAT = "Repeat the round, or raise dropout_tolerance if nodes often drop out."
+_NO_MOD = "Check that secaggplus_mod is among the mods of the ClientApp."
 _SHOWN = 8  # nodes that an error names
 
 
@@ -44,9 +44,7 @@ class ServerSession:
     def route(self, shares: Mapping[int, Shares]) -> dict[int, dict[int, bytes]]:
         """SHARE is over: for each node that shared, what its neighbours that shared too have sealed for it."""
         self.refused = {
-            node: "Its shares are not those that were asked for."
-            for node in shares
-            if not self._complete(node, shares[node])
+            node: "Its shares are not the requested ones." for node in shares if not self._complete(node, shares[node])
         }
         self._shares = {node: given for node, given in shares.items() if node not in self.refused}
         self._enough(self._shares, "share their secrets")
@@ -78,7 +76,7 @@ class ServerSession:
         self.refused = {}
         genuine = {node: self._genuine(node, shares) for node, shares in revealed.items() if node in self._present}
         needed = self._needed()
-        self._each_held_by(needed, genuine, "help to unmask the sum", lambda holder, owner: owner in genuine[holder])
+        self._each_held_by(needed, genuine, "help unmask the sum", lambda holder, owner: owner in genuine[holder])
         secrets = {owner: self._join(owner, genuine) for owner in needed}  # all, before any mask is taken off
         pairwise = [mask for owner in self._gone() for mask in self._pairwise(owner, secrets[owner])]
         for owner in self._present:
@@ -90,7 +88,9 @@ class ServerSession:
         """The masks that the peers of a node that is gone have shared with it, and how each is taken off."""
         pair = key_pair(private)
         if pair.public != self._keys[gone].masking:
-            raise SecureAggregationFailed(f"The shares of node {gone} are not of its key, so that there is no sum.")
+            raise SecureAggregationFailed(
+                f"The shares of node {gone} do not match its key, so the sum cannot be computed."
+            )
         for peer in self._peers(gone):
             if peer in self._present:
                 seed = agree(pair, self._keys[peer].masking, self.session, b"mask")
@@ -106,7 +106,7 @@ class ServerSession:
             return shamir.join(places, KEY_BYTES)
         except ValueError as error:
             raise SecureAggregationFailed(
-                f"The shares that node {owner} gave out are of no secret, so that there is no sum."
+                f"The shares distributed by node {owner} are inconsistent, so the sum cannot be computed."
             ) from error
 
     def _genuine(self, holder: int, shares: Mapping[int, bytes]) -> dict[int, bytes]:
@@ -115,7 +115,7 @@ class ServerSession:
             if owner in self._shares and self._is_genuine(holder, owner, share):
                 good[owner] = share
             else:
-                self.refused[holder] = f"What it revealed of node {owner} is not the share it was given."
+                self.refused[holder] = f"The share of node {owner} that it revealed is not the one it received."
         return good
 
     def _is_genuine(self, holder: int, owner: int, share: bytes) -> bool:
@@ -144,7 +144,7 @@ class ServerSession:
     def _enough(self, nodes: Collection[int], what: str) -> None:
         needed = max(self.parameters.threshold, self.parameters.fewest)
         if len(nodes) < needed:
-            raise self._failed(f"{needed} nodes have to {what}, but only {len(nodes)} did", nodes)
+            raise self._failed(f"{needed} nodes must {what}, but only {len(nodes)} did", nodes)
 
     def _each_held_by(
         self,
@@ -158,7 +158,7 @@ class ServerSession:
             if len(there) < self.parameters.threshold:
                 threshold = self.parameters.threshold
                 raise self._failed(
-                    f"{threshold} nodes that hold a share of node {owner} have to {what}, but only {len(there)} did",
+                    f"{threshold} nodes with a share of node {owner} must {what}, but only {len(there)} did",
                     holders,
                 )
 
@@ -166,6 +166,6 @@ class ServerSession:
         missing = sorted({*self._keys} - {*there})
         named = ", ".join(map(str, missing[:_SHOWN])) + (" …" if len(missing) > _SHOWN else "")
         return SecureAggregationFailed(
-            f"Secure aggregation failed, and there is no sum: {reason}{f' (missing: {named})' if named else ''}.",
+            f"Secure aggregation failed: {reason}{f' (missing: {named})' if named else ''}.",
             hint=_NO_MOD if not self._keys else _REPEAT,
         )

@@ -24,7 +24,7 @@ def split(secret: bytes, num_shares: int, threshold: int) -> list[bytes]:
     Raises ValueError unless 1 <= threshold <= num_shares < p.
     """
     if not 1 <= threshold <= num_shares < PRIME:
-        raise ValueError(f"{num_shares} shares with a threshold of {threshold} make no sense.")
+        raise ValueError(f"Invalid combination: {num_shares} shares with a threshold of {threshold}.")
     limbs = _limbs(secret)
     points = np.arange(1, num_shares + 1, dtype=np.uint64)[:, None]
     values = np.zeros((num_shares, limbs.size), np.uint64)
@@ -40,13 +40,13 @@ def join(shares: Mapping[int, bytes], size: int) -> bytes:
     """
     lengths = {len(share) for share in shares.values()}
     if lengths != {4 * _num_limbs(size)}:
-        raise ValueError("The shares are not of a secret of this size.")
+        raise ValueError("The shares do not belong to a secret of this size.")
     values = np.stack([np.frombuffer(share, "<u4") for share in shares.values()]).astype(np.uint64)
     weights = _lagrange(np.array([position + 1 for position in shares], np.uint64))
     limbs = (values * weights[:, None] % np.uint64(PRIME)).sum(axis=0) % np.uint64(PRIME)
     number: int = sum(limb << (_LIMB_BITS * index) for index, limb in enumerate(limbs.tolist()))
     if number >> (8 * size):
-        raise ValueError("The shares are not all of one secret.")
+        raise ValueError("The shares do not all belong to the same secret.")
     return number.to_bytes(size, "little")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import MetricRecord, MetricValue
 from umbel.errors import AggregationFailed
-from umbel.serverapp.aggregation.reduction import the_one, weight_of
+from umbel.serverapp.aggregation.reduction import single_record, weight_of
 
 
 def weighted_mean(contents: Sequence[RecordDict], weighted_by_key: str) -> MetricRecord:
@@ -19,20 +19,20 @@ def weighted_mean(contents: Sequence[RecordDict], weighted_by_key: str) -> Metri
     result does not depend on the order of the contents. One whose list is of another length than most is left
     out. Raises AggregationFailed when the weights sum to 0.
     """
-    records = [(weight_of(content, weighted_by_key), the_one(content, MetricRecord)) for content in contents]
-    strangers = odd_ones_out([record for _, record in records])
+    records = [(weight_of(content, weighted_by_key), single_record(content, MetricRecord)) for content in contents]
+    strangers = mismatched_metrics([record for _, record in records])
     fitting = [record for index, record in enumerate(records) if index not in strangers]
     if fitting and math.fsum(weight for weight, _ in fitting) <= 0:
         raise AggregationFailed(
-            f"The weights {weighted_by_key!r} of all {len(fitting)} replies sum to 0, so that they have no mean.",
-            hint="Have the clients report how many examples they used, or name another key with weighted_by_key.",
+            f"The weights {weighted_by_key!r} of all {len(fitting)} replies sum to 0, so a weighted mean does not exist.",
+            hint="Have the clients report their number of examples, or choose another key with weighted_by_key.",
         )
     keys = dict.fromkeys(key for _, record in fitting for key in record if key != weighted_by_key)
     means = ((key, _mean([(weight, record[key]) for weight, record in fitting if key in record])) for key in keys)
     return MetricRecord({key: mean for key, mean in means if mean is not None})
 
 
-def odd_ones_out(records: Sequence[MetricRecord]) -> dict[int, str]:
+def mismatched_metrics(records: Sequence[MetricRecord]) -> dict[int, str]:
     """The records that have a metric of another length than most others have, by index, with the reason in words.
 
     A number is not a list of length 1. Of lengths that are equally frequent the one seen first counts.
@@ -48,7 +48,7 @@ def odd_ones_out(records: Sequence[MetricRecord]) -> dict[int, str]:
     for index, record in enumerate(records):
         odd = [key for key, length in usual.items() if key in record and _length(record[key]) != length]
         if odd:
-            found[index] = f"Its metric {odd[0]!r} has another length than that of the other replies."
+            found[index] = f"Its metric {odd[0]!r} differs in length from that of the other replies."
     return found
 
 

@@ -19,7 +19,7 @@ from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.message import Error, ErrorCode, Message
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import MetricRecord
-from umbel.serverapp.aggregation.weighted_sum import Allocate, Schema, Spares, SumTree, WeightedSum
+from umbel.serverapp.aggregation.weighted_sum import Allocate, BufferPool, Schema, SumTree, WeightedSum
 
 Partial = dict[Schema, WeightedSum]
 Subtree = tuple[int, int, Partial | None]  # level, position, sum
@@ -66,24 +66,24 @@ class WeightedMean(Reduction):
 
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
         """See `Reduction.weigh`."""
-        return the_one(content, ArrayRecord), weight_of(content, self.weighted_by_key)
+        return single_record(content, ArrayRecord), weight_of(content, self.weighted_by_key)
 
 
-def the_one(content: RecordDict, kind: type[Any]) -> Any:
+def single_record(content: RecordDict, kind: type[Any]) -> Any:
     """The only record of type `kind` in `content`. Raises ValueError when there is none or more than one."""
     found = [record for record in content.values() if isinstance(record, kind)]
     if len(found) != 1:
-        raise ValueError(f"A reply must hold exactly one {kind.__name__}, this one holds {len(found)}.")
+        raise ValueError(f"A reply must contain exactly one {kind.__name__}, but this one contains {len(found)}.")
     return found[0]
 
 
 def weight_of(content: RecordDict, key: str) -> float:
     """The number named `key` in the one MetricRecord of `content`. Raises ValueError unless it is finite and not negative."""
-    weight = the_one(content, MetricRecord).get(key)
+    weight = single_record(content, MetricRecord).get(key)
     if not isinstance(weight, (int, float)):
-        raise ValueError(f"Its MetricRecord holds no single number {key!r} to weigh it by.")
+        raise ValueError(f"Its MetricRecord lacks the weight {key!r} (a single number).")
     if not 0 <= weight <= sys.float_info.max:
-        raise ValueError(f"Its weight {key!r} is {weight}: it must be finite and not negative.")
+        raise ValueError(f"Its weight {key!r} is {weight}: it must be finite and non-negative.")
     return float(weight)
 
 
@@ -119,9 +119,9 @@ class Fold:
     def __init__(self, reduction: Reduction, allocate: Allocate | None = None) -> None:
         """`allocate(nbytes)` gives the memory that sums are kept in; None: plain memory, which this fold uses again."""
         self._reduction = reduction
-        self._spares = Spares()
-        self._uses_spares = allocate is None
-        self._allocate = allocate or self._spares.allocate
+        self._buffer_pool = BufferPool()
+        self._pools_buffers = allocate is None
+        self._allocate = allocate or self._buffer_pool.allocate
         self._tree: SumTree[Partial] = SumTree(self._sum)
         self._replies: dict[int, Reply] = {}
 
@@ -147,8 +147,8 @@ class Fold:
                 left[schema] = total
                 continue
             left[schema].add(total)
-            if self._uses_spares:
-                self._spares.take_back(total.buffer)
+            if self._pools_buffers:
+                self._buffer_pool.take_back(total.buffer)
         return left
 
     def merge(self, subtrees: Iterable[Subtree], replies: Iterable[tuple[int, Reply]]) -> None:
@@ -198,7 +198,7 @@ def _difference(theirs: Schema, chosen: Schema) -> str:
         for name, dtype, shape in entries:
             if (name, dtype, shape) not in others:
                 return f"it {verb} {name!r} of type {dtype} and shape {shape}"
-    return "they come in another order"
+    return "they are in a different order"
 
 
 def malformed(node_id: int, reason: str) -> Reply:

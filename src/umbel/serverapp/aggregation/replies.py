@@ -92,13 +92,13 @@ def _checked(reduction: Reduction, message: Message) -> tuple[ArrayRecord, Reply
 
 
 def check_finite(arrays: ArrayRecord) -> None:
-    """Raise ValueError, naming the tensor, when one holds NaN or infinity."""
+    """Raise ValueError, naming the tensor, when one contains NaN or infinity."""
     for name, array in arrays.items():
         elements = array.storage.reshape(-1)
         for block in blocks(elements.size):
             values = elements[block]
             if not np.isfinite(bfloat16_to_float32(values) if array.dtype == BFLOAT16 else values).all():
-                raise ValueError(f"Array {name!r} holds NaN or infinity.")
+                raise ValueError(f"Array {name!r} contains NaN or infinity.")
 
 
 def mean_of(models: Sequence[ArrayRecord], weights: Sequence[float]) -> ArrayRecord:

@@ -117,7 +117,7 @@ def allocate(nbytes: int) -> Buffer:
     return np.empty(nbytes, dtype=np.uint8)
 
 
-class Spares:
+class BufferPool:
     """Plain memory that is used again: new pages from the system cost a large sum more than its arithmetic."""
 
     def __init__(self) -> None:
@@ -183,7 +183,7 @@ class WeightedSum:
         Raises ValueError when the weights do not sum to a finite number above 0.
         """
         if not 0 < self.weight < math.inf:
-            raise ValueError(f"The weights of all replies sum to {self.weight}.")
+            raise ValueError(f"The weights of all replies sum to {self.weight}, so a mean does not exist.")
         record = ArrayRecord()
         for slot in layout_of(self.schema).slots:
             sums = (self.singles if slot.single else self.doubles)[slot.start : slot.stop]
@@ -208,7 +208,7 @@ def _weigh_block(slot: Slot, source: NDArray[Any], weight: float, target: NDArra
     # Any NaN or infinity shows in a sum, or in the quicker product with itself of what is small.
     shown = target.dot(target) if target.size <= _DOT_BELOW else np.add.reduce(target)
     if not math.isfinite(shown) and not np.isfinite(target).all():
-        raise ValueError(f"Array {slot.name!r} holds NaN or infinity.")
+        raise ValueError(f"Array {slot.name!r} contains NaN or infinity.")
 
 
 def blocks(size: int) -> Iterator[slice]:

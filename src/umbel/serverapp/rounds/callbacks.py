@@ -59,7 +59,7 @@ class Callback:
     @property
     def reason(self) -> str:
         """Why the run ends, for people, after `on_round_end` returned True."""
-        return f"{type(self).__name__} asked for it."
+        return f"{type(self).__name__} requested it."
 
     def state(self) -> RecordDict:
         """What this callback remembers from round to round."""
@@ -86,7 +86,7 @@ class Best:
         """Whether this round is the best so far; None, with a warning in the log, when it lacks the metric."""
         value = progress.number(self.metric)
         if value is None:
-            log.warning("Round %d has no metric %r to judge it by.", progress.server_round, self.metric)
+            log.warning("Round %d has no metric %r, which the callback monitors.", progress.server_round, self.metric)
             return None
         if not self._better(value):
             return False
@@ -109,7 +109,7 @@ class Best:
 
 
 class EarlyStopping(Callback):
-    """Ends the run when a metric has not become better for `patience` rounds. A round without the metric does not count.
+    """Ends the run when a metric has not improved for `patience` rounds. A round without the metric does not count.
 
     >>> EarlyStopping("evaluate/loss", mode="min", patience=5, min_delta=0.001)
     """
@@ -133,7 +133,7 @@ class EarlyStopping(Callback):
     def reason(self) -> str:
         """See `Callback.reason`."""
         best = self._best
-        return f"{best.metric} has not become better for {self.waited} rounds; the best was {best.value} in round {best.server_round}."
+        return f"{best.metric} has not improved for {self.waited} rounds; its best value was {best.value} in round {best.server_round}."
 
     def state(self) -> RecordDict:
         """See `Callback.state`."""

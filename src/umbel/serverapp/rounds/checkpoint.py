@@ -75,7 +75,9 @@ def decode(data: bytes | memoryview) -> tuple[Progress, States]:
         tensors, metadata = safetensors.decode(bytearray(data))
         document = json.loads(metadata[_KEY])
         if document["version"] != _VERSION:
-            raise CheckpointInvalid(f"The checkpoint has version {document['version']}, this version reads {_VERSION}.")
+            raise CheckpointInvalid(
+                f"The checkpoint has version {document['version']}, but this version of Umbel reads version {_VERSION}."
+            )
         return _progress(document, tensors), {
             owner: _state(plain, _part_of(tensors, f"{owner}/")) for owner, plain in document["states"].items()
         }
@@ -89,7 +91,7 @@ def decode(data: bytes | memoryview) -> tuple[Progress, States]:
         ValueError,
     ) as error:
         raise CheckpointInvalid(
-            f"The run's checkpoint is damaged: {error}.", hint="Start the app as a new run, from its beginning."
+            f"The run's checkpoint is damaged: {error}.", hint="Start the app as a new run."
         ) from error
 
 

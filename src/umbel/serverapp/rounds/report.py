@@ -68,7 +68,7 @@ class RoundReport:
         for reason, who in nodes.items():
             text = reason if reason in self._reasons else texts[reason] or reason
             self._reasons.add(reason)
-            log.warning("Round %d, %s: left out %s: %s", self.server_round, phase, _named(who), text)
+            log.warning("Round %d, %s: excluded %s: %s", self.server_round, phase, _named(who), text)
 
     def aggregate(self, phase: str, metrics: MetricRecord | None) -> None:
         """The metrics of a phase (train, evaluate or server) as a whole."""

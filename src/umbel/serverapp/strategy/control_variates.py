@@ -10,16 +10,16 @@ from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import ConfigRecord, Floats, floats, is_inexact, shaped
 from umbel.errors import ConfigError
-from umbel.serverapp.aggregation.reduction import Reduced, Reduction, the_one, weight_of
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction, single_record, weight_of
 from umbel.serverapp.aggregation.replies import UnweightedMean
 from umbel.serverapp.grid import Grid
-from umbel.serverapp.strategy.server_optimizers import Memory, ServerStep, recalled, remembered, zeros
+from umbel.serverapp.strategy.server_optimizers import Memory, ServerOptimizer, recalled, remembered, zeros
 from umbel.serverapp.strategy.strategy import Trained
 
 
 @dataclass(eq=False)
-class Controlled(ServerStep):
-    """A ServerStep that knows which share of all clients has replied. The mean is unweighted."""
+class ControlVariate(ServerOptimizer):
+    """A ServerOptimizer that knows which share of all clients has replied. The mean is unweighted."""
 
     num_clients: int | None = None
     """N, all clients that may ever take part, 1 or more. None: the nodes that are online when a round begins."""
@@ -28,7 +28,7 @@ class Controlled(ServerStep):
         """Check the settings. Raises ConfigError."""
         super().__post_init__()
         if self.num_clients is not None and self.num_clients < 1:
-            raise ConfigError(f"num_clients must be 1 or more, not {self.num_clients}.")
+            raise ConfigError(f"num_clients must be at least 1, not {self.num_clients}.")
         self._online = 1
         self._share = 1.0
 
@@ -46,7 +46,7 @@ class Controlled(ServerStep):
         return messages
 
     def aggregate_reduced(self, server_round: int, reduced: Reduced) -> Trained:
-        """See `ServerStep.aggregate_reduced`."""
+        """See `ServerOptimizer.aggregate_reduced`."""
         replied = 0 if reduced.sum is None else reduced.sum.count
         self._share = min(1.0, replied / (self.num_clients or self._online))
         return super().aggregate_reduced(server_round, reduced)
@@ -68,16 +68,18 @@ class WithControl(Reduction):
         changes = content.array_records.get(_CONTROL)
         if changes is None:
             raise ValueError(
-                f"It holds no record {_CONTROL!r}: give its ClientApp the mod umbel.clientapp.scaffold.scaffold_mod."
+                f"It lacks the record {_CONTROL!r}: add umbel.clientapp.mod.scaffold_mod to the mods of the ClientApp."
             )
-        arrays = the_one(RecordDict({key: value for key, value in content.items() if key != _CONTROL}), ArrayRecord)
+        arrays = single_record(
+            RecordDict({key: value for key, value in content.items() if key != _CONTROL}), ArrayRecord
+        )
         both = {_ARRAYS + name: array for name, array in arrays.items()}
         return ArrayRecord(both | {_CHANGES + name: array for name, array in changes.items()}), 1.0
 
 
 @dataclass(eq=False)
-class Scaffold(Controlled):
-    """SCAFFOLD (Karimireddy et al. 2019, "Stochastic Controlled Averaging for Federated Learning", arXiv 1910.06378, Algorithm 1).
+class Scaffold(ControlVariate):
+    """SCAFFOLD (Karimireddy et al. 2019, "Stochastic ControlVariate Averaging for Federated Learning", arXiv 1910.06378, Algorithm 1).
 
     Clients with unlike data drift apart while they train. Here each has a control variate c_i, its guess of its own gradient, and
     knows the server's c, that of everybody's; in each local step it goes along its gradient g_i corrected by their difference:
@@ -103,7 +105,7 @@ class Scaffold(Controlled):
         """Check the settings. Raises ConfigError."""
         super().__post_init__()
         if not 0 < self.server_learning_rate < float("inf"):
-            raise ConfigError(f"server_learning_rate must be above 0, not {self.server_learning_rate}.")
+            raise ConfigError(f"server_learning_rate must be greater than 0, not {self.server_learning_rate}.")
         self._control: Memory = {}
 
     def configure_train(
@@ -123,7 +125,7 @@ class Scaffold(Controlled):
         return WithControl(self.weighted_by_key)
 
     def stepped(self, server_round: int, mean: ArrayRecord) -> ArrayRecord:
-        """See `ServerStep.stepped`; `mean` holds arrays and changes."""
+        """See `ServerOptimizer.stepped`; `mean` holds arrays and changes."""
         arrays = super().stepped(server_round, _part(mean, _ARRAYS))
         for name, change in _part(mean, _CHANGES).items():
             # Not in place: the messages of this round may still be on their way.
@@ -131,7 +133,7 @@ class Scaffold(Controlled):
         return arrays
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerStep.step`."""
+        """See `ServerOptimizer.step`."""
         return current + self.server_learning_rate * delta
 
     def state(self) -> RecordDict:
@@ -148,7 +150,7 @@ def _part(record: ArrayRecord, prefix: str) -> ArrayRecord:
 
 
 @dataclass(eq=False)
-class FedDyn(Controlled):
+class FedDyn(ControlVariate):
     """FedDyn (Acar et al. 2021, "Federated Learning Based on Dynamic Regularization", arXiv 2111.04263).
 
     Client k minimises, instead of its own loss F_k alone,
@@ -173,7 +175,7 @@ class FedDyn(Controlled):
         """Check the settings. Raises ConfigError."""
         super().__post_init__()
         if not 0 < self.alpha < float("inf"):
-            raise ConfigError(f"alpha must be above 0, not {self.alpha}.")
+            raise ConfigError(f"alpha must be greater than 0, not {self.alpha}.")
         self._h: Memory = {}
 
     def configure_train(
@@ -188,7 +190,7 @@ class FedDyn(Controlled):
         return UnweightedMean(self.weighted_by_key)
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerStep.step`."""
+        """See `ServerOptimizer.step`."""
         h = zeros(self._h, name, delta)
         h -= self.alpha * self.share * delta
         return current + delta - h / self.alpha

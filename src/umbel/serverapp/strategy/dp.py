@@ -117,9 +117,7 @@ class DifferentialPrivacy(Strategy):
         if self.epsilon_budget is not None:
             check_number("epsilon_budget", self.epsilon_budget)
             if self.noise_multiplier == 0:
-                raise ConfigError(
-                    "Without noise no epsilon_budget can be kept.", hint="Set a noise_multiplier above 0."
-                )
+                raise ConfigError("An epsilon_budget requires noise.", hint="Set a noise_multiplier greater than 0.")
 
     # What a wrapper decides
 
@@ -176,7 +174,8 @@ class DifferentialPrivacy(Strategy):
         nodes = {message.metadata.dst_node_id for message in messages}
         if len(nodes) < len(messages):
             raise ConfigError(
-                "A node is asked to train twice in a round.", hint="Ask each node once: it may add one update."
+                "A node received two train messages in one round.",
+                hint="Send each node one message: it may contribute one update.",
             )
         if not self.secret_sample:
             return Release(self.noise_multiplier)
@@ -191,8 +190,8 @@ class DifferentialPrivacy(Strategy):
         if len(messages) != self.sampled() and not self._was_warned:
             self._was_warned = True
             text = (
-                f"{len(messages)} nodes train, but num_sampled_clients is {self.sampled()}: the mean update is "
-                f"{len(messages) / self.sampled():.3g} times as long as it should be. The guarantee is not touched."
+                f"{len(messages)} nodes train, but num_sampled_clients is {self.sampled()}: the mean update is scaled by "
+                f"{len(messages) / self.sampled():.3g}. The privacy guarantee is not affected."
             )
             log.warning(text)
             grid.report("note", {"text": text})
@@ -213,7 +212,7 @@ class DifferentialPrivacy(Strategy):
         key, self._round_key = self._round_key, b""
         if not key:
             raise ConfigError(
-                "This round's sum was released already.", hint="Call configure_train before aggregate_train."
+                "The sum of this round has already been released.", hint="Call configure_train before aggregate_train."
             )
         bound = self.next_bound(reduced.sum, key)
         mean = self._noisy_mean(reduced.sum, key)
@@ -277,11 +276,11 @@ class DifferentialPrivacy(Strategy):
         """
         if not self.secret_sample and self._exceeds(Release(self.noise_multiplier)) and not self._releases:
             raise ConfigError(
-                f"One round costs more than the epsilon_budget of {self.epsilon_budget}.",
+                f"A single round exceeds the epsilon_budget of {self.epsilon_budget}.",
                 hint="Raise noise_multiplier, epsilon_budget or delta.",
             )
         if self.noise_multiplier == 0:
-            log.warning("A noise_multiplier of 0 gives no privacy.")
+            log.warning("A noise_multiplier of 0 provides no privacy.")
         self._callbacks = (*callbacks, _BudgetStop(self))
         evaluate = _with_epsilon(self, evaluate_fn)
         return super().start(
@@ -346,7 +345,7 @@ class _BudgetStop(Callback):
         """See `Callback.reason`."""
         wrapper = self._strategy
         return (
-            f"Another round would exceed the privacy budget: epsilon is {wrapper.epsilon:.4g} of {wrapper.epsilon_budget} "
+            f"Another round would exceed the privacy budget: epsilon is now {wrapper.epsilon:.4g} of {wrapper.epsilon_budget} "
             f"at delta {wrapper.delta}."
         )
 

@@ -13,7 +13,7 @@ from umbel.app.recorddict import RecordDict
 from umbel.app.records import MetricRecord, floats, is_inexact, stored, widened
 from umbel.errors import ConfigError
 from umbel.privacy.clipping import NOISY_TYPES, clip, l2_norm
-from umbel.serverapp.aggregation.reduction import WeightedMean, the_one
+from umbel.serverapp.aggregation.reduction import WeightedMean, single_record
 from umbel.serverapp.aggregation.weighted_sum import Allocate, WeightedSum, blocks, layout_of
 from umbel.serverapp.strategy.fedavg import FedAvg
 from umbel.serverapp.strategy.strategy import Strategy, folds
@@ -23,9 +23,9 @@ def refuse_unprotectable(strategy: Strategy) -> None:
     """Raise ConfigError unless the strategy needs no more of its replies than their mean."""
     if not (isinstance(strategy, FedAvg) and folds(strategy) and type(strategy.train_reduction()) is WeightedMean):
         raise ConfigError(
-            f"{type(strategy).__name__} cannot be protected: it needs more of its replies than their mean, and how far one client "
-            "can move that is not bounded by clipping.",
-            hint="Wrap a strategy that averages: FedAvg, FedProx, FedAvgM, FedAdam and the like.",
+            f"{type(strategy).__name__} cannot be protected: it needs more than the mean of its replies, and the influence of one client "
+            "on its result is not bounded by clipping.",
+            hint="Wrap an averaging strategy such as FedAvg, FedProx, FedAvgM or FedAdam.",
         )
 
 
@@ -33,8 +33,8 @@ def refuse_other_draws(strategy: Strategy) -> None:
     """Raise ConfigError unless the strategy draws its clients uniformly without replacement."""
     if getattr(type(strategy), "_sample", None) is not FedAvg._sample:  # noqa: SLF001 - what is compared is the draw itself
         raise ConfigError(
-            f"{type(strategy).__name__} draws its clients in a way of its own, for which no gain is known.",
-            hint="Leave out secret_sample.",
+            f"{type(strategy).__name__} has its own way of sampling clients, for which no amplification is known.",
+            hint="Omit secret_sample.",
         )
 
 
@@ -43,8 +43,8 @@ def check_types(arrays: ArrayRecord) -> None:
     for name, array in arrays.items():
         if array.dtype not in NOISY_TYPES:
             raise ConfigError(
-                f"Array {name!r} is of type {array.dtype}, to which no noise can be added.",
-                hint="Keep it out of the arrays that are trained.",
+                f"Noise cannot be added to array {name!r} of dtype {array.dtype}.",
+                hint="Exclude it from the trained arrays.",
             )
 
 
@@ -72,11 +72,11 @@ class ClippedUpdates(WeightedMean):
     def leaf(self, content: RecordDict, sent: RecordDict | None, index: int, allocate: Allocate) -> WeightedSum:
         """See `Reduction.leaf`. Raises ValueError too when the reply's tensors are not those that were sent."""
         if sent is None:
-            raise ValueError("What the node was sent is not known, so that its update cannot be told.")
+            raise ValueError("The arrays sent to the node are unknown, so its update cannot be computed.")
         arrays, _ = self.weigh(content)
-        model = the_one(sent, ArrayRecord)
+        model = single_record(sent, ArrayRecord)
         if arrays.schema() != model.schema():  # not by majority: one client must not decide over another's reply
-            raise ValueError("Its arrays differ in name, type, shape or order from those it was sent.")
+            raise ValueError("Its arrays differ in name, dtype, shape or order from those it received.")
         update = WeightedSum.of(arrays, 1.0, index, allocate)
         subtract(update, model)
         update.weight = self._clip(update, model, content)
@@ -101,8 +101,8 @@ class UpdatesClippedByClients(ClippedUpdates):
         length = l2_norm([update.doubles, update.singles])
         if length > self.clipping_norm * (1 + _TOLERANCE) and length > self.clipping_norm + rounding(model):
             raise ValueError(
-                f"Its update is {length:.6g} long, beyond the clipping norm {self.clipping_norm:.6g}: "
-                "has its ClientApp the clipping mod that belongs to this strategy?"
+                f"The norm of its update is {length:.6g}, which exceeds the clipping norm {self.clipping_norm:.6g}: "
+                "check that its ClientApp has the clipping mod of this strategy."
             )
         clip([update.doubles, update.singles], self.clipping_norm)
         return bit
@@ -110,10 +110,10 @@ class UpdatesClippedByClients(ClippedUpdates):
 
 def norm_bit(content: RecordDict) -> float:
     """The norm bit in a reply's one MetricRecord. Raises ValueError when there is none."""
-    bit = the_one(content, MetricRecord).get(NORM_BIT)
+    bit = single_record(content, MetricRecord).get(NORM_BIT)
     if not isinstance(bit, (int, float)) or bit not in {0, 1}:
         raise ValueError(
-            f"Its MetricRecord holds no {NORM_BIT!r} of 0 or 1: has its ClientApp the adaptiveclipping_mod?"
+            f"Its MetricRecord lacks {NORM_BIT!r} (0 or 1): check that its ClientApp has adaptiveclipping_mod."
         )
     return float(bit)
 

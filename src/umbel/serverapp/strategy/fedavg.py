@@ -10,7 +10,7 @@ from umbel.app.message import ErrorCode, Message, MessageType
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import ConfigRecord, MetricRecord
 from umbel.errors import AggregationFailed, ConfigError, InconsistentReplies
-from umbel.serverapp.aggregation.metrics import odd_ones_out, weighted_mean
+from umbel.serverapp.aggregation.metrics import mismatched_metrics, weighted_mean
 from umbel.serverapp.aggregation.reduction import Reduced, Reduction, Reply, WeightedMean, fold, malformed, weight_of
 from umbel.serverapp.grid import Grid
 from umbel.serverapp.rounds.report import sample
@@ -107,8 +107,8 @@ class FedAvg(Strategy):
             arrays = reduced.sum.mean()
         except ValueError as error:
             raise AggregationFailed(
-                f"Round {server_round} cannot be averaged: {error}",
-                hint=f"Have the clients report how many examples they used under {self.weighted_by_key!r}.",
+                f"The replies of round {server_round} cannot be averaged: {error}",
+                hint=f"Have the clients report their number of examples as metric {self.weighted_by_key!r}.",
             ) from error
         return arrays, self._metrics(usable, self.train_metrics_aggr_fn)
 
@@ -135,8 +135,8 @@ class FedAvg(Strategy):
         if unfit and len(unfit) == len(replies):
             first = unfit[0]
             raise InconsistentReplies(
-                f"None of the {len(replies)} replies can be used. Node {first.node_id}: {first.error and first.error.reason}",
-                hint=f"A reply holds one ArrayRecord (train only) and one MetricRecord with a number {self.weighted_by_key!r}.",
+                f"None of the {len(replies)} replies is usable. Node {first.node_id}: {first.error and first.error.reason}",
+                hint=f"A reply must contain one ArrayRecord (train only) and one MetricRecord with a number {self.weighted_by_key!r}.",
             )
         return [reply for reply in replies if reply.error is None]
 
@@ -145,6 +145,6 @@ class FedAvg(Strategy):
         if custom is not None:
             return custom(contents, self.weighted_by_key)
         records = [next(iter(content.metric_records.values())) for content in contents]
-        for index, reason in odd_ones_out(records).items():
+        for index, reason in mismatched_metrics(records).items():
             self.drop(malformed(usable[index].node_id, reason))
         return weighted_mean(contents, self.weighted_by_key)

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import Floats, MetricRecord
-from umbel.serverapp.aggregation.reduction import Reduced, Reduction, the_one, weight_of
-from umbel.serverapp.strategy.server_optimizers import ServerStep
+from umbel.serverapp.aggregation.reduction import Reduced, Reduction, single_record, weight_of
+from umbel.serverapp.strategy.server_optimizers import ServerOptimizer
 from umbel.serverapp.strategy.strategy import Trained
 
 
 @dataclass(frozen=True)
-class ByStep(Reduction):
+class StepNormalizedMean(Reduction):
     """The one ArrayRecord of a reply, weighted by its number of examples divided by its number of local steps."""
 
     weighted_by_key: str = "num-examples"
@@ -26,12 +26,12 @@ class ByStep(Reduction):
         """See `Reduction.weigh`."""
         weight = weight_of(content, self.weighted_by_key) / steps_of(content, self.steps_key)
         if not math.isfinite(weight):
-            raise ValueError(f"Its number of local steps {self.steps_key!r} is too near to 0.")
-        return the_one(content, ArrayRecord), weight
+            raise ValueError(f"Its number of local steps {self.steps_key!r} is too close to 0.")
+        return single_record(content, ArrayRecord), weight
 
 
 @dataclass(eq=False)
-class FedNova(ServerStep):
+class FedNova(ServerOptimizer):
     """FedNova (Wang et al. 2020, "Tackling the Objective Inconsistency Problem in Heterogeneous Federated Optimization", arXiv 2007.07481).
 
     Where clients do unlike numbers of local steps, FedAvg drifts to the optimum of those who do more. FedNova averages what
@@ -56,10 +56,10 @@ class FedNova(ServerStep):
 
     def train_reduction(self) -> Reduction:
         """Σ_k (n_k / a_k) w_k is all that the step needs of the arrays."""
-        return ByStep(self.weighted_by_key, self.steps_key)
+        return StepNormalizedMean(self.weighted_by_key, self.steps_key)
 
     def aggregate_reduced(self, server_round: int, reduced: Reduced) -> Trained:
-        """See `ServerStep.aggregate_reduced`."""
+        """See `ServerOptimizer.aggregate_reduced`."""
         if reduced.sum is not None:
             self._pace = self._pace_of(reduced.contents(), reduced.sum.weight)
         return super().aggregate_reduced(server_round, reduced)
@@ -75,13 +75,13 @@ class FedNova(ServerStep):
         return effective * by_step / total
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerStep.step`."""
+        """See `ServerOptimizer.step`."""
         return current + self._pace * delta
 
 
 def steps_of(content: RecordDict, key: str) -> float:
     """The number of local steps in a reply's one MetricRecord. Raises ValueError unless it is finite and above 0."""
-    steps = the_one(content, MetricRecord).get(key)
+    steps = single_record(content, MetricRecord).get(key)
     if not isinstance(steps, (int, float)) or not 0 < steps <= sys.float_info.max:
-        raise ValueError(f"Its number of local steps {key!r} is {steps}: it must be a number above 0.")
+        raise ValueError(f"Its number of local steps {key!r} is {steps}: it must be a number greater than 0.")
     return float(steps)

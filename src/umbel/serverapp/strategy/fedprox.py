@@ -33,7 +33,7 @@ class FedProx(FedAvg):
         """Check the settings. Raises ConfigError."""
         super().__post_init__()
         if not self.proximal_mu >= 0:
-            raise ConfigError(f"proximal_mu must be 0 or more, not {self.proximal_mu}.")
+            raise ConfigError(f"proximal_mu must be at least 0, not {self.proximal_mu}.")
         if self.proximal_mu == 0:
             log.warning("FedProx with proximal_mu = 0 is FedAvg.")
 

@@ -13,7 +13,7 @@ from umbel.app.recorddict import RecordDict
 from umbel.app.records import Floats
 from umbel.serverapp.aggregation.reduction import Reply, weight_of
 from umbel.serverapp.aggregation.replies import mean_of
-from umbel.serverapp.strategy.robust import Resilient, by_coordinate, check_count, float_blocks, middle
+from umbel.serverapp.strategy.robust import ByzantineRobust, by_coordinate, check_count, float_blocks, middle
 
 
 def squared_distances(models: Sequence[ArrayRecord]) -> NDArray[np.float64]:
@@ -43,7 +43,7 @@ def krum_order(distances: NDArray[np.float64], malicious: int, node_ids: Sequenc
 
 
 @dataclass(eq=False)
-class Krum(Resilient):
+class Krum(ByzantineRobust):
     """Krum (Blanchard et al. 2017, "Machine Learning with Adversaries", arXiv 1703.02757).
 
     Of n replies up to f may be malicious. The score of a model is the sum of its squared distances to its n - f - 2 nearest others,
@@ -64,7 +64,7 @@ class Krum(Resilient):
         return 2 * self.num_malicious_nodes + 3 if self.num_malicious_nodes else 1
 
     def combine(self, arrays: Sequence[ArrayRecord], usable: Sequence[Reply]) -> ArrayRecord:
-        """See `Resilient.combine`."""
+        """See `ByzantineRobust.combine`."""
         best = krum_order(squared_distances(arrays), self.num_malicious_nodes, [reply.node_id for reply in usable])
         selected = sorted(best[: self._survivors()])
         contents = [usable[index].content for index in selected]
@@ -100,7 +100,7 @@ SelectionRule = Callable[[list[RecordDict], int, int], list[RecordDict]]
 
 
 @dataclass(eq=False)
-class Bulyan(Resilient):
+class Bulyan(ByzantineRobust):
     """Bulyan (El Mhamdi et al. 2018, "The Hidden Vulnerability of Distributed Learning in Byzantium", arXiv 1802.07927).
 
     Of n replies up to f may be malicious, n ≥ 4f + 3; so many are asked. First θ = n - 2f models are selected, one after another,
@@ -124,7 +124,7 @@ class Bulyan(Resilient):
         return 4 * self.num_malicious_nodes + 3
 
     def combine(self, arrays: Sequence[ArrayRecord], usable: Sequence[Reply]) -> ArrayRecord:
-        """See `Resilient.combine`."""
+        """See `ByzantineRobust.combine`."""
         theta = len(arrays) - 2 * self.num_malicious_nodes
         beta = theta - 2 * self.num_malicious_nodes
         selected = self._selected(arrays, usable, theta)

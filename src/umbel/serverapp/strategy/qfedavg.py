@@ -13,10 +13,10 @@ from umbel.app.message import Message
 from umbel.app.recorddict import RecordDict
 from umbel.app.records import Floats, MetricRecord, is_inexact
 from umbel.errors import AggregationFailed, ConfigError
-from umbel.serverapp.aggregation.reduction import WeightedMean, the_one
+from umbel.serverapp.aggregation.reduction import WeightedMean, single_record
 from umbel.serverapp.aggregation.replies import mean_of, models
 from umbel.serverapp.strategy.robust import float_blocks
-from umbel.serverapp.strategy.server_optimizers import ServerStep
+from umbel.serverapp.strategy.server_optimizers import ServerOptimizer
 from umbel.serverapp.strategy.strategy import Trained
 
 _LEAST_LOSS = 1e-10  # a loss of 0 has no power below 0
@@ -35,7 +35,7 @@ class WithLoss(WeightedMean):
 
 
 @dataclass(eq=False)
-class QFedAvg(ServerStep):
+class QFedAvg(ServerOptimizer):
     """q-FedAvg (Li et al. 2019, "Fair Resource Allocation in Federated Learning", arXiv 1905.10497, Algorithm 2).
 
     It minimises Σ_k F_k^(q+1) / (q+1) instead of the mean of the clients' losses F_k, so that clients that fare worse count for more and the
@@ -63,9 +63,9 @@ class QFedAvg(ServerStep):
         """Check the settings. Raises ConfigError."""
         super().__post_init__()
         if not 0 < self.client_learning_rate < float("inf"):
-            raise ConfigError(f"client_learning_rate must be above 0, not {self.client_learning_rate}.")
+            raise ConfigError(f"client_learning_rate must be greater than 0, not {self.client_learning_rate}.")
         if not 0 <= self.q < float("inf"):
-            raise ConfigError(f"q must be 0 or more, not {self.q}.")
+            raise ConfigError(f"q must be at least 0, not {self.q}.")
         self._pace = 1.0
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
@@ -81,8 +81,8 @@ class QFedAvg(ServerStep):
             self._pace = self._pace_of(arrays, losses, powers, self.sent(mean))
         except (ValueError, ArithmeticError) as error:
             raise AggregationFailed(
-                f"Round {server_round}: the losses to the power of q = {self.q} are too large or too small to reckon with.",
-                hint="Choose a smaller q, or have the clients report a loss nearer to 1.",
+                f"Round {server_round}: the losses raised to q = {self.q} overflow or underflow.",
+                hint="Choose a smaller q, or have the clients report a loss closer to 1.",
             ) from error
         return self.stepped(server_round, mean), self._metrics(usable, self.train_metrics_aggr_fn)
 
@@ -99,7 +99,7 @@ class QFedAvg(ServerStep):
         return float(rate * sum(powers) / sum(h))
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerStep.step`."""
+        """See `ServerOptimizer.step`."""
         return current + self._pace * delta
 
 
@@ -118,7 +118,7 @@ def _stepped(model: ArrayRecord) -> ArrayRecord:
 
 def loss_of(content: RecordDict, key: str) -> float:
     """The loss in a reply's one MetricRecord. Raises ValueError unless it is a number, finite and not negative."""
-    loss = the_one(content, MetricRecord).get(key)
+    loss = single_record(content, MetricRecord).get(key)
     if not isinstance(loss, (int, float)) or not 0 <= loss <= sys.float_info.max:
-        raise ValueError(f"Its training loss {key!r} is {loss}: it must be a number, finite and not negative.")
+        raise ValueError(f"Its training loss {key!r} is {loss}: it must be a finite, non-negative number.")
     return max(float(loss), _LEAST_LOSS)

@@ -82,7 +82,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(eq=False)
-class Resilient(FedAvg):
+class ByzantineRobust(FedAvg):
     """FedAvg's rounds with a rule that stands up to f malicious clients, as long as enough others reply.
 
     Each round asks at least `replies_needed` nodes, also where `min_train_nodes` is lower. With fewer usable replies the arrays stay as
@@ -113,7 +113,7 @@ class Resilient(FedAvg):
         usable = self._usable(kept)
         if len(usable) < self.replies_needed:
             log.warning(
-                "Round %d: %s with num_malicious_nodes=%d needs %d usable replies, there are %d.",
+                "Round %d: %s with num_malicious_nodes=%d requires %d usable replies, but there are %d.",
                 server_round,
                 type(self).__name__,
                 self.num_malicious_nodes,
@@ -125,8 +125,8 @@ class Resilient(FedAvg):
             combined = self.combine(arrays, usable)
         except ValueError as error:
             raise AggregationFailed(
-                f"Round {server_round} cannot be averaged: {error}",
-                hint=f"Have the clients report how many examples they used under {self.weighted_by_key!r}.",
+                f"The replies of round {server_round} cannot be averaged: {error}",
+                hint=f"Have the clients report their number of examples as metric {self.weighted_by_key!r}.",
             ) from error
         return combined, self._metrics(usable, self.train_metrics_aggr_fn)
 
@@ -135,7 +135,7 @@ def check_count(strategy: FedAvg, name: str, least: int) -> None:
     """Raise ConfigError unless the setting `name` is a whole number of at least `least`."""
     value = getattr(strategy, name)
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name} must be a whole number of at least {least}, not {value!r}.")
+        raise ConfigError(f"{name} must be an integer of at least {least}, not {value!r}.")
 
 
 @dataclass(eq=False)
@@ -173,7 +173,7 @@ class FedTrimmedAvg(FedAvg):
         super().__post_init__()
         if not 0 <= self.beta < 0.5:
             raise ConfigError(
-                f"beta must be in [0, 0.5), not {self.beta}: that share of the replies is left out at each end."
+                f"beta must be in [0, 0.5), not {self.beta}: it is the share of values that is cut off at each end."
             )
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:

@@ -69,15 +69,17 @@ class SecAggPlus(Strategy):
         reduction = self.strategy.train_reduction() if folds(self.strategy) else None
         if type(reduction) is not WeightedMean:
             raise ConfigError(
-                f"{type(self.strategy).__name__} cannot be aggregated securely: it needs more of its replies than their weighted mean.",
-                hint="Wrap a strategy that averages: FedAvg, FedProx, FedAvgM, FedAdam and the like.",
+                f"{type(self.strategy).__name__} cannot be aggregated securely: it needs more than the weighted mean of its replies.",
+                hint="Wrap an averaging strategy such as FedAvg, FedProx, FedAvgM or FedAdam.",
             )
         self._weighted_by_key = reduction.weighted_by_key
         if (self.num_shares is None) != (self.reconstruction_threshold is None):
-            raise ConfigError("num_shares and reconstruction_threshold go together.", hint="Give both, or neither.")
+            raise ConfigError(
+                "num_shares and reconstruction_threshold must be given together.", hint="Give both, or neither."
+            )
         for name in ("clipping_range", "metrics_clipping_range"):
             if not 0 < getattr(self, name) < math.inf:
-                raise ConfigError(f"{name} must be finite and above 0, not {getattr(self, name)}.")
+                raise ConfigError(f"{name} must be finite and greater than 0, not {getattr(self, name)}.")
         if self.max_weight < 1:
             raise ConfigError(f"max_weight must be at least 1, not {self.max_weight}.")
         self._for(2)
@@ -127,7 +129,7 @@ class SecAggPlus(Strategy):
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
         """Not possible: no reply is ever seen by itself. Raises ConfigError."""
-        raise ConfigError("Replies in the clear are not aggregated by SecAggPlus.", hint="Run it with `start`.")
+        raise ConfigError("SecAggPlus cannot aggregate unmasked replies.", hint="Call `start` instead.")
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid

@@ -25,7 +25,7 @@ Memory = dict[str, Floats]
 
 
 @dataclass(eq=False)
-class ServerStep(FedAvg):
+class ServerOptimizer(FedAvg):
     """FedAvg whose server does not take over the mean, but makes a step of its own from the arrays w it had sent.
 
     A subclass says in `step` what becomes of a tensor w, given Δ = mean - w. Tensors of whole numbers or booleans are not stepped:
@@ -64,13 +64,13 @@ class ServerStep(FedAvg):
         """The arrays that this round began with. Raises InconsistentReplies when they do not have the schema of `like`."""
         if self._sent is None:
             raise AggregationFailed(
-                f"{type(self).__name__} steps from the arrays it has sent, and has sent none.",
+                f"{type(self).__name__} needs the arrays it sent in this round, but it has not sent any.",
                 hint="Call configure_train before aggregate_train; Strategy.start does.",
             )
         if self._sent.schema() != like.schema():
             raise InconsistentReplies(
-                f"The clients' arrays are not those that {type(self).__name__} has sent: names, types or shapes differ.",
-                hint="Have the clients return every tensor they were sent, of the same type and shape and in the same order.",
+                f"The clients' arrays differ in name, dtype or shape from those that {type(self).__name__} sent.",
+                hint="Have the clients return every array they received, with the same dtype, shape and order.",
             )
         return self._sent
 
@@ -99,7 +99,7 @@ def recalled(state: RecordDict, name: str) -> Memory:
 
 
 @dataclass(eq=False)
-class FedOpt(ServerStep):
+class FedOpt(ServerOptimizer):
     """What FedAdagrad, FedAdam and FedYogi share (Reddi et al. 2020, "Adaptive Federated Optimization", arXiv 2003.00295, Algorithm 2).
 
     With Δ the difference of the clients' weighted mean from the arrays w they were sent, and m = v = 0 at first, element by element
@@ -128,7 +128,7 @@ class FedOpt(ServerStep):
         super().__post_init__()
         for name in ("eta", "eta_l", "tau"):
             if not 0 < getattr(self, name) < float("inf"):
-                raise ConfigError(f"{name} must be above 0, not {getattr(self, name)}.")
+                raise ConfigError(f"{name} must be greater than 0, not {getattr(self, name)}.")
         for name in ("beta_1", "beta_2"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be in [0, 1), not {getattr(self, name)}.")
@@ -144,7 +144,7 @@ class FedOpt(ServerStep):
         return self.eta
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerStep.step`."""
+        """See `ServerOptimizer.step`."""
         m, v = zeros(self._m, name, delta), zeros(self._v, name, delta)
         m *= self.beta_1
         m += (1 - self.beta_1) * delta
@@ -230,7 +230,7 @@ class FedYogi(FedOpt):
 
 
 @dataclass(eq=False)
-class FedAvgM(ServerStep):
+class FedAvgM(ServerOptimizer):
     """Federated averaging with server momentum (Hsu et al. 2019, arXiv 1909.06335).
 
     With Δ the difference of the clients' weighted mean from the arrays w they were sent, and v = 0 at first,
@@ -251,19 +251,19 @@ class FedAvgM(ServerStep):
         """Check the settings. Raises ConfigError."""
         super().__post_init__()
         if not 0 < self.server_learning_rate < float("inf"):
-            raise ConfigError(f"server_learning_rate must be above 0, not {self.server_learning_rate}.")
+            raise ConfigError(f"server_learning_rate must be greater than 0, not {self.server_learning_rate}.")
         if not 0 <= self.server_momentum < 1:
             raise ConfigError(f"server_momentum must be in [0, 1), not {self.server_momentum}.")
         self._velocity: Memory = {}
 
     def stepped(self, server_round: int, mean: ArrayRecord) -> ArrayRecord:
-        """See `ServerStep.stepped`. Where it is FedAvg it is so to the last bit."""
+        """See `ServerOptimizer.stepped`. Where it is FedAvg it is so to the last bit."""
         if self.server_learning_rate == 1 and self.server_momentum == 0:
             return mean
         return super().stepped(server_round, mean)
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerStep.step`."""
+        """See `ServerOptimizer.step`."""
         v = zeros(self._velocity, name, delta)
         v *= self.server_momentum
         v += delta

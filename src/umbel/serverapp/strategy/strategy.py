@@ -62,7 +62,7 @@ class Strategy(ABC):
         for name in ("deadline", "wait_for_nodes_timeout"):
             seconds = getattr(self, name)
             if seconds is not None and not seconds >= 0:
-                raise ConfigError(f"{name} must be a number of seconds, 0 or more, not {seconds}.")
+                raise ConfigError(f"{name} must be a non-negative number of seconds, not {seconds}.")
 
     # What an algorithm decides
 
@@ -194,14 +194,14 @@ class Strategy(ABC):
             return None  # it belongs to another call of `start` in the same app
         owners = self._owners(callbacks)
         if states.keys() != owners.keys():
-            raise _misfit(f"it is of {', '.join(states)}, not of {', '.join(owners)}")
+            raise _misfit(f"it belongs to {', '.join(states)}, not to {', '.join(owners)}")
         if progress.schema != initial_arrays.schema():
-            raise _misfit("its run began with arrays of other names, types or shapes")
+            raise _misfit("its run started with arrays of other names, dtypes or shapes")
         for owner, stateful in owners.items():
             stateful.load_state(states[owner])
         if grid.checkpoints is not None:
             grid.checkpoints.resumed()
-        log.info("Going on from the checkpoint of round %d.", progress.server_round)
+        log.info("Resuming from the checkpoint of round %d.", progress.server_round)
         return progress
 
     def _owners(self, callbacks: Sequence[Callback]) -> dict[str, Strategy | Callback]:
@@ -237,7 +237,7 @@ class Strategy(ABC):
         report.started("train", len(messages))
         trained = self.exchange_train(grid, report, messages, self.round_policy(len(messages), timeout))
         if trained[0] is None:
-            report.note("no new arrays: the old ones stay.")
+            report.note("no new arrays; keeping the previous ones.")
         report.aggregate("train", trained[1])
         return trained
 
@@ -293,7 +293,7 @@ class Strategy(ABC):
     def _enough(self, report: RoundReport, policy: RoundPolicy, usable: int) -> bool:
         enough = self.quorum is None or policy.quorum is None or usable >= policy.quorum
         if not enough:
-            report.note(f"{usable} usable replies are fewer than the quorum of {policy.quorum}.")
+            report.note(f"{usable} usable replies, fewer than the quorum of {policy.quorum}.")
         return enough
 
     def drop(self, reply: Reply) -> None:
@@ -342,8 +342,8 @@ def _check_progress(progress: Progress, report: RoundReport, num_rounds: int) ->
         progress.has_trained = True
     elif not progress.has_trained and progress.server_round >= min(_FRUITLESS_ROUNDS, num_rounds):
         raise AggregationFailed(
-            f"Every client failed in {progress.server_round} rounds, so no model was trained. The last said: {because}",
-            hint="Mend the ClientApp; `umbel log` has each client's error.",
+            f"Every client failed in {progress.server_round} rounds, so no model was trained. Last error: {because}",
+            hint="Fix the ClientApp; `umbel log` shows each client's error.",
         )
 
 
@@ -376,5 +376,5 @@ def _keep_models(grid: Grid, progress: Progress, callbacks: Sequence[Callback]) 
 
 def _misfit(reason: str) -> CheckpointInvalid:
     return CheckpointInvalid(
-        f"The run's checkpoint does not fit this app: {reason}.", hint="Start the changed app as a new run."
+        f"The run's checkpoint does not match this app: {reason}.", hint="Start the changed app as a new run."
     )

@@ -15,7 +15,7 @@ from umbel.app.arrayrecord import ArrayRecord
 from umbel.app.message import Message
 from umbel.app.records import ConfigRecord
 from umbel.errors import AggregationFailed, ConfigError
-from umbel.serverapp.aggregation.reduction import Reply, malformed, the_one, weight_of, without_arrays
+from umbel.serverapp.aggregation.reduction import Reply, malformed, single_record, weight_of, without_arrays
 from umbel.serverapp.grid import Grid
 from umbel.serverapp.strategy.fedavg import FedAvg
 from umbel.serverapp.strategy.strategy import Trained
@@ -30,10 +30,12 @@ _SAME = ("num_feature", "num_class", "num_target")  # what the trees of one ense
 def parse(arrays: ArrayRecord) -> Document | None:
     """The model in a record's only array, of uint8; None when that is empty: no model yet.
 
-    Raises ValueError, saying why, when it is no JSON model of gradient boosted trees or holds NaN or infinity.
+    Raises ValueError, saying why, when it is no JSON model of gradient boosted trees or contains NaN or infinity.
     """
     if len(arrays) != 1 or next(iter(arrays.values())).dtype != "uint8":
-        raise ValueError(f"Its ArrayRecord must hold one array of uint8, the bytes of a model; it holds {arrays}.")
+        raise ValueError(
+            f"Its ArrayRecord must contain one uint8 array with the bytes of a model; it contains {arrays}."
+        )
     data = next(iter(arrays.values())).storage.tobytes()
     if not data:
         return None
@@ -42,7 +44,7 @@ def parse(arrays: ArrayRecord) -> Document | None:
         _check(document)
     except (LookupError, TypeError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
-            f"It is no XGBoost model of trees in JSON, as `booster.save_raw('json')` gives ({type(error).__name__}: {error})."
+            f"It is not an XGBoost tree model in JSON as produced by `booster.save_raw('json')` ({type(error).__name__}: {error})."
         ) from error
     return dict(document)
 
@@ -51,12 +53,12 @@ def trained(arrays: ArrayRecord) -> Document:
     """As `parse`; an empty array is a ValueError too."""
     document = parse(arrays)
     if document is None:
-        raise ValueError("It holds no trees.")
+        raise ValueError("It contains no trees.")
     return document
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"Its model holds {constant}.")
+    raise ValueError(f"Its model contains {constant}.")
 
 
 def _check(document: Document) -> None:
@@ -96,10 +98,10 @@ def _check_same(ensemble: Document, more: Document) -> None:
     pairs.append(("objective", ensemble["objective"]["name"], more["objective"]["name"]))
     for key, mine, other in pairs:
         if mine != other:
-            raise ValueError(f"Its model has {key} {other}, the other clients' have {mine}.")
+            raise ValueError(f"Its model has {key} {other}, the other clients' models have {mine}.")
     if ours.get("base_score") != theirs.get("base_score"):
         log.warning(
-            "The clients' models begin from unlike base scores (%s, %s): give `base_score` to xgboost.",
+            "The clients' models start from different base scores (%s, %s): pass `base_score` to xgboost.",
             ours.get("base_score"),
             theirs.get("base_score"),
         )
@@ -159,8 +161,8 @@ class FedXgbBagging(FedAvg):
             return None if self._sent is None else parse(self._sent)
         except ValueError as error:
             raise AggregationFailed(
-                f"The arrays that FedXgbBagging was started with are no model. {error}",
-                hint="Start it with one empty array of uint8, or with the bytes of a model in JSON.",
+                f"The initial arrays of FedXgbBagging are not a model. {error}",
+                hint="Start it with one empty uint8 array, or with the bytes of a model in JSON.",
             ) from error
 
     def _added(self, ensemble: Document | None, message: Message) -> tuple[Document | None, Reply]:
@@ -168,7 +170,7 @@ class FedXgbBagging(FedAvg):
         if message.has_error():
             return ensemble, Reply(node_id, error=message.error)
         weight_of(message.content, self.weighted_by_key)
-        trees = trained(the_one(message.content, ArrayRecord))
+        trees = trained(single_record(message.content, ArrayRecord))
         if ensemble is not None:
             append(ensemble, trees)
         return ensemble or trees, Reply(node_id, content=without_arrays(message.content))
@@ -194,7 +196,7 @@ class FedXgbCyclic(FedAvg):
         super().__post_init__()
         for name in ("fraction_train", "fraction_evaluate"):
             if getattr(self, name) not in {0.0, 1.0}:
-                raise ConfigError(f"{name} must be 0.0 or 1.0 where clients take turns, not {getattr(self, name)}.")
+                raise ConfigError(f"{name} must be 0.0 or 1.0 because clients take turns, not {getattr(self, name)}.")
 
     def _sample(self, grid: Grid, server_round: int, phase: str, fraction: float, at_least: int) -> list[int]:
         if fraction == 0:
@@ -209,7 +211,7 @@ class FedXgbCyclic(FedAvg):
         usable = self._usable([reply])
         if not usable:
             return None, None
-        return the_one(message.content, ArrayRecord), self._metrics(usable, self.train_metrics_aggr_fn)
+        return single_record(message.content, ArrayRecord), self._metrics(usable, self.train_metrics_aggr_fn)
 
     def _checked(self, message: Message) -> Reply:
         node_id = message.metadata.src_node_id
@@ -217,7 +219,7 @@ class FedXgbCyclic(FedAvg):
             return Reply(node_id, error=message.error)
         try:
             weight_of(message.content, self.weighted_by_key)
-            trained(the_one(message.content, ArrayRecord))
+            trained(single_record(message.content, ArrayRecord))
         except ValueError as reason:
             return malformed(node_id, str(reason))
         return Reply(node_id, content=without_arrays(message.content))

@@ -26,7 +26,7 @@ from umbel.wire.connection import HEADER, require_fitting
 
 _log = logging.getLogger(__name__)
 ANSWERED = "umbel.answered"  # in the scope of a request whose error has its answer
-_DOCS = "https://umbel.dev/errors#"
+_DOCS = "urn:umbel:error:"
 
 
 def problem_response(error: Exception) -> Response:
@@ -61,18 +61,20 @@ def _classify(error: Exception) -> tuple[int, UmbelError]:
         case UmbelError():
             return error.http_status, error
         case HTTPException(status_code=404):
-            return 404, NotFound("There is no such route.", hint="docs/architecture.md lists the routes.")
+            return 404, NotFound("There is no such route.", hint="docs/architecture.md lists all routes.")
         case HTTPException():
             return error.status_code, RequestInvalid(f"{HTTPStatus(error.status_code).phrase}: {error.detail}")
         case msgspec.DecodeError():
-            return 422, RequestInvalid(f"The request's body does not fit the API: {error}.")
+            return 422, RequestInvalid(f"Invalid request body: {error}.")
         case RequestValidationError():
-            return 422, RequestInvalid(f"The request does not fit the API: {'; '.join(map(_fault, error.errors()))}.")
+            return 422, RequestInvalid(f"Invalid request: {'; '.join(map(_fault, error.errors()))}.")
         case OverflowError():
-            return 422, RequestInvalid("A number of the request does not fit into 64 bits.")
+            return 422, RequestInvalid("A number in the request does not fit into 64 bits.")
         case _:
-            _log.error("An unexpected error.", exc_info=error)
-            return 500, UmbelError("The SuperLink met an unexpected error.", hint="Its log says more.")
+            _log.error("Internal error (a bug in Umbel).", exc_info=error)
+            return 500, UmbelError(
+                "Internal error in the SuperLink (a bug in Umbel).", hint="See the log of the SuperLink for details."
+            )
 
 
 _CLASSES = {"/api/v1/": "control", "/api/runtime/": "runtime", "/api/fleet/": "fleet", "/api/objects/": "objects"}

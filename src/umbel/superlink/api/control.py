@@ -64,13 +64,13 @@ def _schema(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 
 RunId = Annotated[int, Path(ge=0, lt=2**63)]
-Node = Annotated[int | None, Query(ge=0, lt=2**63, description="Only what comes from this node.")]
+Node = Annotated[int | None, Query(ge=0, lt=2**63, description="Return only items from this node.")]
 Limit = Annotated[int, Query(ge=1, le=10_000)]
 
 router = APIRouter(prefix="/api/v1")
 
 
-@router.get("/info", **documented("What answers here", answer=ServerInfo))
+@router.get("/info", **documented("Describe this SuperLink", answer=ServerInfo))
 async def info(request: Request) -> Response:
     """Name, version and process of the SuperLink."""
     require_user(request)
@@ -128,14 +128,14 @@ async def logs(request: Request, run_id: RunId, after: str = "", limit: Limit = 
     return answer(LogPage(lines=[item.log for item in found if item.log], cursor=cursor))
 
 
-@router.get("/runs/{run_id}/metrics", **documented("Read the metrics", answer=MetricPage))
+@router.get("/runs/{run_id}/metrics", **documented("Get the metrics of a run", answer=MetricPage))
 async def metrics(request: Request, run_id: RunId, after: str = "", limit: Limit = 1000, node: Node = None) -> Response:
     """Metric points, oldest first."""
     found, cursor = await _page(request, "metric", run_id, after, limit, node)
     return answer(MetricPage(points=[item.metric for item in found if item.metric], cursor=cursor))
 
 
-@router.get("/runs/{run_id}/artifacts", **documented("List the artifacts", answer=ArtifactList))
+@router.get("/runs/{run_id}/artifacts", **documented("List the artifacts of a run", answer=ArtifactList))
 async def list_artifacts(request: Request, run_id: RunId) -> Response:
     """The newest artifact of each name."""
     require_user(request)

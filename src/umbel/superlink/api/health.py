@@ -35,7 +35,7 @@ async def ready(request: Request) -> Response:
             await link.db.aread(_look)
             await asyncio.to_thread(link.objects.probe)
     except TimeoutError:
-        return _unready(f"The database or the disk did not answer within {_PATIENCE:.0f} s.")
+        return _unready(f"The database or the disk did not respond within {_PATIENCE:.0f} s.")
     except OSError as error:
         return _unready(f"No object can be written: {error.strerror or error}.")
     except (UmbelError, DBAPIError) as error:
@@ -93,16 +93,23 @@ def _process(link: SuperLink) -> str:
         (
             prometheus.family("umbel_info", "gauge", "The version.", {(("version", __version__),): 1}),
             prometheus.family(
-                "umbel_uptime_seconds", "gauge", "Time since the start.", {(): link.now() - link.started_at}
+                "umbel_uptime_seconds", "gauge", "Time since the SuperLink started.", {(): link.now() - link.started_at}
             ),
-            prometheus.family("umbel_requests_total", "counter", "Answered requests.", traffic.requests.values),
-            prometheus.family("umbel_received_bytes_total", "counter", "Bytes of requests.", traffic.bytes_in.values),
-            prometheus.family("umbel_sent_bytes_total", "counter", "Bytes of answers.", traffic.bytes_out.values),
+            prometheus.family("umbel_requests_total", "counter", "Requests answered.", traffic.requests.values),
             prometheus.family(
-                "umbel_parked_requests", "gauge", "Waits by topic.", prometheus.by("topic", link.wakeups.parked())
+                "umbel_received_bytes_total", "counter", "Bytes received in requests.", traffic.bytes_in.values
             ),
-            prometheus.family("umbel_database_full", "gauge", "1 without room.", full),
-            prometheus.histogram("umbel_database_write_seconds", "Transactions that were committed.", link.db.latency),
+            prometheus.family(
+                "umbel_sent_bytes_total", "counter", "Bytes sent in responses.", traffic.bytes_out.values
+            ),
+            prometheus.family(
+                "umbel_parked_requests",
+                "gauge",
+                "Waiting requests by topic.",
+                prometheus.by("topic", link.wakeups.parked()),
+            ),
+            prometheus.family("umbel_database_full", "gauge", "1 if the database has no space left.", full),
+            prometheus.histogram("umbel_database_write_seconds", "Transactions committed.", link.db.latency),
         )
     )
 

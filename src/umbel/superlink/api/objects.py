@@ -35,7 +35,7 @@ async def put(request: Request) -> Response:
             pass
         return Response(status_code=200)
     if int(request.headers.get("content-length", 0)) > link.objects.max_size:
-        raise TooLarge(f"An object may have {link.objects.max_size} bytes, and this one has more.")
+        raise TooLarge(f"The object exceeds the limit of {link.objects.max_size} bytes.")
     with link.objects.receive(digest) as incoming:
         await _receive(request, incoming)
         await asyncio.to_thread(incoming.commit)
@@ -105,7 +105,7 @@ def _range(header: str | None, size: int) -> tuple[int, int]:
         return 0, size
     match = _RANGE.fullmatch(header.replace(" ", ""))
     if match is None or not (match[1] or match[2]):
-        raise RequestInvalid(f"The range {header[:80]!r} is not of the form bytes=START-END.")
+        raise RequestInvalid(f"The range {header[:80]!r} is invalid: expected bytes=START-END.")
     if not match[1]:
         start, stop = max(0, size - int(match[2])), size
     else:

@@ -40,7 +40,7 @@ def require_user(request: Request) -> None:
 def require_signed(request: Request, digest: str) -> None:
     """Raises Unauthenticated when the request is signed for a body with another digest (SHA-256 in hex)."""
     if request.scope["umbel.body_digest"] not in (None, digest):
-        raise Unauthenticated("The request's body is not the one that was signed.")
+        raise Unauthenticated("The request body differs from the one that was signed.")
 
 
 async def body(request: Request, type: type[T]) -> T:
@@ -49,7 +49,7 @@ async def body(request: Request, type: type[T]) -> T:
     async for chunk in request.stream():
         data += chunk
         if len(data) > MAX_BODY:
-            raise TooLarge(f"A body may have {MAX_BODY >> 20} MiB, and this one has more.")
+            raise TooLarge(f"The request body exceeds the limit of {MAX_BODY >> 20} MiB.")
     if request.scope["umbel.body_digest"] is not None:
         require_signed(request, hashlib.sha256(data).hexdigest())
     return msgspec.json.decode(data, type=type)

@@ -32,11 +32,11 @@ class Hosts:
         except ValueError:
             host = ""
         if self._names.isdisjoint({host, f"*.{host.partition('.')[2]}", "*"}):
-            raise PermissionRefused(f"The Host {host!r} is not a name of this SuperLink.", hint=self._hint())
+            raise PermissionRefused(f"The Host {host!r} is not a hostname of this SuperLink.", hint=self._hint())
 
     def _hint(self) -> str:
         named = ", ".join(sorted(self._names - LOOPBACK)) or "127.0.0.1"
-        return f"Its names: {named}. Others come with --allowed-host."
+        return f"Known hostnames: {named}. Add others with --allowed-host."
 
 
 ACTIVATE = "/api/fleet/activate"
@@ -84,7 +84,7 @@ class Guard:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         request = read(scope["method"], target.decode("latin-1"), headers)
         if scope["method"] in _WITHOUT_BODY and request.digest != EMPTY_DIGEST:
-            raise Unauthenticated(f"A {scope['method']} has no body, but one was signed.")
+            raise Unauthenticated(f"A {scope['method']} request has no body, but one was signed.")
         return Identity(await self._signer(request, scope["path"]), request.digest)
 
     async def _signer(self, request: SignedRequest, path: str) -> Principal:
@@ -99,7 +99,7 @@ class Guard:
                 who = Principal("executor")
             case _:
                 raise Unauthenticated(
-                    f"A signature tagged {parameters.tag!r} with {parameters.algorithm} is not known."
+                    f"Unknown signature: tag {parameters.tag!r} with algorithm {parameters.algorithm}."
                 )
         await self._nonces.use(parameters, now)
         return who
@@ -108,7 +108,7 @@ class Guard:
         node_id = await self._nodes.node_of(public_key)
         if node_id is None and (self._registered_only or path != ACTIVATE):
             raise Unauthenticated(
-                "The node's key is not registered at this SuperLink, or not any more.",
-                hint="Whoever runs the SuperLink adds it with `umbel supernode register`.",
+                "The node's key is not registered at this SuperLink, or its registration was removed.",
+                hint="Ask the operator of the SuperLink to add it with `umbel supernode register`.",
             )
         return Principal("node", node_id=node_id or 0, public_key=public_key)

@@ -15,7 +15,7 @@ from umbel.errors import RequestInvalid, Unauthenticated
 from umbel.superlink.waiting.wakeups import NODE_KEYS, Wakeups
 from umbel.wire.signatures import WINDOW, Parameters, SignedRequest, node_keyid
 
-_WRONG = "The request's signature does not fit the request."
+_WRONG = "The request's signature does not match the request."
 
 
 def check_time(parameters: Parameters, now: float) -> None:
@@ -24,8 +24,8 @@ def check_time(parameters: Parameters, now: float) -> None:
     if abs(late) > WINDOW:
         where = "behind" if late > 0 else "ahead of"
         raise Unauthenticated(
-            f"The request was signed {abs(late):.0f} s {where} the SuperLink's clock; {WINDOW:.0f} s are allowed.",
-            hint="Set the clock of the machine that sends it (NTP), and that of the SuperLink.",
+            f"The request was signed {abs(late):.0f} s {where} the SuperLink's clock; at most {WINDOW:.0f} s are allowed.",
+            hint="Synchronise the clocks of the sending machine and of the SuperLink (NTP).",
         )
 
 
@@ -41,11 +41,11 @@ def check_executor(request: SignedRequest, secret: bytes) -> None:
     """Raises Unauthenticated unless the request was signed with the secret that SuperExecs share with this SuperLink."""
     if not secret:
         raise Unauthenticated(
-            "This SuperLink shares no secret with a SuperExec.",
+            "This SuperLink has no shared secret for SuperExecs.",
             hint="Start it with --superexec-auth-secret-file.",
         )
     if not hmac.compare_digest(hmac.digest(secret, request.base, "sha256"), request.signature):
-        raise Unauthenticated(_WRONG, hint="Do the SuperLink and the SuperExec have the same secret?")
+        raise Unauthenticated(_WRONG, hint="Check that the SuperLink and the SuperExec have the same secret.")
 
 
 def public_key(keyid: str) -> Ed25519PublicKey:
@@ -57,12 +57,12 @@ def public_key(keyid: str) -> Ed25519PublicKey:
     except ValueError:
         pass
     raise Unauthenticated(
-        "The key that the request names is not an Ed25519 key: 32 bytes in base64url, without padding."
+        "The key named in the request is not an Ed25519 public key (32 bytes in base64url without padding)."
     )
 
 
 LONGEST = 4096  # characters
-_HINT = "Make a key with `umbel supernode keygen FILE` or `ssh-keygen -t ed25519`, and give the line in FILE.pub."
+_HINT = "Make a key with `umbel supernode keygen FILE` or `ssh-keygen -t ed25519`, and use the line in FILE.pub."
 
 
 def parse_public_key(text: str) -> str:
@@ -72,10 +72,11 @@ def parse_public_key(text: str) -> str:
     """
     text = text.strip()
     if len(text) > LONGEST:
-        raise RequestInvalid("The public key is longer than any key is.", hint=_HINT)
+        raise RequestInvalid("The public key is too long to be a key.", hint=_HINT)
     if "PRIVATE KEY" in text:
         raise RequestInvalid(
-            "This is a private key: it stays where it was made.", hint="Give the public key, FILE.pub."
+            "This is a private key, which must stay on the machine where it was created.",
+            hint="Give the public key, FILE.pub.",
         )
     if " " not in text and not text.startswith("-----"):
         return _raw(text)
@@ -86,7 +87,7 @@ def parse_public_key(text: str) -> str:
         raise RequestInvalid("This is not a public key.", hint=_HINT) from None
     if not isinstance(found, Ed25519PublicKey):
         kind = type(found).__name__.strip("_").removesuffix("PublicKey")
-        raise RequestInvalid(f"This is a key of the type {kind}; nodes have Ed25519 keys.", hint=_HINT)
+        raise RequestInvalid(f"This is a {kind} key, but nodes use Ed25519 keys.", hint=_HINT)
     return node_keyid(found.public_bytes_raw())
 
 

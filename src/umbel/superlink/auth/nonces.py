@@ -13,7 +13,7 @@ from umbel.superlink.store.nodes import Used
 from umbel.superlink.waiting.batching import Batch
 from umbel.wire.signatures import WINDOW, Parameters
 
-_BEFORE, _ANEW = "The request was sent before: its nonce is used up.", "Sign each attempt anew."
+_BEFORE, _ANEW = "The request is a replay: its nonce has already been used.", "Sign each attempt separately."
 PER_KEY = 30_000  # requests of one key that were signed within the same `WINDOW` of seconds: 500 a second
 
 
@@ -43,7 +43,8 @@ class MemoryNonces:
             raise Unauthenticated(_BEFORE, hint=_ANEW)
         if len(seen) >= PER_KEY:
             raise Unauthenticated(
-                f"The key has signed {PER_KEY} requests within a minute.", hint="Send fewer requests."
+                f"The key has signed {PER_KEY} requests within a minute, which is the limit.",
+                hint="Send fewer requests.",
             )
         seen.add(nonce)
 

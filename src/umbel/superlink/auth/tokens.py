@@ -14,7 +14,7 @@ import msgspec
 from umbel.errors import PermissionRefused, Unauthenticated
 
 Role = Literal["user", "executor", "task", "node"]
-_HINT = "Local tools read the token from UMBEL_HOME/local/token: is UMBEL_HOME that of the SuperLink?"
+_HINT = "Local tools read the token from UMBEL_HOME/local/token: check that UMBEL_HOME is that of the SuperLink."
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ def identify(authorization: str, user_token: str, executor_token: str) -> Princi
             task_id.isascii() and task_id.isdigit() and attempt.isascii() and attempt.isdigit()
         ):
             return Principal("task", int(task_id[:20]), int(attempt[:10]), _hash(token))
-    raise Unauthenticated("The token is not valid here.", hint=_HINT)
+    raise Unauthenticated("The token is not valid for this SuperLink.", hint=_HINT)
 
 
 def require(principal: Principal, *roles: Role) -> None:
@@ -89,7 +89,7 @@ def check_attempt(principal: Principal, attempt: int, token_hash: str | None) ->
     if principal.attempt != attempt:
         raise PermissionRefused(f"Attempt {principal.attempt} of the task is over.")
     if token_hash is None or not _same(principal.token_hash, token_hash):
-        raise Unauthenticated("The token is not valid here.")
+        raise Unauthenticated("The token is not valid for this SuperLink.")
 
 
 def _hash(token: str) -> str:

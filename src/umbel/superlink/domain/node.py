@@ -83,7 +83,7 @@ def step(node: Node, event: NodeEvent) -> Step:
             return Step(Node("offline", node.session + 1), "its key was replaced", released=True)
         case Poll():
             check_session(node, event.session)
-            return Step(_in(node, "online"), "it asks for messages again")
+            return Step(_in(node, "online"), "it is polling for messages again")
         case Deactivate():
             check_session(node, event.session)
             return Step(_in(node, "offline"), "its SuperNode has ended", released=True)
@@ -95,8 +95,8 @@ def check_session(node: Node, session: int) -> None:
     _check_registered(node)
     if session != node.session:
         raise Conflict(
-            f"Session {session} of the node is over: a newer one has begun.",
-            hint="Two SuperNodes with the same key cannot run at the same time.",
+            f"Session {session} of the node has ended: a newer session has begun.",
+            hint="Stop one of the two SuperNodes that use the same key.",
         )
 
 
@@ -113,16 +113,16 @@ def _unheard(node: Node, event: NodeEvent) -> Step:
         case Cut() if node.state == "online":
             return Step(_in(node, "silent"), "its connection was cut")
         case Restart() if node.state == "online":
-            return Step(_in(node, "silent"), "the SuperLink was started again")
+            return Step(_in(node, "silent"), "the SuperLink was restarted")
         case Silence(seconds) if node.state in ("online", "silent"):
             state: State = "silent" if seconds < OFFLINE_AFTER else "offline"
-            return Step(_in(node, state), f"nothing was heard of it for {seconds:.0f} s")
+            return Step(_in(node, state), f"it has not been heard from for {seconds:.0f} s")
     return Step(node)
 
 
 def _check_registered(node: Node) -> None:
     if node.state == "removed":
-        raise Conflict("The node is not registered any more.")
+        raise Conflict("The node is no longer registered.")
 
 
 def _in(node: Node, state: State) -> Node:

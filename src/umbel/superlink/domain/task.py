@@ -128,7 +128,7 @@ def started_attempts(task: Task) -> int:
 
 def _claim(task: Task, event: Claim, now: float) -> Step:
     if task.state != "created":
-        raise Conflict(f"The task is {task.state}: only a created task can be claimed.")
+        raise Conflict(f"The task is {task.state}: only a task in state 'created' can be claimed.")
     claimed = msgspec.structs.replace(task, state="claimed", last_seq=0)
     return Step(claimed, run.Claimed(now), f"claimed by {event.executor}")
 
@@ -137,13 +137,13 @@ def _activate(task: Task, now: float) -> Step:
     if task.state == "active":
         return Step(task)
     if task.state != "claimed":
-        raise Conflict(f"The task is {task.state}: only a claimed task can begin.")
-    return Step(msgspec.structs.replace(task, state="active"), run.Activated(now), "its process has begun")
+        raise Conflict(f"The task is {task.state}: only a task in state 'claimed' can be activated.")
+    return Step(msgspec.structs.replace(task, state="active"), run.Activated(now), "its process has started")
 
 
 def _report(task: Task, event: Report) -> Step:
     if task.state == "created":
-        raise Conflict("The task waits to be handed out again: this attempt is over.")
+        raise Conflict("The task is waiting to be restarted: this attempt has ended.")
     if event.seq <= task.last_seq:
         return Step(task, accepted=False)
     losses = 0 if event.progressed else task.losses
@@ -154,7 +154,7 @@ def _finish(task: Task, event: Finish, now: float) -> Step:
     if task.state == "finished":
         return Step(task)
     if task.state == "created":
-        raise Conflict("The task waits to be handed out again: this attempt is over.")
+        raise Conflict("The task is waiting to be restarted: this attempt has ended.")
     return _end(task, now, event.outcome, event.cause, f"its process {event.outcome}")
 
 
@@ -163,8 +163,8 @@ def _exit(task: Task, event: Exit, now: float) -> Step:
         return Step(task)
     if event.returncode < 0:
         return _lost(task, now, f"its process was killed by {signal_name(-event.returncode)}", event.log_tail)
-    what = f"The process of the run ended with code {event.returncode} and did not say how the run ended."
-    hint = "The last lines of its log say more: umbel logs RUN_ID."
+    what = f"The process of the run ended with exit code {event.returncode} without reporting a result."
+    hint = "Read the last lines of its log with `umbel log RUN_ID`."
     cause = Cause(code="run-failed", message=what, hint=hint, component="superexec", log_tail=list(event.log_tail))
     return _end(task, now, "failed", cause, f"its process ended with code {event.returncode}")
 
@@ -172,7 +172,7 @@ def _exit(task: Task, event: Exit, now: float) -> Step:
 def _lease_lost(task: Task, event: LeaseLost, now: float) -> Step:
     if task.state in ("created", "finished"):
         return Step(task)
-    return _lost(task, now, f"nothing was heard of its process for {event.seconds:.0f} s", ())
+    return _lost(task, now, f"its process has not been heard from for {event.seconds:.0f} s", ())
 
 
 def _restarted(task: Task, event: Restarted) -> Step:
@@ -194,8 +194,8 @@ def _lost(task: Task, now: float, reason: str, log_tail: tuple[str, ...]) -> Ste
         return Step(_again(task), reason=reason)
     cause = Cause(
         code="run-failed",
-        message=f"The run was given up after {task.losses} attempts that did not get it further: {reason}.",
-        hint="A process that is killed has often run out of memory: use fewer workers, or a smaller model.",
+        message=f"The run failed after {task.losses} attempts without progress: {reason}.",
+        hint="A killed process has often run out of memory: use fewer workers or a smaller model.",
         component="superexec",
         log_tail=list(log_tail),
     )

@@ -12,17 +12,17 @@ from umbel.wire.api import Status
 
 Clock = Callable[[float], str]  # seconds since the epoch → a clock time to read
 _NAMED = 5  # sites in one sentence
-_VERBS = {
-    "train": "trains",
-    "training": "trains",
-    "evaluate": "evaluates",
-    "evaluating": "evaluates",
-    "query": "answers",
-    "querying": "answers",
-    "serving": "works",
-    "installing": "installs the app's dependencies",
-    "uploading": "uploads",
-    "downloading": "downloads",
+_DOING = {
+    "train": "training",
+    "training": "training",
+    "evaluate": "evaluating",
+    "evaluating": "evaluating",
+    "query": "answering",
+    "querying": "answering",
+    "serving": "working",
+    "installing": "installing the app's dependencies",
+    "uploading": "uploading",
+    "downloading": "downloading",
 }
 _BYTES = ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
 
@@ -62,43 +62,45 @@ class Exchange(msgspec.Struct, frozen=True):
 
 
 def sentence(exchange: Exchange, clock: Clock) -> str:
-    """For whom an exchange with missing replies waits, and until when at most."""
+    """The waiting reason of an exchange: which sites have not replied, what each is doing, and the deadline."""
     where = f" in round {exchange.group}" if exchange.group.isdecimal() else ""
     kind = exchange.message_type.partition(".")[0]
     what = f" ({kind})" if kind else ""
     ordered = sorted(exchange.missing, key=_trouble)
     named = [f"{shown_name(site)} {clause(site, clock)}" for site in ordered[:_NAMED]]
     more = [f"and {len(ordered) - _NAMED} more"] if len(ordered) > _NAMED else []
-    until = [f"until {clock(exchange.until)} at most"] if exchange.until is not None else []
+    until = [f"until {clock(exchange.until)} at the latest"] if exchange.until is not None else []
     told = "; ".join([*named, *more, *until])
-    return f"Waits for {len(ordered)} of {exchange.asked} sites{where}{what}: {told}."
+    return f"Waiting for {len(ordered)} of {exchange.asked} sites{where}{what}: {told}."
 
 
 def shown_name(site: Site) -> str:
-    """What a person calls the site."""
+    """The name of the site, or its node ID if it has none."""
     return site.name or f"node {site.node_id}"
 
 
 def clause(site: Site, clock: Clock) -> str:
-    """What the site does, or why it does nothing: the words after its name."""
+    """What the site is doing, or why it is not doing anything, as the words after its name."""
+    if site.state == "silent":
+        return f"has not been heard from since {clock(site.state_at)}"
     if site.state != "online":
-        return f"is {site.state} since {clock(site.state_at)}"
+        return f"has been {site.state} since {clock(site.state_at)}"
     if not site.has_message:
-        return f"has not fetched the message of {clock(site.since)}"
+        return f"has not fetched the message sent at {clock(site.since)}"
     if site.progress is None:
-        return f"{_verb(site.message_type.partition('.')[0])} since {clock(site.since)}"
+        return f"has been {_doing(site.message_type.partition('.')[0])} since {clock(site.since)}"
     if site.progress.unit == "bytes":
         return _transfer(site.progress)
-    return f"{_verb(site.progress.stage)}{_amount(site.progress)} since {clock(site.progress.since)}"
+    return f"has been {_doing(site.progress.stage)}{_amount(site.progress)} since {clock(site.progress.since)}"
 
 
 def _trouble(site: Site) -> tuple[int, float]:
-    """Those that do nothing come first, then those that are not there yet, the oldest first."""
+    """Sort key: unreachable sites first, then those that have not fetched their message, each by age."""
     return (site.state == "online") + (site.state == "online" and site.has_message), site.since
 
 
-def _verb(stage: str) -> str:
-    return _VERBS.get(stage) or (f"is at '{stage}'" if stage else "works")
+def _doing(stage: str) -> str:
+    return _DOING.get(stage) or (f"at stage '{stage}'" if stage else "working")
 
 
 def _amount(progress: Progress) -> str:
@@ -110,7 +112,9 @@ def _amount(progress: Progress) -> str:
 def _transfer(progress: Progress) -> str:
     size, unit = next(((size, unit) for size, unit in _BYTES if progress.total >= size), (1.0, "bytes"))
     rate = f" at {_number(progress.rate / size)} {unit}/s" if progress.rate > 0 else ""
-    return f"{_verb(progress.stage)} {_number(progress.done / size)} of {_number(progress.total / size)} {unit}{rate}"
+    return (
+        f"is {_doing(progress.stage)} {_number(progress.done / size)} of {_number(progress.total / size)} {unit}{rate}"
+    )
 
 
 def _number(value: float) -> str:
@@ -144,18 +148,19 @@ def waiting_for(
     full_since: float | None = None,
     exchange: Exchange | None = None,
 ) -> str | None:
-    """The sentence, or None when the run does not wait. `full_since` is when the database has run out of room.
+    """The waiting reason of a run as a sentence, or None if it is not waiting.
 
-    What the app says of itself comes before the sites that it waits for in an `exchange`.
+    A reason that the app has reported takes precedence over the missing replies of its `exchange`. `full_since` is the time at which the
+    database ran out of disk space, in seconds since the epoch.
     """
     if status == "finished":
         return None
     if full_since is not None:
-        return f"Waits for room on the SuperLink's disk: its database is full, since {clock(full_since)}."
+        return f"Waiting for space on the SuperLink's disk: its database has been full since {clock(full_since)}."
     if task.state == "created":
         return _again(task) + _turn(queue, clock)
     if task.state == "claimed":
-        return "Waits for its process to begin: a SuperExec is launching it."
+        return "Waiting for its process to start: a SuperExec is launching it."
     if app is not None and app.who:
         return _app(app, clock)
     return sentence(exchange, clock) if exchange is not None and exchange.missing else None
@@ -164,21 +169,21 @@ def waiting_for(
 def _again(task: Task) -> str:
     if not task.losses:
         return ""
-    return f"Is to be started again (attempt {task.losses + 1} of {MAX_ATTEMPTS}). "
+    return f"Restarting (attempt {task.losses + 1} of {MAX_ATTEMPTS}). "
 
 
 def _turn(queue: Queue, clock: Clock) -> str:
     if not queue.slots:
         when = "yet" if queue.last_asked is None else f"since {clock(queue.last_asked)}"
-        return f"Waits for a SuperExec: none has asked for work {when}."
+        return f"Waiting for a SuperExec to connect: none has asked for work {when}."
     taken = len(queue.running)
     slots = f"({taken} of {queue.slots} slots)"
     if taken >= queue.slots:
-        ahead = f", {queue.ahead} more before it" if queue.ahead else ""
-        return f"Waits for its turn: {_runs(queue.running)} running {slots}{ahead}."
+        ahead = f", {queue.ahead} more ahead of it" if queue.ahead else ""
+        return f"Waiting in the queue: {_runs(queue.running)} running {slots}{ahead}."
     if queue.ahead:
-        return f"Waits for its turn: {queue.ahead} before it {slots}."
-    return "Waits for a SuperExec to take it."
+        return f"Waiting in the queue: {queue.ahead} ahead of it {slots}."
+    return "Waiting for a SuperExec to claim it."
 
 
 def _runs(running: tuple[int, ...]) -> str:
@@ -188,5 +193,5 @@ def _runs(running: tuple[int, ...]) -> str:
 def _app(app: AppWait, clock: Clock) -> str:
     what = f": {app.what}" if app.what else ""
     since = f", since {clock(app.since)}" if app.since is not None else ""
-    until = f", until {clock(app.until)} at most" if app.until is not None else ""
-    return f"Waits for {app.who}{what}{since}{until}."
+    until = f", until {clock(app.until)} at the latest" if app.until is not None else ""
+    return f"Waiting for {app.who}{what}{since}{until}."

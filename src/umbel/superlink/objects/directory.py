@@ -36,7 +36,7 @@ class ObjectDirectory:
     def path(self, digest: str) -> Path:
         """Where an object is, or would be. Raises ObjectInvalid for what is not a digest."""
         if not _DIGEST.fullmatch(digest):
-            raise ObjectInvalid(f"{digest[:80]!r} is not a digest: it takes 64 lowercase hexadecimal digits.")
+            raise ObjectInvalid(f"{digest[:80]!r} is not a digest: a digest has 64 lowercase hexadecimal digits.")
         return self.root / digest[:2] / digest[2:]
 
     def size(self, digest: str) -> int:
@@ -44,7 +44,7 @@ class ObjectDirectory:
         try:
             return self.path(digest).stat().st_size
         except FileNotFoundError:
-            raise NotFound(f"There is no object {digest}.") from None
+            raise NotFound(f"Object {digest} does not exist.") from None
 
     def has(self, digest: str) -> bool:
         """Whether the object is there."""
@@ -113,7 +113,7 @@ class Incoming:
         """Take the next bytes. Raises TooLarge, StorageFull."""
         self._size += len(data)
         if self._size > self._directory.max_size:
-            raise TooLarge(f"An object may have {self._directory.max_size} bytes, and this one has more.")
+            raise TooLarge(f"The object exceeds the limit of {self._directory.max_size} bytes.")
         self._hash.update(data)
         assert self._file is not None
         with _typed_when_full():

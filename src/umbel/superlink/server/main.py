@@ -107,8 +107,8 @@ def _other(settings: Settings, home: Home) -> int:
         connection.close()
     if not healthy:
         raise Conflict(
-            f"Another SuperLink (pid {info.get('pid', 'unknown')}) holds {home.root} and does not answer.",
-            hint="Wait a moment, or end that process.",
+            f"Another SuperLink (pid {info.get('pid', 'unknown')}) holds {home.root} and does not respond.",
+            hint="Wait a moment, or stop that process.",
         )
     _tell(settings, info)
     sys.stdout.write(f"A SuperLink already serves {home.root} at {address.geturl()} (pid {info['pid']}).\n")

@@ -11,8 +11,8 @@ from typing import Literal
 from umbel.environments import requirements
 from umbel.errors import UsageError
 from umbel.superlink.server import storage_options
-from umbel.superlink.server.storage_options import Keeping
-from umbel.superlink.server.tls_options import Access, add_options, take_options
+from umbel.superlink.server.storage_options import StorageOptions
+from umbel.superlink.server.tls_options import TlsOptions, add_options, take_options
 
 _GIB = 1024**3
 
@@ -31,16 +31,21 @@ class Settings:
     lease_seconds: float = 30.0
     simulation: bool = False  # runs are simulations; otherwise their clients are real sites
     may_install: bool = False  # what apps declare and this machine does not have, for its own SuperExec
-    access: Access = field(default_factory=Access)
-    keeping: Keeping = field(default_factory=Keeping)
+    access: TlsOptions = field(default_factory=TlsOptions)
+    keeping: StorageOptions = field(default_factory=StorageOptions)
 
 
 def parse(argv: list[str] | None) -> Settings:
     """The settings of a command line. Raises ConfigError, UsageError."""
-    parser = _Parser(prog="umbel-superlink", description="The coordinator: keeps runs and hands out their tasks.")
-    parser.add_argument("--home", type=Path, default=default_home(), help="directory of its files (UMBEL_HOME)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on; off loopback with TLS")
-    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes any free one")
+    parser = _Parser(
+        prog="umbel-superlink",
+        description="The coordinator of a federation: stores runs, their messages and results, and dispatches their tasks.",
+    )
+    parser.add_argument("--home", type=Path, default=default_home(), help="directory for its files (UMBEL_HOME)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on; TLS is required unless it is a loopback address"
+    )
+    parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 selects a free one")
     parser.add_argument("--simulation", action="store_true", help="simulate the clients of every run on this machine")
     parser.add_argument("--isolation", choices=["subprocess", "process"], default="subprocess", help=_ISOLATION)
     parser.add_argument(requirements.OPTION, action="store_true", dest="may_install", help=requirements.HELP)
@@ -58,10 +63,10 @@ def default_home() -> Path:
     return Path(os.environ.get("UMBEL_HOME") or Path.home() / ".umbel")
 
 
-_ISOLATION = "subprocess: starts its own SuperExec; process: one is started elsewhere, with UMBEL_EXECUTOR_TOKEN"
-_IDLE = "end when nothing was asked and no run was unfinished for that long; 0: never"
+_ISOLATION = "subprocess: start a SuperExec; process: a SuperExec is started separately, with UMBEL_EXECUTOR_TOKEN"
+_IDLE = "exit after this long without requests and unfinished runs; 0: never"
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # type: ignore[override]
-        raise UsageError(message, hint="See umbel-superlink --help.")
+        raise UsageError(message, hint="See `umbel-superlink --help`.")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterator
 
-    from umbel.superlink.server.tls_options import Access
+    from umbel.superlink.server.tls_options import TlsOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Doors:
 
 
 @contextmanager
-def open_doors(host: str, port: int, access: Access) -> Iterator[Doors]:
+def open_doors(host: str, port: int, access: TlsOptions) -> Iterator[Doors]:
     """The sockets, listening. Raises ConfigError."""
     named = frozenset(access.allowed_host)
     with ExitStack() as opened:

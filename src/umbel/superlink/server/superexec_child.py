@@ -98,7 +98,7 @@ class SuperExecChild:
             if ending.is_set():
                 return
             delay = 0.0 if loop.time() - born > _HEALTHY else min(max(_MIN_DELAY, 2 * delay), _MAX_DELAY)
-            logging.getLogger(__name__).warning("The SuperExec ended (%s); again in %.1f s.", code, delay)
+            logging.getLogger(__name__).warning("The SuperExec ended (%s); restarting it in %.1f s.", code, delay)
             await on_death()
             with suppress(TimeoutError):
                 await asyncio.wait_for(ending.wait(), delay)

@@ -22,7 +22,7 @@ def server_context(certfile: Path, keyfile: Path) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as failure:
         raise ConfigError(
             f"The certificate {certfile} and the key {keyfile} cannot be used: {failure}.",
-            hint="Both must be in PEM form and belong together, the key without a password.",
+            hint="Use a certificate and its matching key in PEM format, the key without a password.",
         ) from failure
     return context
 
@@ -37,8 +37,8 @@ def names(certfile: Path) -> frozenset[str]:
             found = frozenset(str(name.value) for name in extension.value)
     if not found:
         raise ConfigError(
-            f"The certificate {certfile} names no host.",
-            hint="Clients look for the SuperLink's name among its subject alternative names: make it with them.",
+            f"The certificate {certfile} contains no hostname.",
+            hint="Create a certificate with the SuperLink's hostname among its subject alternative names.",
         )
     return found
 
@@ -49,7 +49,7 @@ def check(certfile: Path, ca_certfile: Path | None, now: datetime | None = None)
 
     chain = _read(certfile)
     if (now or datetime.now(UTC)) > chain[0].not_valid_after_utc:
-        raise ConfigError(f"The certificate {certfile} ended on {chain[0].not_valid_after_utc:%Y-%m-%d}.")
+        raise ConfigError(f"The certificate {certfile} expired on {chain[0].not_valid_after_utc:%Y-%m-%d}.")
     for authority in _read(ca_certfile) if ca_certfile else []:
         try:
             chain[-1].verify_directly_issued_by(authority)
@@ -57,7 +57,7 @@ def check(certfile: Path, ca_certfile: Path | None, now: datetime | None = None)
             continue
         return
     if ca_certfile:
-        raise ConfigError(f"The certificate {certfile} was not made by the authority in {ca_certfile}.")
+        raise ConfigError(f"The certificate {certfile} was not issued by the certificate authority in {ca_certfile}.")
 
 
 def _read(path: Path) -> list[Certificate]:

@@ -10,11 +10,11 @@ from typing import Any
 
 from umbel.errors import ConfigError
 
-_HINT = "Give --ssl-certfile and --ssl-keyfile (`umbel certificate create` makes them), or --insecure if all of the network is trusted."
+_HINT = "Give --ssl-certfile and --ssl-keyfile (create them with `umbel certificate create`), or --insecure if the whole network is trusted."
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class TlsOptions:
     """The options. Without a certificate the connections are plain."""
 
     ssl_certfile: Path | None = None
@@ -29,31 +29,33 @@ class Access:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add them to a command line."""
     group = parser.add_argument_group("access")
-    group.add_argument("--ssl-certfile", type=Path, metavar="PEM", help="certificate, with those between it and the CA")
-    group.add_argument("--ssl-keyfile", type=Path, metavar="PEM", help="its private key")
-    group.add_argument("--ssl-ca-certfile", type=Path, metavar="PEM", help="check that this CA made the certificate")
-    group.add_argument("--insecure", action="store_true", help="listen without TLS, even on an address of the network")
+    group.add_argument(
+        "--ssl-certfile", type=Path, metavar="PEM", help="certificate, followed by its intermediate certificates"
+    )
+    group.add_argument("--ssl-keyfile", type=Path, metavar="PEM", help="private key of the certificate")
+    group.add_argument("--ssl-ca-certfile", type=Path, metavar="PEM", help="check that this CA issued the certificate")
+    group.add_argument("--insecure", action="store_true", help="listen without TLS, even on a network address")
     group.add_argument("--allowed-host", action="append", default=[], metavar="NAME", help=_ALLOWED)
-    group.add_argument("--enable-supernode-auth", action="store_true", help="let registered SuperNodes in, no others")
+    group.add_argument("--enable-supernode-auth", action="store_true", help="admit only registered SuperNodes")
     group.add_argument("--superexec-auth-secret-file", type=Path, metavar="FILE", help=_SHARED)
 
 
-_ALLOWED = "name under which clients ask, where the certificate does not have it; * for any; may be repeated"
-_SHARED = "file with the secret that SuperExecs on other machines sign with; at least 32 characters"
+_ALLOWED = "additional hostname under which clients reach it; * for any; may be repeated"
+_SHARED = "file with the shared secret of SuperExecs on other machines; at least 32 characters"
 
 
-def take_options(options: dict[str, Any], host: str) -> Access:
+def take_options(options: dict[str, Any], host: str) -> TlsOptions:
     """The options, taken out of a parsed command line that listens on `host`. Raises ConfigError."""
-    values = {name: options.pop(name) for name in Access.__slots__}
-    access = Access(**values | {"allowed_host": tuple(values["allowed_host"])})
+    values = {name: options.pop(name) for name in TlsOptions.__slots__}
+    access = TlsOptions(**values | {"allowed_host": tuple(values["allowed_host"])})
     if (access.ssl_certfile is None) != (access.ssl_keyfile is None):
-        raise ConfigError("--ssl-certfile and --ssl-keyfile belong together.", hint="Give both or none.")
+        raise ConfigError("--ssl-certfile and --ssl-keyfile must be given together.", hint="Give both or none.")
     if access.insecure and access.ssl_certfile:
-        raise ConfigError("--insecure and --ssl-certfile exclude each other.", hint="Give one of them.")
+        raise ConfigError("--insecure and --ssl-certfile are mutually exclusive.", hint="Use only one of them.")
     if access.ssl_certfile is None and access.ssl_ca_certfile:
         raise ConfigError("--ssl-ca-certfile needs --ssl-certfile and --ssl-keyfile.")
     if access.ssl_certfile is None and not access.insecure and not is_loopback(host):
-        raise ConfigError(f"{host} can be reached from other machines, so TLS is needed.", hint=_HINT)
+        raise ConfigError(f"{host} can be reached from other machines, so TLS is required.", hint=_HINT)
     return access
 
 

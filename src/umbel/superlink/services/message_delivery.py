@@ -37,9 +37,9 @@ class Want(NamedTuple):
 def check(node_id: int, said: Pull) -> Want:
     """A poll that can be served together with others. Raises RequestInvalid."""
     if len(said.holding) > _MOST_HELD or not all(map(is_id, said.holding)):
-        raise RequestInvalid(f"A node holds up to {_MOST_HELD} messages, each named by its id.")
+        raise RequestInvalid(f"Invalid list of held messages: at most {_MOST_HELD} valid message IDs.")
     if len(said.runs) > _MOST_HELD or not all(0 <= run_id < 2**63 for run_id in said.runs):
-        raise RequestInvalid(f"A node keeps something of up to {_MOST_HELD} runs, each named by its id.")
+        raise RequestInvalid(f"Invalid list of runs: at most {_MOST_HELD} valid run IDs.")
     room = min(said.room, _MOST_AT_A_TIME)
     return Want(node_id, said.session, room, frozenset(said.holding), frozenset(said.runs))
 
@@ -116,7 +116,7 @@ def _of_one(
 ) -> Handout:
     node = registered.get(want.node_id)
     if node is None:
-        raise NotFound(f"There is no node {want.node_id}.")
+        raise NotFound(f"Node {want.node_id} does not exist.")
     check_session(node, want.session)
     mine = [one for one in pending.get(want.node_id, ()) if one.message_id not in given]
     return hand_out(mine, want.session, want.room, want.holding)

@@ -29,8 +29,8 @@ from umbel.wire.messages import (
     message_id,
 )
 
-_LATE = {"error_code": TIMED_OUT, "error_reason": "The reply did not come before the round went on."}
-_GONE = {"error_code": NODE_UNAVAILABLE, "error_reason": "There is no such node."}
+_LATE = {"error_code": TIMED_OUT, "error_reason": "The reply did not arrive before the round's deadline."}
+_GONE = {"error_code": NODE_UNAVAILABLE, "error_reason": "The node does not exist."}
 
 
 def push(transaction: Transaction, who: Principal, said: PushMessages, objects: ObjectDirectory, now: float) -> None:
@@ -86,17 +86,17 @@ def fail(transaction: Transaction, rows: Sequence[Row[Any]], now: float) -> None
 def _working_task(transaction: Transaction, who: Principal) -> Row[Any]:
     task = own_task(transaction.connection, who, for_update=True)
     if task.state == "finished":
-        raise Conflict("The run has finished: it sends nothing any more.")
+        raise Conflict("The run has already finished.")
     return task
 
 
 def _check(run_id: int, said: PushMessages, names: Sequence[str]) -> None:
     if not 0 < said.sequence < 2**62:
-        raise RequestInvalid("An exchange has a number from 1.")
+        raise RequestInvalid("Invalid sequence number of an exchange: it must be at least 1.")
     seen: set[str] = set()
     for one in said.messages:
         if not 0 <= one.content < len(names):
-            raise RequestInvalid(f"Message {one.index} has content {one.content} of {len(names)}.")
+            raise RequestInvalid(f"Message {one.index} refers to content {one.content}, but there are {len(names)}.")
         if not 0 <= one.index < 2**31 or not 0 <= one.node_id < 2**63:
             raise RequestInvalid("The index or the node of a message is out of range.")
         if max(len(one.message_type), len(one.group_id)) > 200:
@@ -110,7 +110,7 @@ def _check(run_id: int, said: PushMessages, names: Sequence[str]) -> None:
             content_id=names[one.content],
         )
         if one.message_id != message_id(metadata) or one.message_id in seen:
-            raise RequestInvalid(f"The id of message {one.index} is not the one that follows from what it is.")
+            raise RequestInvalid(f"Invalid message ID: the ID of message {one.index} does not match its metadata.")
         seen.add(one.message_id)
 
 

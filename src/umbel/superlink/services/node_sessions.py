@@ -53,7 +53,7 @@ def replace_key(transaction: Transaction, node_id: int, public_key: str, now: fl
     row = nodes.get(transaction.connection, node_id, for_update=True)
     owner = nodes.by_key(transaction.connection, key)
     if owner is not None and owner.node_id != node_id:
-        raise Conflict(f"The key is that of node {owner.node_id}.", hint="Make a new key for this node.")
+        raise Conflict(f"The key already belongs to node {owner.node_id}.", hint="Create a new key for this node.")
     if key != row.public_key:
         nodes.change(transaction, node_id, {"public_key": key})
         rekey(transaction, node_id, now)

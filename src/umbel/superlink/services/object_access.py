@@ -1,4 +1,4 @@
-"""Access to objects and garbage collection."""
+"""TlsOptions to objects and garbage collection."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def check_read(connection: Connection, who: Principal, digest: str) -> None:
     else:
         allowed = contents.of_run(connection, own_task(connection, who).run_id, digest)
     if not allowed:
-        raise PermissionRefused(f"The object {digest} is not for this {who.role}.")
+        raise PermissionRefused(f"This {who.role} has no access to object {digest}.")
 
 
 def _purpose(connection: Connection, who: Principal, message_id: str) -> tuple[int, str]:
@@ -47,16 +47,16 @@ def _purpose(connection: Connection, who: Principal, message_id: str) -> tuple[i
         return _answered(connection, who, message_id).run_id, message_id
     row = own_task(connection, who)
     if row.state == "finished":
-        raise Conflict("The run has finished: it takes no more objects.")
+        raise Conflict("The run has already finished and accepts no more objects.")
     return row.run_id, ""
 
 
 def _answered(connection: Connection, who: Principal, message_id: str) -> Row[Any]:
     row = messages.by_ids(connection, [message_id]).get(message_id) if is_id(message_id) else None
     if row is not None and row.node_id != who.node_id:
-        raise PermissionRefused("The message is for another node.")
+        raise PermissionRefused("The message is addressed to another node.")
     if row is None or row.state not in UNFINISHED:
-        raise Conflict("Nobody waits for an answer to this message any more.")
+        raise Conflict("The reply to this message is no longer expected.")
     return row
 
 

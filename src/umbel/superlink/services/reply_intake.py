@@ -94,9 +94,9 @@ class Answer(NamedTuple):
 def check(node_id: int, said: ReplyMessage) -> Answer:
     """A reply that can be taken in together with others. Raises RequestInvalid, ObjectInvalid."""
     if (said.error is None) == (said.content is None):
-        raise RequestInvalid("A reply has either a content or an error.")
+        raise RequestInvalid("Invalid reply: it must have either content or an error.")
     if not is_id(said.message_id) or (said.error is not None and not 0 <= said.error.code < 2**31):
-        raise RequestInvalid("A reply names a message by its id, and an error by a small whole number.")
+        raise RequestInvalid("Invalid reply: it needs a valid message ID, and an error needs a small integer code.")
     return Answer(node_id, said, content_id(said.content) if said.content is not None else None)
 
 
@@ -126,12 +126,12 @@ def check_chunks(content: ContentRef, objects: ObjectDirectory) -> None:
     """Raises ObjectInvalid unless the content's chunks are there, in their sizes."""
     for position, digest in enumerate(content.chunks):
         if not objects.has(digest) or objects.size(digest) != chunk_size(content, position):
-            raise ObjectInvalid(f"Chunk {position} of a content is not there.", hint="Put its chunks before it.")
+            raise ObjectInvalid(f"Chunk {position} of the content is missing.", hint="Upload its chunks first.")
 
 
 def _check_against(row: Row[Any], answer: Answer, objects: ObjectDirectory) -> None:
     if row.node_id != answer.node_id:
-        raise PermissionRefused("The message is for another node.")
+        raise PermissionRefused("The message is addressed to another node.")
     if answer.said.content is not None and row.state in UNFINISHED:
         check_chunks(answer.said.content, objects)
 

@@ -53,7 +53,7 @@ def take(transaction: Transaction, row: Row[Any], report: Report, objects: Objec
 def _check_kinds(report: Report) -> None:
     for event in report.events:
         if event.kind not in _APP_KINDS | _OURS:
-            raise RequestInvalid(f"An app's process does not report events of the kind {event.kind!r}.")
+            raise RequestInvalid(f"App processes cannot report events of kind {event.kind!r}.")
         if event.kind == "waiting":
             _check_waiting(event)
 
@@ -62,7 +62,7 @@ def _check_waiting(event: Event) -> None:
     try:
         msgspec.convert(event.data, AppWait)
     except msgspec.ValidationError as error:
-        raise RequestInvalid(f"The data of a `waiting` event is not valid: {error}.") from None
+        raise RequestInvalid(f"Invalid data in a `waiting` event: {error}.") from None
 
 
 def _stamp(report: Report, now: float) -> None:
@@ -75,7 +75,8 @@ def _stamp(report: Report, now: float) -> None:
 def _add_artifact(transaction: Transaction, run_id: int, artifact: Artifact, objects: ObjectDirectory) -> None:
     if not objects.has(artifact.digest):
         raise ObjectInvalid(
-            f"The artifact {artifact.name} has no object {artifact.digest}.", hint="Put the object before the report."
+            f"Object {artifact.digest} of artifact {artifact.name} has not been uploaded.",
+            hint="Upload the object before the report.",
         )
     artifact.size = objects.size(artifact.digest)
     runs.add(transaction, run_id, artifact)
@@ -120,7 +121,7 @@ class Taken(msgspec.Struct, frozen=True):
     progress: list[Event]
 
 
-def begin(transaction: Transaction, who: Principal, moment: views.Moment) -> TaskInput:
+def begin(transaction: Transaction, who: Principal, moment: views.ViewContext) -> TaskInput:
     """The task's process is there: what it needs to begin, or to go on."""
     row = own_task(transaction.connection, who, for_update=True)
     apply(transaction, row, Activate(), moment.now)

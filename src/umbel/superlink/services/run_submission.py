@@ -51,11 +51,11 @@ def _truth(value: Any) -> bool:
 
 
 _FEDERATION: dict[str, tuple[Check, str]] = {
-    "num-supernodes": (_whole(1, 10_000_000), "a whole number from 1 to 10000000"),
-    "client-resources-num-cpus": (_number(0, above=True), "a number above 0"),
+    "num-supernodes": (_whole(1, 10_000_000), "an integer from 1 to 10000000"),
+    "client-resources-num-cpus": (_number(0, above=True), "a number greater than 0"),
     "client-resources-num-gpus": (_number(0), "a number of at least 0"),
     "backend": (lambda value: value in ("local", "inline"), "`local` or `inline`"),
-    "max-workers": (_whole(1), "a whole number of at least 1"),
+    "max-workers": (_whole(1), "an integer of at least 1"),
     "verbose": (_truth, "true or false"),
     "backend-name": (_text, "a text"),
     "init-args-num-cpus": (_number(0), "a number of at least 0"),
@@ -75,10 +75,10 @@ def check(config: Config) -> Config:
         key = _key(given)
         if key not in _FEDERATION:
             hint = did_you_mean(given, _FEDERATION)
-            raise UnknownConfigKey(f"There is no federation-config key `{given}`.", hint=hint)
+            raise UnknownConfigKey(f"Unknown federation-config key `{given}`.", hint=hint)
         fits, allowed = _FEDERATION[key]
         if not fits(value):
-            raise ConfigError(f"The federation-config value {key} = {value!r} is not valid.", hint=f"It is {allowed}.")
+            raise ConfigError(f"Invalid federation-config value: {key} = {value!r}.", hint=f"Expected {allowed}.")
         checked[key] = value
     return checked
 
@@ -113,10 +113,10 @@ def plan(request: StartRun, app: AppConfig, size: int, kind: Kind) -> dict[str, 
     from umbel.bundle import merge_config
 
     if not -_MAX_SEED <= request.seed < _MAX_SEED:
-        raise RequestInvalid("The seed does not fit into 64 bits.")
+        raise RequestInvalid("The seed must fit into 64 bits.")
     for field in ("federation", "request_id"):
         if len(getattr(request, field)) > 200:
-            raise RequestInvalid(f"The field {field} has more than 200 characters.")
+            raise RequestInvalid(f"The field {field} is longer than 200 characters.")
     bundle = BundleInfo(fab_id=app.fab_id, fab_version=app.version, fab_hash=request.fab_hash, size=size)
     return {
         "fab_id": bundle.fab_id,
@@ -136,8 +136,8 @@ def _federation(request: StartRun, app: AppConfig, kind: Kind) -> Config:
         return check(suggested(app.federation) | request.federation_config)
     if request.federation_config:
         raise ConfigError(
-            f"This SuperLink's clients are real sites: {', '.join(request.federation_config)} is for a simulation.",
-            hint="Leave --federation-config away, and `options` in the connection; or name the connection of a simulation.",
+            f"The clients of this SuperLink are real sites, but {', '.join(request.federation_config)} applies to simulations only.",
+            hint="Omit --federation-config and the connection's `options`, or use the connection of a simulation.",
         )
     return {}
 

@@ -22,7 +22,7 @@ def own_task(connection: Connection, who: Principal, *, for_update: bool = False
     """The row of the task whose token `who` has. Raises Unauthenticated, or PermissionRefused for an earlier attempt."""
     row = tasks.find(connection, who.task_id, for_update=for_update)
     if row is None:
-        raise Unauthenticated("The token is not valid here.")
+        raise Unauthenticated("The token is not valid for this SuperLink.")
     check_attempt(who, row.attempt, row.token_hash)
     return row
 

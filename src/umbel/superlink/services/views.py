@@ -116,7 +116,7 @@ def journalled(connection: Connection, who: Principal, after: int) -> Journal:
 def run_for_node(connection: Connection, node_id: int, run_id: int) -> NodeRun:
     """What a node needs to serve a run. Raises PermissionRefused for a run in which it does not take part."""
     if not messages.runs_of(connection, node_id, [run_id]):
-        raise PermissionRefused(f"This node takes no part in run {run_id}.")
+        raise PermissionRefused(f"The node does not take part in run {run_id}.")
     row = runs.get(connection, run_id)
     return NodeRun(
         run_id=run_id,
@@ -154,7 +154,7 @@ def _reply(row: Row[Any], loaded: Mapping[tuple[int, str], ContentRef]) -> Reply
     )
 
 
-class Moment(NamedTuple):
+class ViewContext(NamedTuple):
     """What a view shows beside the database. `full_since` is when that has run out of room."""
 
     executors: Executors
@@ -163,18 +163,18 @@ class Moment(NamedTuple):
     progress_of: ProgressOf
 
 
-def get(connection: Connection, run_id: int, moment: Moment) -> RunView:
+def get(connection: Connection, run_id: int, moment: ViewContext) -> RunView:
     """One run, with the sites for which it waits. Raises NotFound."""
     row = runs.get(connection, run_id)
     return _views(connection, [row], moment, sites=True)[0]
 
 
-def newest(connection: Connection, limit: int, moment: Moment) -> list[RunView]:
+def newest(connection: Connection, limit: int, moment: ViewContext) -> list[RunView]:
     """The newest runs, newest first."""
     return _views(connection, runs.newest(connection, limit), moment, sites=False)
 
 
-def _views(connection: Connection, rows: Sequence[Row[Any]], moment: Moment, *, sites: bool) -> list[RunView]:
+def _views(connection: Connection, rows: Sequence[Row[Any]], moment: ViewContext, *, sites: bool) -> list[RunView]:
     waiting = any(row.status != "finished" for row in rows)
     unfinished = tasks.unfinished(connection) if waiting else []
     views = []
@@ -189,7 +189,7 @@ def _views(connection: Connection, rows: Sequence[Row[Any]], moment: Moment, *, 
     return views
 
 
-def _view(row: Row[Any], task: Row[Any], queue: Queue, moment: Moment, exchange: Exchange | None) -> RunView:
+def _view(row: Row[Any], task: Row[Any], queue: Queue, moment: ViewContext, exchange: Exchange | None) -> RunView:
     state = tasks.to_domain(task)
     app = msgspec.json.decode(row.waiting, type=AppWait, strict=False) if row.waiting else None
     serving = moment.now - task.active_at if task.active_at is not None else 0.0

@@ -32,8 +32,8 @@ _MET = ("40001", "40P01")  # could not be put in an order with another transacti
 _UNIQUE = "23505"  # another transaction has just inserted the row that this one looked for
 # Connection lost or refused, out of connections, shutting down, a time-out of a lock or of a statement.
 _POSTGRES_GONE = ("08", "53", "57", "55P03", "25P02", "25P03")
-_ROOM = "Free some space on the disk of the SuperLink; the run goes on then."
-_WAIT = "It heals by itself when the database answers again; the SuperLink's log says more."
+_ROOM = "Free some space on the SuperLink's disk; the run then continues."
+_WAIT = "The SuperLink recovers automatically when the database is back; see its log for details."
 
 Fault = DBAPIError | PoolTimeout
 
@@ -41,13 +41,13 @@ Fault = DBAPIError | PoolTimeout
 def typed(error: Fault) -> UmbelError | None:
     """The error that a client may see; None for what can only be a fault of our own."""
     if isinstance(error, PoolTimeout):
-        return DatabaseUnavailable("The database is too busy.", hint=_WAIT)
+        return DatabaseUnavailable("The database is overloaded.", hint=_WAIT)
     sqlite, state = _sqlite_code(error), getattr(error.orig, "sqlstate", None)
     if sqlite in _FULL or state == _POSTGRES_FULL:
         return StorageFull(hint=_ROOM)
     if isinstance(error, DataError):
         return RequestInvalid(
-            "The database cannot hold a value of the request: it is too long, or has a NUL character."
+            "The database cannot store a value in the request: it is too long or contains a NUL character."
         )
     if error.connection_invalidated or sqlite in _BUSY or _is_gone(error, state):
         return DatabaseUnavailable(hint=_WAIT)
@@ -64,7 +64,7 @@ def translated() -> Iterator[None]:
         if known is None:
             raise
         if isinstance(known, DatabaseUnavailable):
-            _log.warning("The database does not answer: %s", getattr(error, "orig", error))
+            _log.warning("The database is not responding: %s", getattr(error, "orig", error))
         raise known from error
 
 
@@ -128,7 +128,7 @@ class Transaction:
 
 
 class Database:
-    """Access to the database at an SQLAlchemy `url`, e.g. "sqlite:////home/me/umbel.db".
+    """TlsOptions to the database at an SQLAlchemy `url`, e.g. "sqlite:////home/me/umbel.db".
 
     `write` and `read` block; `awrite` and `aread` run them beside the event loop. A full disk raises StorageFull, and
     `full_since` says since when, in seconds since the epoch; None while there is room. A server that is gone, or too

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _POSTGRES_THREADS = 4  # that write, and as many that read
 _NAMES = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
-_HINT = "Give it as sqlite:////PATH/umbel.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME."
+_HINT = "Use sqlite:////PATH/umbel.db or postgresql+psycopg://USER:PASSWORD@HOST/NAME."
 _SQLITE = ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON")
 # A statement or a lock that takes longer than a client waits is given up; a server that vanishes is noticed within 30 s.
 _POSTGRES = "SET statement_timeout = '25s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
@@ -38,13 +38,13 @@ def parse(text: str) -> URL:
     try:
         url = make_url(text)
     except ArgumentError:  # its message may hold the password
-        raise ConfigError("The address of the database is not a URL.", hint=_HINT) from None
+        raise ConfigError("The database address is not a URL.", hint=_HINT) from None
     kind, _, driver = url.drivername.partition("+")
     if kind not in _NAMES or (driver and url.drivername != _NAMES[kind]):
-        raise ConfigError(f"There is no support for databases of the kind {url.drivername!r}.", hint=_HINT)
+        raise ConfigError(f"Unsupported database type {url.drivername!r}.", hint=_HINT)
     if kind != "sqlite" and importlib.util.find_spec("psycopg") is None:
         raise ConfigError(
-            "The driver for PostgreSQL is not installed.", hint='pip install "umbel[postgres]" brings it.'
+            "The driver for PostgreSQL is not installed.", hint='Install it with `pip install "umbel[postgres]"`.'
         )
     return url.set(drivername=_NAMES[kind])
 
@@ -151,7 +151,7 @@ def _migrate(connection: Connection, version: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     if version not in known:
         raise ConfigError(
-            f"The database was written by a newer version of Umbel (its schema is {version}).",
+            f"The database was created by a newer version of Umbel (schema {version}).",
             hint="Use that version, or another UMBEL_HOME.",
         )
     command.upgrade(config, "head")

@@ -33,7 +33,7 @@ def get(connection: Connection, node_id: int, *, for_update: bool = False) -> Ro
     """The row of a registered node. Raises NotFound."""
     row = find(connection, node_id, for_update=for_update)
     if row is None or row.public_key is None:
-        raise NotFound(f"There is no node {node_id}.")
+        raise NotFound(f"Node {node_id} does not exist.")
     return row
 
 

@@ -27,7 +27,7 @@ def get(connection: Connection, run_id: int, *, for_update: bool = False) -> Row
     query = select(_run).where(_run.c.run_id == run_id)
     row = connection.execute(query.with_for_update() if for_update else query).one_or_none()
     if row is None:
-        raise NotFound(f"There is no run {run_id}.", hint="`umbel ls` shows the runs.")
+        raise NotFound(f"Run {run_id} does not exist.", hint="List the runs with `umbel list`.")
     return row
 
 

@@ -31,7 +31,7 @@ def get(connection: Connection, task_id: int, *, for_update: bool = False) -> Ro
     """The row of a task. Raises NotFound."""
     row = find(connection, task_id, for_update=for_update)
     if row is None:
-        raise NotFound(f"There is no task {task_id}.")
+        raise NotFound(f"Task {task_id} does not exist.")
     return row
 
 

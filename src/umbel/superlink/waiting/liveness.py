@@ -86,7 +86,7 @@ class Presence:
         return min((known.due for known in self._nodes.values() if not known.parked), default=None)
 
 
-class Attendance:
+class NodeLiveness:
     """`Presence` in the event loop: one timer, and `tell` called with each event as it comes up."""
 
     def __init__(self, tell: Callable[[int, NodeEvent], None]) -> None:

@@ -89,9 +89,9 @@ def test_too_few_nodes_are_an_error_where_more_cannot_come() -> None:
     """A simulation's nodes are what they are: to wait for more is to wait for ever."""
     manager = SimpleClientManager()
     with connected(grid_of(nodes=[2, 3]), manager):
-        with pytest.raises(NotEnoughNodes, match="3 nodes are needed"):
+        with pytest.raises(NotEnoughNodes, match="3 nodes are required"):
             manager.sample(3)
-        with pytest.raises(NotEnoughNodes, match="5 nodes are needed"):
+        with pytest.raises(NotEnoughNodes, match="5 nodes are required"):
             manager.sample(2, 5)
         assert manager.sample(num_clients=3, min_num_clients=2) == []
         assert manager.wait_for(2)

@@ -125,5 +125,5 @@ def test_a_client_fn_takes_one_argument() -> None:
 
 def test_other_messages_are_refused() -> None:
     """A `client_fn` knows four types of messages."""
-    with pytest.raises(ValueError, match="no 'query' messages"):
+    with pytest.raises(ValueError, match="does not handle 'query' messages"):
         ask(adding, "query", RecordDict())

@@ -154,7 +154,7 @@ def test_clients_say_whether_they_were_within_the_norm() -> None:
 def test_a_client_without_the_bit_is_named() -> None:
     """The app lacks the mod: the run says so."""
     inner = FedAvg(initial_parameters=model([0.0]))
-    with pytest.raises(KeyError, match=r"Client \d+ has no metric 'norm_bit'"):
+    with pytest.raises(KeyError, match=r"Client \d+ reported no metric 'norm_bit'"):
         run(grid_of(), DifferentialPrivacyClientSideAdaptiveClipping(inner, 0.0, 4))
 
 

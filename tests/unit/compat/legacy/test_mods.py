@@ -57,7 +57,7 @@ def test_sizes_are_said(capsys: pytest.CaptureFixture[str]) -> None:
     trained(app_of(message_size_mod, parameters_size_mod), size=5)
     said = capsys.readouterr().out
     assert "Message size: " in said
-    assert "Arrays: 5 elements (40 bytes) came, 5 elements (40 bytes) go." in said
+    assert "Arrays: 5 elements (40 bytes) received, 5 elements (40 bytes) sent." in said
 
 
 def test_mods_wrap_from_the_outside_in() -> None:

@@ -81,7 +81,7 @@ def test_a_mean_keeps_the_types() -> None:
 
 def test_no_examples_are_no_mean() -> None:
     """Weights of 0 have no mean: an error that says what to do."""
-    with pytest.raises(AggregationFailed, match="how many examples"):
+    with pytest.raises(AggregationFailed, match="number of examples"):
         aggregate([([np.zeros(1)], 0), ([np.zeros(1)], 0)])
 
 
@@ -155,7 +155,7 @@ def test_bulyan_stands_up_to_one_of_seven() -> None:
     values = [[0.0], [1.0], [2.0], [3.5], [5.0], [7.0], [1000.0]]
     # chosen by Krum one after another: 1, 2, 0, 3.5, 5; median 2; nearest 2, 1, 3.5
     assert fit(Bulyan(num_malicious_clients=1, to_keep=0), *values) == [pytest.approx(6.5 / 3)]
-    with pytest.raises(ValueError, match="needs 7 results"):
+    with pytest.raises(ValueError, match="requires 7 results"):
         fit(Bulyan(num_malicious_clients=1, to_keep=0), *values[:6])
     with pytest.raises(ConfigError, match="aggregate_krum"):
         aggregate_bulyan([], 0, lambda **_: [])

@@ -115,6 +115,6 @@ __all__ = [
 
 MISSING = {
     "EventType": "there is no telemetry.",
-    "GRPC_MAX_MESSAGE_LENGTH": "there is no gRPC, and no limit to the size of a message but the disk.",
+    "GRPC_MAX_MESSAGE_LENGTH": "Umbel does not use gRPC, and message size is limited only by disk space.",
     "event": "there is no telemetry.",
 }

@@ -13,7 +13,7 @@ log = FLOWER_LOGGER.log
 def configure(identifier: str, filename: str | None = None, host: str | None = None) -> None:
     """Additionally write to `filename`, each line with `identifier`. Raises ValueError for a `host`: nothing is sent elsewhere."""
     if host is not None:
-        raise ValueError("Umbel sends no log to another host: it is in the run's log, see `umbel log`.")
+        raise ValueError("Umbel sends no logs to other hosts; read them with `umbel log`.")
     if filename is not None:
         handler = logging.FileHandler(filename)
         handler.setFormatter(logging.Formatter(f"{identifier} | %(levelname)s %(name)s %(asctime)s | %(message)s"))

@@ -8,5 +8,5 @@ __all__ = ["Client", "ClientApp", "ClientFn", "ClientFnExt", "NumPyClient"]
 
 MISSING = dict.fromkeys(
     ("start_client", "start_numpy_client"),
-    "no client connects to a server of its own. Make a ClientApp(client_fn=…), and run it with `umbel run`.",
+    "clients do not connect to a server on their own. Create a ClientApp(client_fn=…) and run it with `umbel run`.",
 )

@@ -66,5 +66,5 @@ def _answer(client: Client, message: Message) -> RecordDict:
             )
         case other:
             raise ValueError(
-                f"A `client_fn` answers no {other!r} messages: register a function with a decorator instead."
+                f"A `client_fn` does not handle {other!r} messages: register a function with a decorator instead."
             )

@@ -144,6 +144,6 @@ class SimpleClientManager(ClientManager):
         self.wait_for(num_clients if min_num_clients is None else min_num_clients)
         fitting = [client for client in self.clients.values() if criterion is None or criterion.select(client)]
         if num_clients > len(fitting):
-            log.info("No clients sampled: %d asked for, but there are %d.", num_clients, len(fitting))
+            log.info("No clients sampled: %d requested, but only %d available.", num_clients, len(fitting))
             return []
         return random.sample(fitting, num_clients)

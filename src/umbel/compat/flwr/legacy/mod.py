@@ -23,6 +23,6 @@ __all__ = [
 
 MISSING = dict.fromkeys(
     ("secagg_mod", "secaggplus_mod"),
-    "secure aggregation between the older API's clients is not in the alias. Wrap a strategy of Umbel's own in SecAggPlus, "
+    "the alias does not support secure aggregation between clients of the older API. Wrap one of Umbel's strategies in SecAggPlus; "
     "see docs/explanation/secure-aggregation.md.",
 )

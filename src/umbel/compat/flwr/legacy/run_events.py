@@ -63,8 +63,8 @@ class Telling:
             self._has_trained = True
         elif not self._has_trained and server_round >= min(_FRUITLESS_ROUNDS, self._num_rounds):
             raise AggregationFailed(
-                f"Every client failed in {server_round} rounds, so no model was trained. The last said: {because}",
-                hint="Mend the client; `umbel log` has each client's error.",
+                f"Every client failed in {server_round} rounds, so no model was trained. Last error: {because}",
+                hint="Fix the client; `umbel log` shows each client's error.",
             )
 
 

@@ -191,10 +191,12 @@ def initial_parameters(strategy: Strategy, client_manager: ClientManager, timeou
     if parameters is not None:
         return parameters
     (client,) = client_manager.sample(1)
-    log.info("The initial model is that of client %s.", client.cid)
+    log.info("Using the initial model of client %s.", client.cid)
     answer = client.get_parameters(ins=GetParametersIns({}), timeout=timeout, group_id=0)
     if answer.status.code is not Code.OK:
-        log.warning("Client %s gave no initial model: %s. It is empty.", client.cid, answer.status.message)
+        log.warning(
+            "Client %s returned no initial model (%s); starting with an empty one.", client.cid, answer.status.message
+        )
     return answer.parameters
 
 

@@ -22,4 +22,4 @@ __all__ = [
     "SimpleClientManager",
 ]
 
-MISSING = {"start_server": "make a ServerApp(server_fn=…), and run it with `umbel run`."}
+MISSING = {"start_server": "create a ServerApp(server_fn=…) and run it with `umbel run`."}

@@ -38,10 +38,10 @@ def main(
     given = ServerAppComponents(server, config, strategy, client_manager)
     if given != ServerAppComponents():
         if server_fn is not None:
-            raise ValueError("Give `server_fn`, or the server's parts directly, but not both.")
+            raise ValueError("Pass either `server_fn` or the server's components, not both.")
         log.warning(
-            "Giving `server`, `config`, `strategy` or `client_manager` to ServerApp is deprecated: have a `server_fn` "
-            "return them as ServerAppComponents."
+            "Passing `server`, `config`, `strategy` or `client_manager` to ServerApp is deprecated: use a `server_fn` "
+            "that returns them as ServerAppComponents."
         )
 
     def run(grid: Grid, context: Context) -> None:
@@ -68,7 +68,7 @@ def _with_defaults(components: ServerAppComponents) -> tuple[Server, ServerConfi
         manager = SimpleClientManager() if components.client_manager is None else components.client_manager
         server = Server(client_manager=manager, strategy=components.strategy)
     elif components.strategy is not None:
-        log.warning("A server and a strategy were given: the strategy is not used.")
+        log.warning("Both a server and a strategy were passed: the strategy is ignored.")
     return server, components.config or ServerConfig()
 
 

@@ -45,7 +45,7 @@ class LegacyContext(Context):
 
 
 _NO_SECAGG = (
-    "secure aggregation between the older API's clients is not in the alias. Wrap a strategy of Umbel's own in SecAggPlus, "
+    "the alias does not support secure aggregation between clients of the older API. Wrap one of Umbel's strategies in SecAggPlus; "
     "see docs/explanation/secure-aggregation.md."
 )
 MISSING = {"SecAggWorkflow": _NO_SECAGG, "SecAggPlusWorkflow": _NO_SECAGG}
@@ -147,6 +147,6 @@ def _keep(context: LegacyContext, parameters: Parameters) -> None:
     arrays = record_conversion.arrays_of(parameters)
     if arrays is None and parameters.tensors:
         raise ConfigError(
-            "A workflow carries models of ndarrays only.", hint="Return the strategy from a `server_fn` instead."
+            "A workflow supports only models of ndarrays.", hint="Return the strategy from a `server_fn` instead."
         )
     context.state[_MODEL] = ArrayRecord() if arrays is None else arrays

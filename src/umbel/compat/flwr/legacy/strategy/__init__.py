@@ -41,5 +41,5 @@ __all__ = [
 ]
 
 MISSING = {
-    "FedXgbNnAvg": "its models were Python objects, which no message carries. Use FedXgbBagging or FedXgbCyclic.",
+    "FedXgbNnAvg": "its models were Python objects, which messages cannot carry. Use FedXgbBagging or FedXgbCyclic.",
 }

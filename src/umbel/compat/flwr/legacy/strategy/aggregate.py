@@ -70,10 +70,10 @@ def aggregate_bulyan(
     Raises ValueError with fewer than 4f + 3 results, ConfigError for another rule than `aggregate_krum`.
     """
     if aggregation_rule is not aggregate_krum:
-        raise ConfigError("Bulyan chooses its models by `aggregate_krum`; another rule is not resilient.")
+        raise ConfigError("Bulyan selects its models with `aggregate_krum`; other rules are not Byzantine-robust.")
     if len(results) < 4 * num_malicious + 3:
         raise ValueError(
-            f"Bulyan needs {4 * num_malicious + 3} results to stand up to {num_malicious} malicious clients, not {len(results)}."
+            f"Bulyan requires {4 * num_malicious + 3} results to tolerate {num_malicious} malicious clients, but there are {len(results)}."
         )
     models = _models(results)
     distances = squared_distances(models)
@@ -109,6 +109,6 @@ def _mean(models: Sequence[ArrayRecord], weights: Sequence[float]) -> NDArrays:
         return mean_of(models, weights).to_numpy_ndarrays()
     except ValueError as reason:
         raise AggregationFailed(
-            f"The clients' models have no mean: {reason}",
-            hint="Have each client return finite numbers, and how many examples it used.",
+            f"The clients' models cannot be averaged: {reason}",
+            hint="Have each client return finite numbers and its number of examples.",
         ) from reason

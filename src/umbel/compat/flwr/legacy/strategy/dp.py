@@ -51,11 +51,11 @@ class DifferentialPrivacy(Wrapper):
         """Z of 0 or more, C above 0, n of 1 or more. Raises ValueError."""
         super().__init__(strategy)
         if not 0 <= noise_multiplier < math.inf:
-            raise ValueError(f"`noise_multiplier` must be 0 or more, not {noise_multiplier}.")
+            raise ValueError(f"`noise_multiplier` must be at least 0, not {noise_multiplier}.")
         if not 0 < clipping_norm < math.inf:
-            raise ValueError(f"The clipping norm must be above 0, not {clipping_norm}.")
+            raise ValueError(f"The clipping norm must be greater than 0, not {clipping_norm}.")
         if num_sampled_clients <= 0:
-            raise ValueError(f"`num_sampled_clients` must be above 0, not {num_sampled_clients}.")
+            raise ValueError(f"`num_sampled_clients` must be greater than 0, not {num_sampled_clients}.")
         self.noise_multiplier = noise_multiplier
         self.clipping_norm = clipping_norm
         self.num_sampled_clients = num_sampled_clients
@@ -81,11 +81,13 @@ class DifferentialPrivacy(Wrapper):
         if failures or not results:
             return None, {}
         if len(results) != self.num_sampled_clients:
-            log.warning("%d clients trained, but the noise is for %d.", len(results), self.num_sampled_clients)
+            log.warning(
+                "%d clients trained, but the noise is calibrated for %d.", len(results), self.num_sampled_clients
+            )
         try:
             within = self._clip(results)
         except ValueError as reason:
-            log.warning("Round %d is not used: %s", server_round, reason)
+            log.warning("The result of round %d is discarded: %s", server_round, reason)
             return None, {}
         stddev = self.noise_stddev * max(1.0, self.num_sampled_clients / len(results))
         key = gaussian.derive(self._key, str(server_round).encode())
@@ -155,11 +157,11 @@ class DifferentialPrivacyServerSideAdaptiveClipping(DifferentialPrivacy):
         if not 0 <= target_clipped_quantile <= 1:
             raise ValueError(f"`target_clipped_quantile` must be in [0, 1], not {target_clipped_quantile}.")
         if clip_norm_lr <= 0:
-            raise ValueError(f"`clip_norm_lr` must be above 0, not {clip_norm_lr}.")
+            raise ValueError(f"`clip_norm_lr` must be greater than 0, not {clip_norm_lr}.")
         if clipped_count_stddev is None:
             clipped_count_stddev = num_sampled_clients / 20 if noise_multiplier else 0.0
         if clipped_count_stddev < 0:
-            raise ValueError(f"`clipped_count_stddev` must be 0 or more, not {clipped_count_stddev}.")
+            raise ValueError(f"`clipped_count_stddev` must be at least 0, not {clipped_count_stddev}.")
         self.target_clipped_quantile = target_clipped_quantile
         self.clip_norm_lr = clip_norm_lr
         self.clipped_count_stddev = clipped_count_stddev
@@ -188,7 +190,9 @@ class DifferentialPrivacyClientSideAdaptiveClipping(DifferentialPrivacyServerSid
         """See DifferentialPrivacy. Raises KeyError for a client without the bit."""
         for client, res in results:
             if self.norm_bit not in res.metrics:
-                raise KeyError(f"Client {client.cid} has no metric {self.norm_bit!r}: has its ClientApp the mod?")
+                raise KeyError(
+                    f"Client {client.cid} reported no metric {self.norm_bit!r}: check that its ClientApp has the clipping mod."
+                )
         super().follow(sum(bool(res.metrics[self.norm_bit]) for _, res in results), results, key)
 
 

@@ -157,7 +157,7 @@ class FedAvg(Strategy):
         """Whether a phase in which so many clients failed counts."""
         if self.accept_failures or not failed:
             return True
-        log.warning("Round %d: %s is not used, %d clients failed.", server_round, phase, failed)
+        log.warning("Round %d: the result of %s is discarded because %d clients failed.", server_round, phase, failed)
         return False
 
     def usable(self, server_round: int, results: FitResults) -> tuple[FitResults, Results]:
@@ -169,7 +169,7 @@ class FedAvg(Strategy):
             try:
                 check_finite(ArrayRecord(ndarrays))
             except ValueError as reason:
-                log.warning("Round %d: left out client %s: %s", server_round, client.cid, reason)
+                log.warning("Round %d: excluded client %s: %s", server_round, client.cid, reason)
             else:
                 kept.append((client, res))
                 models.append((ndarrays, res.num_examples))
@@ -197,7 +197,7 @@ def _metrics(
     if aggregation_fn is not None:
         return aggregation_fn([(res.num_examples, res.metrics) for _, res in results])
     if server_round == 1 and any(res.metrics for _, res in results):
-        log.warning("The clients' metrics are not used: there is no %s_metrics_aggregation_fn.", phase)
+        log.warning("The clients' metrics are ignored because there is no %s_metrics_aggregation_fn.", phase)
     return {}
 
 
@@ -346,7 +346,7 @@ class QFedAvg(FedAvg):
         before = self.pre_weights
         evaluated = None if before is None else self.evaluate(server_round, ndarrays_to_parameters(before))
         if before is None or evaluated is None:
-            raise ConfigError("QFedAvg goes by the loss at the server.", hint="Give it an `evaluate_fn`.")
+            raise ConfigError("QFedAvg needs the loss at the server.", hint="Pass an `evaluate_fn`.")
         loss, rate = evaluated[0] + _LEAST_LOSS, 1 / self.learning_rate
         gradients = [[rate * (was - now) for was, now in zip(before, ndarrays, strict=True)] for ndarrays, _ in results]
         power = loss**self.q_param

@@ -18,12 +18,12 @@ from umbel.compat.flwr.legacy.typing import (
 )
 from umbel.errors import ConfigError
 from umbel.serverapp.strategy import server_optimizers as rules
-from umbel.serverapp.strategy.server_optimizers import ServerStep
+from umbel.serverapp.strategy.server_optimizers import ServerOptimizer
 
 __all__ = ["FedAdagrad", "FedAdam", "FedAvgM", "FedOpt", "FedYogi"]
 
 
-def stepped(rule: ServerStep, server_round: int, current: NDArrays, mean: NDArrays) -> NDArrays:
+def stepped(rule: ServerOptimizer, server_round: int, current: NDArrays, mean: NDArrays) -> NDArrays:
     """Where `rule` goes from `current`, given the clients' `mean`. Arrays of whole numbers take the mean.
 
     Raises ValueError when the two do not have the same number of arrays.
@@ -34,7 +34,7 @@ def stepped(rule: ServerStep, server_round: int, current: NDArrays, mean: NDArra
     ]
 
 
-def _tensor(rule: ServerStep, server_round: int, name: str, now: NDArray, towards: NDArray) -> NDArray:
+def _tensor(rule: ServerOptimizer, server_round: int, name: str, now: NDArray, towards: NDArray) -> NDArray:
     if not np.issubdtype(now.dtype, np.inexact):
         return towards
     flat = now.reshape(-1)
@@ -161,7 +161,7 @@ class FedAvgM(FedAvg):
         if not self.server_opt:
             return mean
         if self.initial_parameters is None:
-            raise ConfigError("FedAvgM steps from the model it began with.", hint="Give it `initial_parameters`.")
+            raise ConfigError("FedAvgM needs the initial model.", hint="Pass `initial_parameters`.")
         new = stepped(self._rule, server_round, parameters_to_ndarrays(self.initial_parameters), mean)
         self.initial_parameters = ndarrays_to_parameters(new)
         return new
