@@ -70,9 +70,14 @@ async def test_a_signature_is_for_one_route(served: Served) -> None:
     """Method, path and query are signed: the signature opens nothing else."""
     proof = headers(served, SUPEREXEC, "POST", CLAIM, WANTED)
     for target in (f"{CLAIM}?wait=0", "/api/runtime/tasks/1/exited"):
-        assert "does not match the request" in problem(await served.client.post(target, content=WANTED, headers=proof)).detail
+        assert (
+            "does not match the request"
+            in problem(await served.client.post(target, content=WANTED, headers=proof)).detail
+        )
     other = proof | {"Host": "localhost"}
-    assert "does not match the request" in problem(await served.client.post(CLAIM, content=WANTED, headers=other)).detail
+    assert (
+        "does not match the request" in problem(await served.client.post(CLAIM, content=WANTED, headers=other)).detail
+    )
 
 
 @pytest.mark.parametrize(("skew", "where"), [(-61.5, "behind"), (61.5, "ahead")])

@@ -182,7 +182,7 @@ MALICIOUS: dict[str, tuple[Callable[[], bytes], str]] = {
     "bytes before the directory": (before_directory, "bytes outside its entries"),
     "two entries of one content": (overlap, "there is a gap before"),
     "another name in the header": (lambda: VALID.replace(b"pyproject.toml", b"pyproject.tomL", 1), "differ"),
-    "bytes after the end of a stream": (followed, "size of `x.py` differs"),
+    "bytes after the end of a stream": (followed, "size of the entry `x.py` is not the declared"),
     "wrong checksum": (lambda: declared(b"y", zipfile.ZIP_STORED, 7, 1), "checksum of the entry `x.py` does not match"),
     "another checksum": (lambda: patched(16, "<I", 7), "differ"),
     "cut short": (lambda: VALID[:-30], "damaged"),

@@ -126,7 +126,11 @@ def test_a_finished_round_is_one_line() -> None:
 @pytest.mark.parametrize(
     ("kind", "data", "line"),
     [
-        ("task", {"state": "created", "attempt": 2, "reason": "killed"}, "started again (attempt 2): killed"),
+        (
+            "task",
+            {"state": "created", "attempt": 2, "reason": "killed"},
+            "restarting the app process (attempt 2): killed",
+        ),
         ("task", {"state": "created", "attempt": 1, "reason": ""}, None),
         ("progress", {"round": 1}, None),
     ],

@@ -74,13 +74,13 @@ def test_content_or_error(message: Message) -> None:
     failed = Message(Error(2, "why"), reply_to=message)
     assert (failed.has_error(), failed.has_content()) == (True, False)
     assert (failed.error.code, failed.error.reason) == (2, "why")
-    with pytest.raises(ValueError, match="no content|cannot have content"):
+    with pytest.raises(ValueError, match=r"no content|cannot have content"):
         _ = failed.content
-    with pytest.raises(ValueError, match="no content|cannot have content"):
+    with pytest.raises(ValueError, match=r"no content|cannot have content"):
         failed.content = RecordDict()
-    with pytest.raises(ValueError, match="no error|cannot have an error"):
+    with pytest.raises(ValueError, match=r"no error|cannot have an error"):
         _ = message.error
-    with pytest.raises(ValueError, match="no error|cannot have an error"):
+    with pytest.raises(ValueError, match=r"no error|cannot have an error"):
         message.error = Error(1)
 
 

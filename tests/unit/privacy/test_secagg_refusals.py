@@ -116,5 +116,5 @@ def test_bad_neighbours() -> None:
 def test_too_few_shares_are_left() -> None:
     """A client gives no input when fewer nodes than the threshold hold its shares."""
     states, _ = shared()
-    with pytest.raises(SecureAggregationRefused, match="Only 1 .*; at least 2"):
+    with pytest.raises(SecureAggregationRefused, match=r"Only 1 .*; at least 2"):
         client.mask(states[4], {}, np.zeros(1, np.uint64))

@@ -181,13 +181,13 @@ def test_all_types_of_arrays() -> None:
 @pytest.mark.parametrize(
     ("metrics", "values", "why"),
     [
-        ({"num-examples": 2_000_000}, [1.0], "whole number from 0 to 1000000"),
+        ({"num-examples": 2_000_000}, [1.0], "integer from 0 to 1000000"),
         ({"num-examples": 0.5}, [1.0], "it must be an integer from 0 to"),
         ({"num-examples": -1}, [1.0], "it must be an integer from 0 to"),
         ({"num-examples": [1]}, [1.0], "Its MetricRecord lacks the weight"),
         ({"loss": 1.0}, [1.0], "lacks the weight 'num-examples'"),
         ({"num-examples": 1, "loss": float("nan")}, [1.0], "Metric 'loss': NaN"),
-        ({"num-examples": 1}, [float("inf")], "Array '0': NaN or infinity"),
+        ({"num-examples": 1}, [float("inf")], "Array '0': NaN and infinity"),
         ({"num-examples": 5, "other": 1}, [1.0], "differ from those of the other replies"),
         ({"num-examples": 5}, [1.0, 2.0], "differ from those of the other replies"),
     ],

@@ -20,19 +20,19 @@ def clock(at: float) -> str:
     ("task", "queue", "sentence"),
     [
         (Task(), Queue(), "Waiting for a SuperExec to connect: none has asked for work yet."),
-        (Task(), Queue(last_asked=3), "Waits for a SuperExec: none has asked for work since 12:03."),
+        (Task(), Queue(last_asked=3), "Waiting for a SuperExec to connect: none has asked for work since 12:03."),
         (Task(), Queue(slots=1), "Waiting for a SuperExec to claim it."),
-        (Task(), Queue(running=(123,), slots=1), "Waits for its turn: run 123 is running (1 of 1 slots)."),
+        (Task(), Queue(running=(123,), slots=1), "Waiting in the queue: run 123 is running (1 of 1 slots)."),
         (
             Task(),
             Queue(running=(1, 2), slots=2, ahead=3),
-            "Waits for its turn: 2 runs are running (2 of 2 slots), 3 more before it.",
+            "Waiting in the queue: 2 runs are running (2 of 2 slots), 3 more ahead of it.",
         ),
         (Task(), Queue(slots=2, running=(1,), ahead=1), "Waiting in the queue: 1 ahead of it (1 of 2 slots)."),
         (
             Task(attempt=2, losses=1),
             Queue(slots=1),
-            "Is to be started again (attempt 2 of 3). Waits for a SuperExec to take it.",
+            "Restarting (attempt 2 of 3). Waiting for a SuperExec to claim it.",
         ),
         (Task(state="claimed"), Queue(), "Waiting for its process to start: a SuperExec is launching it."),
     ],
@@ -50,7 +50,7 @@ def test_before_the_process_has_begun(task: Task, queue: Queue, sentence: str) -
         (AppWait(who="2 of 3 sites"), "Waiting for 2 of 3 sites."),
         (
             AppWait(who="site-7", what="round 3", since=5.0, until=9.0),
-            "Waits for site-7: round 3, since 12:05, until 12:09 at most.",
+            "Waiting for site-7: round 3, since 12:05, until 12:09 at the latest.",
         ),
     ],
 )
