@@ -1,4 +1,4 @@
-"""How many nodes one SuperLink carries: N protocol clients in one process, each signing its requests, serve empty rounds.
+"""Cost of many nodes at one SuperLink.
 
     python benchmarks/fleet.py                  1,000 nodes, and 10 for comparison
     python benchmarks/fleet.py --check          exit status 1 if a target is missed

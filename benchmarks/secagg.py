@@ -1,4 +1,4 @@
-"""What secure aggregation costs: 100 clients, a million parameters, 10 % of the clients gone after they have shared.
+"""Cost of secure aggregation.
 
     python benchmarks/secagg.py [--check]
 

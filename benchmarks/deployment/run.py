@@ -15,12 +15,12 @@ from benchmarks.harness import environments, runner
 
 
 def prepare(product: str) -> None:
-    """See `Bench`."""
+    """The figures of this benchmark."""
     environments.prepare(PRODUCTS[product].environment)
 
 
 def sample(case: Case, product: str) -> float:
-    """The case's figure from one run in a session of its own; see `Bench`."""
+    """The case's figure from one run in its own session; see `Bench`."""
     workload = case.workload
     with session(PRODUCTS[product], workload.nodes) as current:
         trace = current.run(workload)

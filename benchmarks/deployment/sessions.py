@@ -1,4 +1,4 @@
-"""One product at work in a folder of its own: a SuperLink, its SuperNodes, and one run; all processes are ended afterwards."""
+"""One product at work in its own folder: a SuperLink, its SuperNodes, and one run; all processes are ended afterwards."""
 
 from __future__ import annotations
 

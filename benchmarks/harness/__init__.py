@@ -1,1 +1,1 @@
-"""What the benchmarks share: environments, processes, verdicts and the report."""
+"""Shared parts of the benchmarks."""

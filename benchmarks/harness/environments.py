@@ -38,7 +38,7 @@ def variables(environment: Path, home: Path, own: dict[str, str]) -> dict[str, s
 
 
 def flower_settings(home: Path) -> dict[str, str]:
-    """A home and ports of its own; telemetry, usage statistics and update check off."""
+    """A separate home and ports; telemetry, usage statistics and update check off."""
     return {
         "FLWR_HOME": str(home),
         "FLWR_TELEMETRY_ENABLED": "0",
@@ -51,12 +51,12 @@ def flower_settings(home: Path) -> dict[str, str]:
 
 
 def umbel_settings(home: Path) -> dict[str, str]:
-    """A home of its own."""
+    """A separate home."""
     return {"UMBEL_HOME": str(home / "home")}
 
 
 def free_port() -> int:
-    """A TCP port on the loopback interface that nobody listens on right now."""
+    """A TCP port on the loopback interface that no one listens on right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -35,7 +35,7 @@ Figures = dict[str, float]
 def adaptive() -> Figures:
     """2003.00295: on data with rare features adaptive optimisers at the server learn faster than the mean. Accuracy after 60 rounds.
 
-    Each strategy has the best of its own grid: FedAvg of the clients' learning rate, the others of the server's.
+    Each strategy has its best learning rate from a grid: FedAvg of the clients' learning rate, the others of the server's.
     """
     parts, test = rare_words(100)
     rounds = 60
@@ -109,7 +109,7 @@ def flipped(message: Message, context: Context, call_next: ClientFn) -> Message:
 
 
 def fairness() -> Figures:
-    """1905.10497: 2 of 20 clients have the digits 8 and 9, nobody else has. Over the clients' accuracies: mean, spread (standard
+    """1905.10497: 2 of 20 clients have the digits 8 and 9, no one else has. Over the clients' accuracies: mean, spread (standard
     deviation), and the mean of those two.
     """
     (x, y), (x_test, y_test) = digits()

@@ -29,7 +29,7 @@ def divided(part: Part, parts: Partitions) -> list[Part]:
 
 
 def rare_words(clients: int, seed: int = 0) -> tuple[list[Part], Part]:
-    """Texts of a few words out of 400, most of them rare, each client with words of its own: which of 10 tags?
+    """Texts of a few words out of 400, most of them rare, each client with its own words: which of 10 tags?
 
     Word r occurs in proportion to 1/r, and each word speaks for one tag; a text's tag is that of most of its words, and the
     rarer a word the more it says.

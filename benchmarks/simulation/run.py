@@ -16,14 +16,14 @@ from benchmarks.simulation.workload import Workload
 
 
 def prepare(product: str) -> None:
-    """See `Bench`."""
+    """The figures of this benchmark."""
     PRODUCTS[product].prepare()
     first = Workload(2, rounds=1, flower_rounds=1)
     sample(Case("warm-up", "", "", first, lambda *_: 1.0, CASES[0].target), product)
 
 
 def sample(case: Case, product: str) -> float:
-    """The case's figure from one run in a session of its own; see `Bench`."""
+    """The case's figure from one run in its own session; see `Bench`."""
     workload = case.workload
     with session(PRODUCTS[product]) as current:
         if workload.warm:

@@ -1,4 +1,4 @@
-"""One product at work in a folder of its own, with all its processes ended afterwards."""
+"""One product at work in its own folder, with all its processes ended afterwards."""
 
 from __future__ import annotations
 

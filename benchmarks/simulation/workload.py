@@ -1,4 +1,4 @@
-"""What one run does: how many clients, how large a model, how many rounds."""
+"""Workloads of the simulation benchmarks."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ class PartitionInvalid(AppError):
 
 
 class CheckpointInvalid(AppError):
-    """The run's checkpoint does not fit the app that wants to go on from it."""
+    """The run's checkpoint does not match the app that tries to resume from it."""
 
     code, exit_code, http_status = "checkpoint-invalid", 29, 422
 
@@ -221,7 +221,7 @@ class EnvironmentFailed(UmbelError):
 def all_errors() -> Iterator[type[UmbelError]]:
     """Every error class, parents first: the source of the documentation and of the code → class table.
 
-    A subclass without a code of its own, such as an app may make, is its parent's error under another name.
+    A subclass without its own code, for example in an app, counts as its parent's error.
     """
     stack: list[type[UmbelError]] = [UmbelError]
     while stack:

@@ -1,4 +1,4 @@
-"""Runs an app of this folder under Flower's own release, from the package index, in a virtual environment of its own."""
+"""Runs an app of this folder under Flower's own release, from the package index, in its own virtual environment."""
 
 from __future__ import annotations
 

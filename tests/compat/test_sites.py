@@ -36,7 +36,7 @@ def superlink() -> Iterator[Federation]:
 
 @pytest.fixture(scope="module")
 def federation(request: pytest.FixtureRequest, superlink: Federation) -> Federation:
-    """With so many sites, which stay for all tests that need as many."""
+    """With that many sites, which stay for all tests that need as many."""
     superlink.resize(request.param)
     return superlink
 
@@ -66,7 +66,7 @@ def test_umbel_run_takes_a_bundle_that_flower_built(federation: Federation, tmp_
 @pytest.mark.parametrize(("name", "asked"), [("numpy_quickstart", 4 * ROUNDS), ("legacy_numpy", 4 * ROUNDS + 1)])
 def test_a_killed_serverapp_is_not_missed(federation: Federation, name: str, asked: int, tmp_path: Path) -> None:
     """While it waits for a site: the result is the same, bit for bit, and no site is asked twice. (Rounds of the older API, which keep no
-    checkpoint, are gone through again, with the answers that the sites have given.)
+    checkpoint, are replayed with the replies that the sites have given.)
     """
     app = next(app for app in APPS if app.name == name)
     config: dict[str, str | float | bool] = {"result-file": str(tmp_path / "result.json"), "num-server-rounds": ROUNDS}

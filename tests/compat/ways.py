@@ -32,7 +32,7 @@ def in_process(app: App, folder: Path) -> Any:
 
 
 def command_line(app: App, folder: Path) -> Any:
-    """By `umbel run`, with a SuperLink and a home of its own, which end with it."""
+    """By `umbel run`, with a separate SuperLink and home, which end with it."""
     from tests.support.homes import end_superlink
 
     result = folder / "result.json"
@@ -55,7 +55,7 @@ def sites(app: App, folder: Path, federation: Federation) -> Any:
 
 
 def run_command(app: Path, result: Path, home: Path, nodes: int = 0) -> None:
-    """`umbel run` of a folder or of a bundle, with so many simulated nodes, or where there are real ones.
+    """`umbel run` of a folder or of a bundle, with that many simulated nodes, or where there are real ones.
 
     Raises RuntimeError, with its output, when the run fails.
     """

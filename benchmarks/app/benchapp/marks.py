@@ -1,4 +1,4 @@
-"""What happened when: the file that a run leaves for the benchmark's runner."""
+"""Timestamps that the benchmark app writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a client does with the arrays it got. Pure NumPy, so that the bare multiprocessing loop does the very same."""
+"""Simulated training work of the benchmark app."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def step_(weights: Weights, x: Floats, y: Ints, learning_rate: float) -> None:
 def train(
     weights: Weights, x: Floats, y: Ints, *, epochs: int, batch: int, learning_rate: float, seed: int | list[int]
 ) -> Weights:
-    """New weights after `epochs` passes over x of shape [n, inputs] and y of shape [n], shuffled anew for each."""
+    """New weights after `epochs` passes over x of shape [n, inputs] and y of shape [n], shuffled again for each."""
     rng = np.random.default_rng(seed)
     weights = [w.copy() for w in weights]
     for _ in range(epochs):

@@ -21,13 +21,13 @@ class TargetReached(Callback):
         self.accuracy = accuracy
 
     def on_round_end(self, progress: RoundResult) -> bool:
-        """See `Callback.on_round_end`."""
+        """Stop at the target accuracy."""
         reached = progress.number("server/accuracy")
         return reached is not None and reached >= self.accuracy
 
     @property
     def reason(self) -> str:
-        """See `Callback.reason`."""
+        """The reason for stopping."""
         return f"The test accuracy has reached {self.accuracy}."
 
 

@@ -1,4 +1,4 @@
-"""What is asked, and the report."""
+"""The ServerApp: federated statistics over all hospitals."""
 
 import json
 

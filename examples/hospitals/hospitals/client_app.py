@@ -1,4 +1,4 @@
-"""What each site does with its own records."""
+"""The ClientApp: training and statistics on the records of one hospital."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def sums(msg: Message, context: Context) -> Message:
 
 @app.train()
 def train(msg: Message, context: Context) -> Message:
-    """Go on from the weights that came, on this site's records, and send the new ones back."""
+    """Continue from the weights that came, on this site's records, and send the new ones back."""
     x, _, y, _ = task.load_site(context.node_config["partition-id"])
     steps, learning_rate = context.run_config["local-steps"], context.run_config["learning-rate"]
     weights = task.train(weights_of(msg), x, y, scale_of(msg), steps, learning_rate)

@@ -1,4 +1,4 @@
-"""What the coordinator does: agree on a scale, then learn one model. It never sees a record."""
+"""The ServerApp: statistics, federated training and a comparison."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What each site does: train privately, and keep its own account from round to round."""
+"""The ClientApp: training with DP-SGD on the images of one site."""
 
 from opacus_digits import task
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict

@@ -1,4 +1,4 @@
-"""What the server does: average the sites' models. The privacy is in what the sites send."""
+"""The ServerApp: federated averaging and the privacy spent."""
 
 from opacus_digits import task
 from umbel.app import ArrayRecord, Context, MetricRecord

@@ -67,7 +67,7 @@ def train(model, x, y, config, accountant):
 
 @cache
 def noise_for(epsilon, delta, sample_rate, steps):
-    """The noise multiplier with which so many steps cost epsilon."""
+    """The noise multiplier with which that many steps cost epsilon."""
     return get_noise_multiplier(
         target_epsilon=epsilon, target_delta=delta, sample_rate=sample_rate, steps=steps, accountant="rdp"
     )

@@ -1,4 +1,4 @@
-"""What one person's device does. It reports no accuracy or loss: metrics travel without noise."""
+"""The ClientApp: training on the images of one person."""
 
 from private_digits import task
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict

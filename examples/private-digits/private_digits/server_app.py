@@ -1,4 +1,4 @@
-"""What the server does: average clipped updates under as much noise as the wanted epsilon needs."""
+"""The ServerApp: averages of clipped updates with noise for the requested epsilon."""
 
 from private_digits import task
 from umbel.app import ArrayRecord, Context, MetricRecord

@@ -1,4 +1,4 @@
-"""What each client does with its own data."""
+"""The ClientApp: training and evaluation on the flowers of one client."""
 
 from quickstart_numpy import task
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
@@ -13,7 +13,7 @@ def my_data(context: Context):
 
 @app.train()
 def train(msg: Message, context: Context) -> Message:
-    """Go on from the weights that came, on this client's data, and send the new ones back."""
+    """Continue from the weights that came, on this client's data, and send the new ones back."""
     x, y = my_data(context)
     steps, learning_rate = context.run_config["local-steps"], context.run_config["learning-rate"]
     weights = task.train(msg.content["arrays"].to_numpy_ndarrays(), x, y, steps, learning_rate)

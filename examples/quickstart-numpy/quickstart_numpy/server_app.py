@@ -1,4 +1,4 @@
-"""What the server does: start from zero, average the clients' weights, and test every average."""
+"""The ServerApp: federated averaging with a central test."""
 
 from quickstart_numpy import task
 from umbel.app import ArrayRecord, Context, MetricRecord

@@ -1,4 +1,4 @@
-"""What each client does with its own data."""
+"""The ClientApp: training and evaluation on the images of one client."""
 
 from quickstart_pytorch import task
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
@@ -20,7 +20,7 @@ def model_of(msg: Message):
 
 @app.train()
 def train(msg: Message, context: Context) -> Message:
-    """Go on from the model that came, on this client's data, and send the new one back."""
+    """Continue from the model that came, on this client's data, and send the new one back."""
     model = model_of(msg)
     data, _ = my_data(context)
     run = context.run_config

@@ -1,4 +1,4 @@
-"""What the server does: start from a fresh model, average the clients' models, and test every average."""
+"""The ServerApp: federated averaging with a central test."""
 
 import torch
 

@@ -1,4 +1,4 @@
-"""What each client does with its own data."""
+"""The ClientApp: training and evaluation on the images of one client."""
 
 from quickstart_sklearn import task
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict
@@ -13,7 +13,7 @@ def my_data(context: Context):
 
 @app.train()
 def train(msg: Message, context: Context) -> Message:
-    """Go on from the weights that came, on this client's data, and send the new ones back."""
+    """Continue from the weights that came, on this client's data, and send the new ones back."""
     x, _, y, _ = my_data(context)
     weights = task.train(
         msg.content["arrays"].to_numpy_ndarrays(),

@@ -34,7 +34,7 @@ def initial_weights():
 
 
 def make_model(weights, learning_rate=0.1):
-    """A logistic regression that goes on from `weights`."""
+    """A logistic regression that continues from `weights`."""
     model = SGDClassifier(loss="log_loss", learning_rate="constant", eta0=learning_rate, random_state=0)
     model.classes_ = CLASSES
     model.coef_, model.intercept_ = (w.copy() for w in weights)

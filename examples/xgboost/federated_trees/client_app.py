@@ -1,4 +1,4 @@
-"""What each clinic does with its own patients."""
+"""The ClientApp: trees grown on the patients of one clinic."""
 
 from federated_trees import task
 from umbel.app import ArrayRecord, Context, Message, MetricRecord, RecordDict

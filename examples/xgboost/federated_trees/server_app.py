@@ -1,4 +1,4 @@
-"""What the server does: add up the clinics' trees, or send one forest round, and test it after each round."""
+"""The ServerApp: bagging or cyclic training of a forest."""
 
 import numpy as np
 

@@ -34,7 +34,7 @@ def load_partition(partition_id, num_partitions):
 
 
 def grow(forest, x, y, rounds, learning_rate):
-    """The forest with `rounds` more trees, which mend what it gets wrong; a `forest` of None is empty."""
+    """The forest with `rounds` more trees, which fix what it gets wrong; a `forest` of None is empty."""
     parameters = {**PARAMETERS, "eta": learning_rate}
     return xgboost.train(parameters, xgboost.DMatrix(x, y), rounds, xgb_model=forest)
 

@@ -1,4 +1,4 @@
-"""What every app imports: records, messages and the context."""
+"""Records, messages and the context: the classes that every app imports."""
 
 from umbel.app.array import Array
 from umbel.app.arrayrecord import ArrayRecord

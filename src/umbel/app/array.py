@@ -175,7 +175,7 @@ class Array:
 
     @property
     def data(self) -> bytes:
-        """The elements as the bytes of a `.npy` file, made anew at each call; bfloat16 is widened to float32."""
+        """The elements as the bytes of a `.npy` file, created at each call; bfloat16 is widened to float32."""
         buffer = io.BytesIO()
         np.save(buffer, self.numpy(), allow_pickle=False)
         return buffer.getvalue()

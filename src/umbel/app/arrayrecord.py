@@ -54,7 +54,7 @@ class ArrayRecord(Record[Array]):
 
     @classmethod
     def check_value(cls, key: str, value: object) -> Array:
-        """See `Record.check_value`."""
+        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
         if not isinstance(value, Array):
             raise TypeError(f"ArrayRecord[{key!r}] must be an Array, not {type(value).__name__}.")
         return value

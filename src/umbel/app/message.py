@@ -208,7 +208,7 @@ class Message:
 
 
 def failure(asked: Message, error: Error) -> Message:
-    """The error reply of whoever answers in a client's place: also to a message whose time has run out, to which there is no other."""
+    """An error reply in place of a client's own reply. It is also valid for a message that has expired, which allows no other reply."""
     metadata = asked.metadata
     return Message.from_parts(metadata.of_reply(metadata.ttl, metadata.created_at), None, error)
 

@@ -31,7 +31,7 @@ class RecordDict(Record[AnyRecord]):
 
     @classmethod
     def check_value(cls, key: str, value: object) -> AnyRecord:
-        """See `Record.check_value`."""
+        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
         if not isinstance(value, (ArrayRecord, MetricRecord, ConfigRecord)):
             raise TypeError(
                 f"RecordDict[{key!r}] must be an ArrayRecord, a MetricRecord or a ConfigRecord, not {type(value).__name__}."

@@ -157,7 +157,7 @@ class ConfigRecord(Record[ConfigValue]):
 
     @classmethod
     def check_value(cls, key: str, value: object) -> ConfigValue:
-        """See `Record.check_value`."""
+        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
         kind = type(value)
         if kind in _SCALARS and (kind is not int or fits(value)):
             return value  # type: ignore[return-value]
@@ -206,7 +206,7 @@ class MetricRecord(Record[MetricValue]):
 
     @classmethod
     def check_value(cls, key: str, value: object) -> MetricValue:
-        """See `Record.check_value`."""
+        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
         kind = type(value)
         if kind is float or (kind is int and fits(value)):
             return value  # type: ignore[return-value]

@@ -24,7 +24,7 @@ _METADATA = "__metadata__"
 
 
 def encode(record: ArrayRecord, metadata: Mapping[str, str] | None = None) -> list[Part]:
-    """The file as parts to be written one after another. The tensors' parts are views of their own memory."""
+    """The file as a sequence of buffers to write. Tensor buffers are views of the tensors' memory."""
     header: dict[str, Any] = {_METADATA: dict(metadata)} if metadata else {}
     for name in record:
         if name == _METADATA:

@@ -26,7 +26,7 @@ _SETTINGS = {
 
 
 def federation_of_legacy(federations: Table, warnings: list[str]) -> Config:
-    """The settings of the default federation of the table, as `num-supernodes` and the like.
+    """The settings of the default federation of the table, with keys such as `num-supernodes`.
 
     A line is added to `warnings` if there is such a table. What it says beyond simulation settings is not used.
     """

@@ -64,6 +64,6 @@ def _supernode() -> typer.Typer:
 
 def _certificate() -> typer.Typer:
     certificate = typer.Typer(help="Create TLS certificates for a SuperLink.", no_args_is_help=True)
-    certificate.callback()(lambda: None)  # so that `create` is a command of its own, not the whole group
+    certificate.callback()(lambda: None)  # so that `create` is a subcommand and not the whole group
     certificate.command("create")(certificate_create)
     return certificate

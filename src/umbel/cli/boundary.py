@@ -80,7 +80,7 @@ def _report(error: UmbelError, arguments: Sequence[str]) -> int:
 
 
 def _silence_stdout() -> None:
-    """Whoever read us has left: what is still buffered must not raise at exit."""
+    """The reader of stdout has gone: flushing the remaining output at exit must not raise."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

@@ -1,4 +1,4 @@
-"""Certificates for a federation of one's own: an authority that clients trust, and the SuperLink's certificate by it."""
+"""TLS certificates for a private federation: a certificate authority and the SuperLink's certificate issued by it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _EARLIER = timedelta(hours=1)  # for clocks that are behind
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The files: `authority` goes to all clients, `certificate` and `key` to the SuperLink, `authority_key` to nobody."""
+    """Paths of the created files: distribute `authority` to all clients, `certificate` and `key` to the SuperLink; keep `authority_key` private."""
 
     authority: Path
     authority_key: Path

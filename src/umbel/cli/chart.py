@@ -96,7 +96,7 @@ def _axis(values: list[float] | list[int], begin: float, end: float, *, whole: b
     finite = [max(-HUGE, min(HUGE, float(value))) for value in values if math.isfinite(value)] or [0.0]
     low, high = min(finite), max(finite)
     size = max(abs(low), abs(high))
-    if high - low <= max(size * 1e-9, 1 / HUGE):  # all the same, as far as labels can tell
+    if high - low <= max(size * 1e-9, 1 / HUGE):  # indistinguishable at the precision of the labels
         margin = max(size / 10, 1 / HUGE) if size > 1 / HUGE else 0.5
         low, high = low - margin, high + margin
     elif not whole:

@@ -50,7 +50,7 @@ def _token(connection: Connection) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"The token of connection '{connection.name}' cannot be read: {error}.",
-            hint=f"Mend token-file in config.toml, or set {TOKEN_VARIABLE}.",
+            hint=f"Correct token-file in config.toml, or set {TOKEN_VARIABLE}.",
         ) from error
 
 
@@ -140,7 +140,9 @@ def read_connections(path: Path | None = None) -> Connections:
         text = _read_or_create(path)
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}.", hint="Mend that line, or delete the file.") from error
+        raise ConfigError(
+            f"{path} is not valid TOML: {error}.", hint="Correct that line, or delete the file."
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}.", hint="UMBEL_HOME names the folder to use.") from error
     return _parse(path, document)

@@ -60,7 +60,7 @@ def restore() -> None:
 
 @contextmanager
 def delivered_to(receive: Callable[[int], None]) -> Iterator[None]:
-    """Within, both signals call `receive(signum)` in a thread of its own and interrupt nothing.
+    """Within, both signals call `receive(signum)` in a separate thread and interrupt nothing.
 
     The main thread may wait for as long as it likes meanwhile. A handler would not do: Python runs it between two steps of
     the main thread, and a signal that comes just before that thread begins to wait is not seen until the wait is over.

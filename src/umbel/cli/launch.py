@@ -1,4 +1,4 @@
-"""What `umbel run` does: check and bundle the app, post the run, follow it, say how it ended."""
+"""Implementation of `umbel run`: check and bundle the app, submit the run, follow it, report the result."""
 
 from __future__ import annotations
 

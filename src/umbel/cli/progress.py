@@ -136,7 +136,7 @@ def _whole(data: dict[str, Any], key: str, default: int = 0) -> int:
 
 
 _HANDLERS: dict[str, Callable[[RunProgress, dict[str, Any], float], None]] = {
-    "status": RunProgress._status,  # noqa: SLF001 - the table of its own methods
+    "status": RunProgress._status,  # noqa: SLF001 - a table of the class's methods
     "task": RunProgress._task,  # noqa: SLF001
     "round-started": RunProgress._round_started,  # noqa: SLF001
     "progress": RunProgress._progress,  # noqa: SLF001

@@ -78,8 +78,8 @@ if TYPE_CHECKING:
 
     Connect = Callable[[], ControlClient]
 
-HASTE = 1.0  # seconds after which a stream that was cut looks for the SuperLink anew: a local one is started again
-PATIENCE = 300.0  # seconds for which a stream that was cut is taken up again; the run goes on in any case
+HASTE = 1.0  # seconds after which a broken stream looks up the SuperLink again: a local one is restarted
+PATIENCE = 300.0  # seconds for which a broken stream tries to reconnect; the run continues in any case
 
 
 class Feed:

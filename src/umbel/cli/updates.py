@@ -1,4 +1,4 @@
-"""Whether there is a newer version: asked of the package index that config.toml names, once a day, by a process of its own.
+"""Update check: asks the package index named in config.toml for a newer version, once a day, in a separate process.
 
 No command waits for the answer: it shows what an earlier command's question has found out. Nothing is asked without
 `update-check = "URL"` in config.toml, with UMBEL_DISABLE_UPDATE_CHECK=1, or by a command that answers in JSON.
@@ -116,7 +116,7 @@ def _write(known: _Known) -> None:
 
 
 def _ask_later(url: str) -> None:
-    # Not subprocess, which wants to be waited for: when this command ends first, whoever started it looks after the process.
+    # Not subprocess, which wants to be waited for: when this command ends first, init adopts the process.
     silent = [(os.POSIX_SPAWN_OPEN, stream, os.devnull, os.O_RDWR, 0) for stream in (0, 1, 2)]
     command = [sys.executable, "-m", "umbel.cli.updates", url]
     with contextlib.suppress(OSError):

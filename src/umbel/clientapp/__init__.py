@@ -1,4 +1,4 @@
-"""What an author needs for the side where the data is."""
+"""The client side of an app: ClientApp and progress reports."""
 
 from umbel.clientapp.clientapp import ClientApp, ClientFn, Mod, progress
 

@@ -1,4 +1,4 @@
-"""What a client adds to its gradients so that it does not drift away from the others: one line for FedProx, SCAFFOLD and FedDyn.
+"""Gradient corrections against client drift: one line in the training loop for FedProx, SCAFFOLD and FedDyn.
 
 The strategy and the client's mod put what is needed into the message; the training loop adds it before each optimiser step:
 

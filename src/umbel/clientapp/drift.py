@@ -1,4 +1,4 @@
-"""What the mods against client drift share: where things are in messages, and models as plain numbers."""
+"""Helpers of the client-drift mods: records of messages, and models as float64 arrays."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ def normalising_steps(steps: int, *, momentum: float = 0.0, shrinkage: float = 0
     """‖a‖₁ of the paper (Wang et al. 2020, arXiv 2007.07481, section 4): by how many plain gradients `steps` optimiser steps move the model.
 
     - Plain SGD: `steps`.
-    - SGD with `momentum` ρ in [0, 1) (no dampening, begun anew each round): Σ_j (1 - ρ^j) / (1 - ρ), j = 1 … steps.
+    - SGD with `momentum` ρ in [0, 1) (no dampening, reset in each round): Σ_j (1 - ρ^j) / (1 - ρ), j = 1 … steps.
     - A proximal term μ with learning rate η, `shrinkage` = η μ in [0, 1): Σ_j (1 - η μ)^(j-1).
 
     Raises ConfigError for a value outside its range, and for both at once.

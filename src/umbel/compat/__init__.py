@@ -1,1 +1,1 @@
-"""What lets apps run that were written for another platform."""
+"""Compatibility with apps written for other platforms."""

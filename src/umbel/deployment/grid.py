@@ -25,12 +25,12 @@ class Presence:
     """Who is online."""
 
     def __init__(self, client: GridClient, recorder: Recorder) -> None:
-        """`recorder` is told of waits."""
+        """`recorder` receives the waiting reasons."""
         self._client = client
         self._recorder = recorder
 
     def wait(self, at_least: int, timeout: float | None) -> list[int]:
-        """The online nodes once they are `at_least` so many, or those that there are after `timeout` seconds."""
+        """The online nodes once there are `at_least` of them, or those that exist after `timeout` seconds."""
         began, since = time.monotonic(), time.time()
         told: int | None = None
         try:
@@ -80,7 +80,7 @@ class Round:
         return self.done > before
 
     def limit(self) -> float | None:
-        """When it goes on without the missing ones, as things stand; None: not before something comes."""
+        """The current deadline for the missing replies; None: none before the next reply."""
         if self._is_cut:
             return None
         limits = [self._policy.timeout]
@@ -90,13 +90,13 @@ class Round:
         return min((self._began + seconds for seconds in limits if seconds is not None), default=None)
 
     def cut_off(self) -> list[str]:
-        """It goes on: the messages without a reply, which are to be expired."""
+        """End the wait: returns the messages without a reply, to be expired."""
         self._is_cut = True
         return list(self._missing)
 
 
 def shown_limit(policy: RoundPolicy) -> float | None:
-    """Seconds after which, to be shown to a person, a round goes on without those that are missing."""
+    """The number of seconds after which the round continues without the missing replies, for display."""
     limits = [seconds for seconds in (policy.timeout, policy.deadline) if seconds is not None]
     return min(limits, default=None)
 
@@ -145,7 +145,7 @@ class DeploymentGrid(RecordingGrid):
         return self._journal.nodes(at_least, lambda: self._presence.wait(at_least, timeout))
 
     def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
-        """See `Grid`."""
+        """Send the messages and return their ids, in order, without waiting for replies."""
         sent = self._send(list(messages), RoundPolicy())
         self._pushed.update((metadata.message_id, metadata) for metadata in sent)
         return [metadata.message_id for metadata in sent]
@@ -162,12 +162,12 @@ class DeploymentGrid(RecordingGrid):
         return [self._open(self._pushed.pop(reply.message_id), reply) for reply in replies]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """See `Grid`. A node that has not replied in time is not waited for any more, and its reply will never come."""
+        """Send messages and wait for the replies. The reply of a node that misses the timeout is discarded for good."""
         replies = self.exchange(list(messages), RoundPolicy(timeout=timeout))
         return [reply for reply in replies if not (reply.has_error() and reply.error.code == ErrorCode.TIMED_OUT)]
 
     def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
-        """See `Grid`. The messages are sent at once. Time is counted from then on, anew when the process was started again meanwhile."""
+        """Send messages and iterate over the replies. The messages are sent immediately; the policy's time starts then, and again after a restart of the process."""
         return self._in_order(self._send(messages, policy), policy)
 
     def close(self) -> None:
@@ -182,7 +182,7 @@ class DeploymentGrid(RecordingGrid):
         seconds = shown_limit(policy)
         until = 0.0 if seconds is None else time.time() + seconds
         self._sent += self._outbox.send(messages, Sending(sequence, keep_from, until))
-        sent = [replace(message.metadata) for message in messages]  # the app may go on using its messages
+        sent = [replace(message.metadata) for message in messages]  # the app may reuse its messages
         self._inbox.expect(sequence, [metadata.message_id for metadata in sent])
         self._tell_traffic()
         return sent
@@ -212,7 +212,7 @@ class DeploymentGrid(RecordingGrid):
         return index in ahead
 
     def _advance(self, under_way: Round) -> None:
-        """Wait for the next replies, or for the time to go on without those that are missing."""
+        """Wait for the next replies, or for the deadline of the missing ones."""
         limit = under_way.limit()
         left = _WAIT if limit is None else min(_WAIT, limit - time.monotonic())
         if left > 0:

@@ -21,14 +21,14 @@ class CoveringCheckpoints(Checkpoints):
     """
 
     def __init__(self, save: Save, earlier: bytes | None, forget: Callable[[Forget], None]) -> None:
-        """See `Checkpoints`; `forget` is told, by whoever stores a checkpoint, what it covers."""
+        """`forget` is called with the range that a stored checkpoint covers."""
         super().__init__(save, earlier)
         self._forget = forget
         self._starts = 0
         self._before = (0, 0)  # exchanges and calls before the first start
 
     def load(self) -> memoryview | None:
-        """See `Checkpoints`."""
+        """The newest checkpoint of an earlier attempt, None when there is none."""
         self._starts += 1
         if self._starts > 1:
             return None
@@ -36,7 +36,7 @@ class CoveringCheckpoints(Checkpoints):
         return super().load()
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
-        """See `Checkpoints`."""
+        """Keep this checkpoint instead of the one before; returns at once."""
         if self._starts <= 1:
             super().save(server_round, parts)
 
@@ -64,7 +64,7 @@ class Journal:
     """Answers calls as an earlier attempt of the run answered them; what is new is recorded before the app sees it.
 
     The calls are told apart by their number, so an attempt repeats the earlier one as long as the app makes the same calls. One that
-    goes another way is told so, and answered anew from there on.
+    diverges gets a warning, and its calls are executed from there on.
     """
 
     def __init__(self, client: GridClient, position: Position, persist: Persist) -> None:
@@ -99,7 +99,7 @@ class Journal:
     def pulled(self, wanted: set[str], ask: Callable[[], Sequence[str]]) -> list[str]:
         """The ids, out of `wanted`, of the replies that this call gave in an earlier attempt, else of those that `ask` finds now.
 
-        A pull that gives nothing is no call of its own: an app may pull as often as it likes until something comes. So that it comes
+        An empty pull is not recorded as a call: an app may pull repeatedly until something arrives. So that it arrives
         at the same place, the number of exchanges before is recorded too; and while there are exchanges to be repeated, a pull of which
         nothing is recorded gave nothing.
         """

@@ -30,13 +30,13 @@ class DeploymentTask(Task):
     program: Source = "serverapp"
 
     def __init__(self, client: RuntimeClient, task_id: int, given: TaskInput) -> None:
-        """See `Task`."""
+        """Output of this process is the ServerApp's log from now on."""
         super().__init__(client, task_id, given)
         self._patience = RetryWhileDiskFull()
         self._grid: DeploymentGrid | None = None
 
     def run_serverapp(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
-        """See `Task`."""
+        """Run the ServerApp of the app in `app_dir` to its end, from the checkpoint of an earlier attempt on."""
         client = GridClient(self.client, self.task_id)
 
         def forget(covered: Forget) -> None:
@@ -55,7 +55,7 @@ class DeploymentTask(Task):
         run_serverapp(load_component(app_dir, app.serverapp), self._grid, self.given.run.run_config)
 
     def close(self) -> None:
-        """See `Task`."""
+        """End what `run_serverapp` started. Nothing is reported afterwards."""
         self._patience.end()
         if self._grid is not None:
             self._grid.close()

@@ -30,7 +30,7 @@ class _Fetch:
 class Contents:
     """Brings contents from the SuperLink. To be used by one thread.
 
-    A file has the name of what is in it, so an attempt goes on with what an earlier one has begun to fetch, and a content that
+    A file has the name of what is in it, so an attempt resumes the downloads of an earlier one, and a content that
     several nodes replied is fetched once.
     """
 
@@ -110,7 +110,7 @@ class Inbox:
         self._replies: dict[str, ReplyView] = {}
 
     def expect(self, sequence: int, message_ids: Iterable[str]) -> None:
-        """These messages were sent as exchange `sequence`. Replies to older exchanges that nobody expects are dropped."""
+        """These messages were sent as exchange `sequence`. Unexpected replies to older exchanges are dropped."""
         self._sequence = sequence
         self._open.update(dict.fromkeys(message_ids, sequence))
         self._replies = {name: reply for name, reply in self._replies.items() if self._is_wanted(reply)}
@@ -140,7 +140,7 @@ class Inbox:
         return self._replies.pop(message_id)
 
     def abandon(self, message_ids: Iterable[str]) -> None:
-        """Nobody will take the replies to these messages, which may not be there yet."""
+        """Drop the replies to these messages, which may not have arrived yet."""
         for name in message_ids:
             self._open.pop(name, None)
             self._unanswered.pop(name, None)

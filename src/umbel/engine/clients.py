@@ -34,7 +34,7 @@ class LineCapture(io.TextIOBase):
         self._rest = ""
 
     def writable(self) -> bool:
-        """It is."""
+        """True: captured output is a writable stream."""
         return True
 
     @property

@@ -37,7 +37,7 @@ class ReceivedContent:
         return self._prototype
 
     def fresh(self) -> RecordDict:
-        """The content, writable, shared with nobody."""
+        """A writable private copy of the content."""
         remake = self._over(shared_memory.private(self._fd, len(self._data))) if self._fd >= 0 else _copied
         content = RecordDict()
         for key, record in self._prototype.items():
@@ -101,7 +101,7 @@ class Outbox:
         return (self._frames[content_id - self._first_id] for content_id in content_ids)
 
     def close(self) -> None:
-        """Nobody needs the contents any more."""
+        """Release the contents."""
         for _, fds in self._frames:
             for fd in fds:
                 shared_memory.close(fd)

@@ -94,7 +94,7 @@ class Exchange:
             self._changed.notify_all()
 
     def failed_with(self, error: UmbelError) -> None:
-        """The engine cannot go on."""
+        """The engine has failed."""
         with self._changed:
             self._failure = error
             self.over = True

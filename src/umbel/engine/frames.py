@@ -157,7 +157,7 @@ class Content(Frame):
 
 
 class Forget(Frame):
-    """Contents that no unit will use any more, and lent memory that may be used again."""
+    """Contents that no unit needs any longer, and lent memory that may be reused."""
 
     content_ids: list[int] = []
     segment_ids: list[int] = []
@@ -168,7 +168,7 @@ class Unit(Frame):
 
     unit_id: int
     exchange: int  # counts the exchanges of the run from 1; later exchanges see the state that earlier ones left
-    keep_from: int  # states older than the newest at this exchange are not needed any more
+    keep_from: int  # client states older than the newest at this exchange are no longer needed
     start: int
     node_ids: list[int]
     content_ids: list[int]  # one for all, or one each
@@ -252,7 +252,7 @@ class Progress(Frame):
 
 
 class Failed(Frame):
-    """The worker cannot go on, and no other could: an error of `umbel.errors`."""
+    """The worker has failed in a way that any other would, too: an error of `umbel.errors`."""
 
     code: str
     message: str

@@ -41,7 +41,7 @@ class InlineEngine:
             if exchange.reduction is None and reply.has_content():
                 data = bytearray(b"".join(pack(reply.content)))
                 exchange.received += len(data)
-                reply.content = unpack(data)  # the client may go on using its arrays
+                reply.content = unpack(data)  # the client may keep using its arrays
             exchange.replied(index, reply)
             self._on_progress(exchange)
         self.clientapp_seconds += time.perf_counter() - began

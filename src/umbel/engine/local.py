@@ -108,7 +108,7 @@ class LocalEngine:
                         self._serve_channel(key.data)
                 self._enforce_limits()
         finally:
-            if not self._closing:  # whatever it was: nobody may wait for what will never come
+            if not self._closing:  # whatever the reason: no caller may wait indefinitely
                 self._fail(
                     UmbelError(
                         "Internal error in the simulation engine (a bug in Umbel).",
@@ -164,7 +164,7 @@ class LocalEngine:
                     worker.take_back(unit_id)
             current = worker.current()
             if current is not None and current[0].exchange is running.exchange:
-                worker.kill()  # it serves a client that nobody waits for any more
+                worker.kill()  # it is serving a client whose reply is no longer needed
             else:
                 worker.forget(ids)
         running.outbox.close()

@@ -27,7 +27,7 @@ class _Segment:
 
 
 class SegmentPool:
-    """Hands out buffers; those of SHARED_FROM bytes or more lie in shared memory and are used again when nobody holds them."""
+    """Hands out buffers; those of SHARED_FROM bytes or more are in shared memory and are reused once released."""
 
     def __init__(self) -> None:
         """An empty pool."""

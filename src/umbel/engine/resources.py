@@ -131,7 +131,7 @@ class Plan:
 
 
 def worker_environment(num_cpus: float, gpus: Sequence[str]) -> dict[str, str]:
-    """Environment variables of a worker that uses so many CPUs and these GPUs."""
+    """Environment variables of a worker with this number of CPUs and these GPUs."""
     threads = str(max(1, round(num_cpus)))
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
     return {**dict.fromkeys(names, threads), "CUDA_VISIBLE_DEVICES": ",".join(gpus)}

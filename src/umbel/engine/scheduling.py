@@ -16,7 +16,7 @@ _UNITS_LEFT_EACH = 3  # units that should remain for each worker, so that all en
 
 
 class Work:
-    """The dispatch indices that nobody serves yet, handed out as subtrees of the summation tree."""
+    """The undispatched indices of an exchange, dispatched as subtrees of the summation tree."""
 
     def __init__(self, ranges: Iterable[tuple[int, int]], largest_level: int) -> None:
         """Indices start … stop - 1 of each range, in units of at most 2^largest_level."""
@@ -86,7 +86,7 @@ class ThroughputEstimator:
         return 2 if self._seconds.get(message_type, _DEEP_BELOW) < _DEEP_BELOW else 1
 
     def overdue_after(self, message_type: str, clients: int) -> float:
-        """Seconds after which a unit of so many clients takes longer than it should: a client in it is slow, or hangs."""
+        """Seconds after which a unit with this number of clients is overdue: one of its clients is slow or hangs."""
         return max(_OVERDUE_AFTER, _OVERDUE_FACTOR * clients * self._seconds.get(message_type, 0.0))
 
     def desired(self, plan: Plan) -> int:

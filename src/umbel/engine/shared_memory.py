@@ -109,12 +109,12 @@ class SharedCursor:
         self._words[_CURRENT] = place[0] << _INDEX_BITS | place[1]
 
     def cut(self, unit_id: int, limit: int) -> None:
-        """Of this unit, indices from `limit` on are not to be served any more."""
+        """Stop the worker from serving indices of this unit from `limit` on."""
         slot = _FIRST_CUT + 2 * (unit_id % _CUTS)
         self._words[slot + 1] = limit
         self._words[slot] = unit_id
 
     def is_cut(self, place: Place) -> bool:
-        """Whether this message is not to be served any more."""
+        """Whether this message must no longer be served."""
         slot = _FIRST_CUT + 2 * (place[0] % _CUTS)
         return self._words[slot] == place[0] and place[1] >= self._words[slot + 1]

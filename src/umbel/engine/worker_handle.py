@@ -30,7 +30,7 @@ class WorkerProcess:
 
     def __init__(self, environment: Mapping[str, str], interpreter: str = sys.executable) -> None:
         """Start it, with these environment variables beside our own; its first frame must be a Setup."""
-        self.is_unwanted = False  # killed by us: its end is nobody's fault
+        self.is_unwanted = False  # killed on purpose: its end is not a crash
         ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         words = shared_memory.create_cursor()
@@ -48,7 +48,7 @@ class WorkerProcess:
         self.channel = Channel(ours)
 
     def kill(self) -> None:
-        """End it at once; its end is nobody's fault."""
+        """Kill the worker on purpose."""
         self.is_unwanted = True
         self.process.kill()
 
@@ -111,7 +111,7 @@ class WorkerHandle(WorkerProcess):
         return False
 
     def forget(self, content_ids: set[int]) -> None:
-        """These contents are not needed any more; memory that was lent and let go of is given back on the way."""
+        """Release these contents in the worker, and return lent memory that has been released."""
         known = list(self._contents & content_ids)
         self._contents.difference_update(known)
         returned = [self._returned.popleft() for _ in range(len(self._returned))]
@@ -156,7 +156,7 @@ class WorkerHandle(WorkerProcess):
         return buffer
 
     def current(self) -> tuple[Assignment, int] | None:
-        """The unit and the dispatch index the worker is, or was, serving; None when it serves nobody."""
+        """The unit and the dispatch index that the worker is or was serving; None if it is idle."""
         unit_id, index = self.whereabouts.current
         assignment = self.units.get(unit_id)
         return None if assignment is None or index >= assignment.stop else (assignment, index)

@@ -1,4 +1,4 @@
-"""What the interpreter that runs Umbel has: every environment inherits it."""
+"""Packages of the interpreter that runs Umbel, which every environment inherits."""
 
 from __future__ import annotations
 

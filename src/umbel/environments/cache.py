@@ -42,7 +42,7 @@ class Place:
 
     @property
     def making(self) -> Path:
-        """Where it is made. Only whoever holds its lock alone may touch this."""
+        """The folder in which it is being built. Requires the exclusive lock."""
         return self.root / f"{self.key}.making"
 
     @property
@@ -93,7 +93,7 @@ def is_inside() -> bool:
 
 
 def limit() -> int:
-    """How many bytes the environments that nobody uses may have. Raises ConfigError for a bad setting."""
+    """The maximum total size of unused environments, in bytes. Raises ConfigError for an invalid setting."""
     text = os.environ.get(VARIABLE) or str(_DEFAULT_GIB)
     try:
         gib = float(text)
@@ -120,7 +120,7 @@ def shrink(root: Path, most: int) -> None:
 
 @contextmanager
 def _alone(place: Place) -> Iterator[bool]:
-    """Hold the lock alone, if nobody else holds it; does not count as use."""
+    """Acquire the lock exclusively if it is free; does not count as use."""
     descriptor = os.open(place.root / f"{place.key}.lock", os.O_RDWR)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,7 +32,7 @@ class Lifeline:
         self._write: int | None = None  # the end of a pipe that a running command listens at
 
     def cut(self) -> None:
-        """Kill what runs on it; nothing runs on it any more. Returns at once."""
+        """Kill the running command and refuse further ones. Returns immediately."""
         with self._lock:
             self.is_cut = True
             self._close()
@@ -63,7 +63,7 @@ class Lifeline:
             try:
                 code = process.wait()
             except BaseException:
-                self.cut()  # a signal's handler has raised: nothing may go on behind our back
+                self.cut()  # a signal handler has raised: do not leave the command running
                 process.wait()
                 raise
             finally:
@@ -147,7 +147,7 @@ def _uv() -> str:
 
 
 def _run(command: Sequence[str], folder: Path, bounds: Bounds) -> None:
-    # What is installed may run code of its own: our tokens are not for it.
+    # Installed packages may execute code, which must not see our tokens.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("UMBEL_")} | _QUIET
     began = time.monotonic()
     code, output = bounds.lifeline.run(

@@ -27,7 +27,7 @@ class Environment:
     """An interpreter to start an app's processes with; it stays in place until `close`, or the end of who holds `lock`."""
 
     interpreter: str
-    lock: int | None = None  # a descriptor; None for the base, which nobody removes
+    lock: int | None = None  # a descriptor; None for the base environment, which is never removed
 
     @property
     def is_base(self) -> bool:
@@ -43,7 +43,7 @@ class Environment:
         return {**environ, "PATH": path, "VIRTUAL_ENV": str(programs.parent)}
 
     def become(self, secrets: Mapping[str, str]) -> NoReturn:
-        """Run the present program anew in this environment, in place of this process, with these environment variables beside our own."""
+        """Replace this process by the same program in this environment, with additional environment variables."""
         if self.lock is not None:
             os.set_inheritable(self.lock, True)
         command = [self.interpreter, *sys.orig_argv[1:]]

@@ -28,7 +28,7 @@ def allow() -> None:
     os.environ[VARIABLE] = "1"
 
 
-OURS = ("umbel", "flwr")  # whoever runs the app has these, whatever version the app was written for
+OURS = ("umbel", "flwr")  # always available, whatever version the app was written for
 
 
 def needed(dependencies: Iterable[str]) -> list[Requirement]:
@@ -105,7 +105,7 @@ def check(dependencies: Iterable[str]) -> None:
 def _is_satisfied(requirement: Requirement, seen: _Seen) -> bool:
     place = (canonicalize_name(requirement.name), frozenset(requirement.extras))
     if place in seen:
-        return True  # an extra that refers to itself: whoever asked first decides
+        return True  # an extra that refers to itself: the first request decides
     try:
         installed = distribution(requirement.name)
     except PackageNotFoundError:

@@ -109,7 +109,7 @@ def analytic_stddev(sensitivity: float, epsilon: float, delta: float) -> float:
 
 
 def noise_multiplier_for(epsilon: float, delta: float, releases: int) -> float:
-    """The smallest z, to 1e-9 of it, from above, with which so many releases cost at most ε at this δ."""
+    """The smallest z, to 1e-9 of it, from above, with which this number of releases costs at most ε at this δ."""
     return analytic_stddev(1.0, epsilon, delta) * math.sqrt(releases) * (1 + 1e-9)
 
 

@@ -1,1 +1,1 @@
-"""What the processes of a run share, whether its clients are simulated or real sites: how they begin, report and resume."""
+"""Start-up, reporting and resumption of the processes of a run, for simulated clients and for real sites."""

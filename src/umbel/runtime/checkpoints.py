@@ -1,7 +1,7 @@
 """Checkpoints of a run: the strategy's own, plus at which exchange and call and with which random numbers they were taken.
 
 The number of the exchange says which version of each client's state belongs to a checkpoint, that of the call which entries of the
-run's journal. The states of the generators let the ServerApp go on with the numbers it would have drawn.
+run's journal. The states of the random generators let the ServerApp resume with the numbers it would have drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Save = Callable[[int, Sequence[Part], Callable[[], None]], None]
 
 
 class Position:
-    """Counts the exchanges and journalled calls of a run, and knows from which exchange on a later attempt may have to go on."""
+    """Counts the exchanges and journalled calls of a run, and the exchange from which a later attempt may have to resume."""
 
     def __init__(self) -> None:
         """At the beginning."""
@@ -55,7 +55,7 @@ class Position:
         return durable
 
     def restore(self, exchange: int, call: int) -> None:
-        """Go on from a checkpoint that was taken after this exchange and this call."""
+        """Resume from a checkpoint that was taken after this exchange and this call."""
         self.exchange = self._first_saved = self._durable = exchange
         self.call = call
 

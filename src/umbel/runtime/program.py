@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class RestartInEnvironment(BaseException):
-    """The program has to begin anew in another environment. Nothing on the way out may take this for an app's fault."""
+    """The program must restart in another environment. This exception must not be treated as an error of the app."""
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
@@ -98,7 +98,7 @@ TOKEN = "UMBEL_TASK_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class Terminated(BaseException):
-    """SIGTERM: whoever started this process wants it to end."""
+    """SIGTERM: the parent requests termination."""
 
 
 def run_program(name: str, description: str, prepare: Prepare, arguments: Sequence[str] | None = None) -> int:
@@ -127,7 +127,7 @@ def run_program(name: str, description: str, prepare: Prepare, arguments: Sequen
         os.kill(os.getpid(), signal.SIGTERM)  # to be seen as what it is: not the app's end
     except RestartInEnvironment as found:
         found.environment.become({TOKEN: token})
-    except UmbelError as error:  # nobody took the task's end from us: who reads the log sees why
+    except UmbelError as error:  # the end of the task could not be reported: the log shows why
         sys.stderr.write(f"{name}: {error}\n")
         return error.exit_code
     return 0

@@ -1,4 +1,4 @@
-"""What a Grid tells of its run, whoever serves its messages."""
+"""Recording of a run's events, independent of how its messages are served."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ class RecordingGrid(Grid):
 
     @property
     def run(self) -> Run:
-        """See `Grid`."""
+        """The run this grid works for."""
         return self._run
 
     @property
     def checkpoints(self) -> CheckpointStore | None:
-        """See `Grid`."""
+        """Where `Strategy.start` keeps its checkpoints; None when this grid keeps none."""
         return self._checkpoints
 
     def report(self, kind: str, data: Mapping[str, object]) -> None:
-        """See `Grid`."""
+        """Report an event of the run; `umbel.wire.api.Event` documents kinds and data."""
         self._recorder.event(kind, data)
 
     def report_metrics(
         self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
     ) -> None:
-        """See `Grid`."""
+        """Record numbers of a round. `phase` is train, evaluate or server; `node_id` None means an aggregate."""
         self._recorder.metrics(server_round, phase, metrics, node_id)
 
     def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
-        """See `Grid`."""
+        """Keep a named result of the run, e.g. "model.safetensors", whose bytes are `parts` one after another."""
         self._recorder.artifact(name, parts, server_round)

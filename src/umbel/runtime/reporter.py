@@ -89,7 +89,7 @@ class Reporter:
     """Collects events, logs, metrics and artifacts and sends them in batches, in order, each exactly once.
 
     Progress replaces progress and a checkpoint replaces a checkpoint that was not sent yet: only the newest matters. When
-    sending has failed for good, the next event raises what it failed with, so that no run goes on for nothing.
+    sending has failed for good, the next event raises that error, so that no run continues in vain.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Reporter:
         self._add(Event(kind=kind, data=dict(data), at=time.time()), size)
 
     def progress(self, done: int, total: int, failed: int) -> None:
-        """So many clients of the phase under way have answered."""
+        """Report how many clients of the current phase have replied."""
         data: dict[str, object] = {"round": self.server_round or 0, "phase": self._phase}
         data |= {"done": done, "total": total, "failed": failed}
         with self._condition:
@@ -152,7 +152,7 @@ class Reporter:
         self._add(line, len(text))
 
     def metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None) -> None:
-        """See `Recorder`."""
+        """Record metrics of a round."""
         where, now = cast("Phase", phase), time.time()
         for key, value in metrics.items():
             point = MetricPoint(key=key, value=float(value), round=server_round, phase=where, node_id=node_id, at=now)
@@ -172,7 +172,7 @@ class Reporter:
             self._condition.notify_all()
 
     def traffic(self, sent: int, received: int, clientapp_seconds: float) -> None:
-        """See `Recorder`."""
+        """Record traffic and client time."""
         self._traffic = (sent, received, clientapp_seconds)
 
     def _add(self, item: Item, size: int) -> None:
@@ -228,7 +228,7 @@ class Reporter:
             self._end()
 
     def _end(self) -> None:
-        """Let nobody wait for this thread any more, whatever ended it."""
+        """Wake all threads that wait for this one, whatever ended it."""
         with self._condition:
             if not self._is_closing and self.failure is None:
                 self.failure = UmbelError("The run can no longer report its events.")

@@ -49,7 +49,7 @@ class Task(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """End what `run_serverapp` started. Nothing is reported any more."""
+        """End what `run_serverapp` started. Nothing is reported afterwards."""
 
     def __enter__(self) -> Self:
         return self
@@ -108,7 +108,7 @@ def _clipped(text: str) -> str:
 
 
 class _LogHandler(QueueHandler):
-    """Sends what is logged to the run's log. A record that cannot be formatted harms nobody."""
+    """Sends what is logged to the run's log. A record that cannot be formatted is skipped."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__(SimpleQueue())

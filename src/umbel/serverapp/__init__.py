@@ -1,4 +1,4 @@
-"""What an author needs for the side that leads the rounds."""
+"""The server side of an app: ServerApp and Grid."""
 
 from umbel.serverapp.grid import Grid, RoundPolicy, Run
 from umbel.serverapp.serverapp import ServerApp

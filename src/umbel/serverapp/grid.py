@@ -20,7 +20,7 @@ class CheckpointStore(Protocol):
         """The newest checkpoint kept by an earlier attempt of this run, None when there is none."""
 
     def resumed(self) -> None:
-        """What `load` gave is where the run goes on now: the Grid's exchanges continue from there too."""
+        """Resume from the loaded checkpoint: the Grid's exchanges continue from there as well."""
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
         """Keep this checkpoint instead of the one before. May return before it is durable; a newer one may replace it on the way."""
@@ -99,7 +99,7 @@ class Grid(ABC):
         return fold(reduction, self.exchange(messages, policy), [message.content for message in messages])
 
     def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
-        """The online nodes once they are `at_least` so many. Raises NotEnoughNodes after `timeout` seconds, saying how many there were."""
+        """The IDs of the online nodes once there are `at_least` of them. Raises NotEnoughNodes after `timeout` seconds."""
         nodes = self.get_node_ids()
         if len(nodes) < at_least:
             raise NotEnoughNodes(
@@ -114,7 +114,7 @@ class Grid(ABC):
         return None
 
     def report(self, kind: str, data: Mapping[str, object]) -> None:
-        """Tell whoever follows the run that something happened: see `umbel.wire.api.Event` for kinds and data."""
+        """Report an event of the run; `umbel.wire.api.Event` documents kinds and data."""
 
     def report_metrics(
         self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None

@@ -28,5 +28,5 @@ def run_simulation(
     enable_tf_gpu_growth: bool = False,
     verbose_logging: bool = False,
 ) -> None:
-    """Run the two apps with so many clients, one after another in this process, which needs none of the other settings."""
+    """Run the two apps with this number of clients, one after another in this process; the other settings are ignored."""
     run.run_simulation((server_app, client_app), settings=SimulationSettings(num_supernodes))

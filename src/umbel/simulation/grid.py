@@ -28,7 +28,7 @@ class Engine(Protocol):
 
 
 class SimulationGrid(RecordingGrid):
-    """Sends messages to an engine. `exchange` and `reduce` wait for it; pushed messages are served while the ServerApp goes on."""
+    """Sends messages to an engine. `exchange` and `reduce` wait for it; pushed messages are served while the ServerApp continues."""
 
     def __init__(
         self, engine: Engine, run: Run, num_nodes: int, recorder: Recorder, checkpoints: Checkpoints | None
@@ -40,11 +40,11 @@ class SimulationGrid(RecordingGrid):
         self._pushed: dict[str, tuple[Exchange, int]] = {}
 
     def get_node_ids(self) -> Sequence[int]:
-        """See `Grid`."""
+        """The nodes that are online now. A simulation's are a `range`, so that a million cost no memory."""
         return self._nodes
 
     def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
-        """See `Grid`."""
+        """Send the messages and return their ids, in order, without waiting for replies."""
         exchange = self._submit(list(messages), None, RoundPolicy())
         ids = [message.metadata.message_id for message in exchange.messages]
         self._pushed.update((id_, (exchange, index)) for index, id_ in enumerate(ids))
@@ -67,19 +67,19 @@ class SimulationGrid(RecordingGrid):
         return replies
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """See `Grid`."""
+        """Send the messages and wait for the replies, for at most `timeout` seconds."""
         replies = self.exchange(list(messages), RoundPolicy(timeout=timeout))
         return [reply for reply in replies if not (reply.has_error() and reply.error.code == ErrorCode.TIMED_OUT)]
 
     def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
-        """See `Grid`."""
+        """Send the messages and yield one reply for each, in dispatch order, as soon as the order allows."""
         exchange = self._submit(messages, None, policy)
         yield from exchange.in_order()
         self._received += exchange.received
         self._tell_traffic()
 
     def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:
-        """See `Grid`."""
+        """Send the messages and fold the replies into one sum."""
         exchange = self._submit(messages, reduction, policy)
         exchange.wait()
         reduced = exchange.reduced()

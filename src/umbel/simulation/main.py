@@ -33,19 +33,19 @@ class SimulationTask(Task):
     program: Source = "simulation"
 
     def __init__(self, client: RuntimeClient, task_id: int, given: TaskInput, settings: SimulationSettings) -> None:
-        """See `Task`."""
+        """Output of this process is the ServerApp's log from now on."""
         super().__init__(client, task_id, given)
         self._session = Session(self.run, settings, self.scratch / "state", dict(given.run.run_config))
         self._engine: Engine | None = None
 
     def run_serverapp(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
-        """See `Task`."""
+        """Run the ServerApp of the app in `app_dir` to its end, from the checkpoint of an earlier attempt on."""
         checkpoints = Checkpoints(self.reporter.checkpoint, checkpoint)
         self._engine = self._session.engine(app_dir, app.clientapp, self._client_log, self._progress)
         self._session.run_serverapp(load_component(app_dir, app.serverapp), self._engine, self.reporter, checkpoints)
 
     def close(self) -> None:
-        """See `Task`."""
+        """End what `run_serverapp` started. Nothing is reported afterwards."""
         if self._engine is not None:
             self._engine.close()
 

@@ -1,1 +1,1 @@
-"""The SuperExec: claims tasks from a SuperLink and runs each in a process of its own."""
+"""The SuperExec: claims tasks from a SuperLink and runs each in a separate process."""

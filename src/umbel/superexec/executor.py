@@ -26,7 +26,7 @@ LEAVE = 10.0  # seconds in which a process that has said how it ended must be go
 WAIT = 30.0  # seconds that a long-poll may take
 CANNOT_START = 127  # the return code of a process that never was, as in a shell
 REFUSED = (Unauthenticated, PermissionRefused, VersionMismatch)
-OVER = (Conflict, NotFound, *REFUSED)  # answers about a task that is not ours any more
+OVER = (Conflict, NotFound, *REFUSED)  # responses about a task that is no longer ours
 FOREVER = float("inf")
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 class Executor:
     """Runs tasks until `end` is called: of each kind up to `slots` at a time, each as the program of its kind.
 
-    `on_failure` is called from another thread when it cannot go on; `failure` then says why.
+    `on_failure` is called from another thread when it cannot continue; `failure` then gives the reason.
     """
 
     def __init__(
@@ -78,7 +78,7 @@ class Executor:
         Thread(target=self._guarded, args=(work,), name=name, daemon=True).start()
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Do this work; without it the executor cannot go on."""
+        """Run a function in a thread; its failure stops the executor."""
         done = False
         try:
             work()
@@ -192,5 +192,5 @@ class Executor:
 def _pass_on(run_id: int, line: str) -> None:
     """Write a line of a run's process to our own stderr."""
     # Not by way of sys.stderr: a thread that holds its lock when the interpreter ends would abort it.
-    with contextlib.suppress(OSError):  # nobody reads it any more; the tail is kept all the same
+    with contextlib.suppress(OSError):  # the pipe may have no reader; the tail is kept in any case
         os.write(2, f"[run {run_id}] {line}\n".encode())

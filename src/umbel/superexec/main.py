@@ -1,4 +1,4 @@
-"""The program `umbel-superexec`: claims the tasks of one SuperLink and runs each in a process of its own.
+"""The program `umbel-superexec`, which claims the tasks of one SuperLink and runs each in a separate process.
 
 It imports the standard library and the message types only, because one is alive for as long as its SuperLink is.
 """

@@ -1,4 +1,4 @@
-"""What a SuperExec decides, without doing it: commands, environments, options, what to keep of a process's output."""
+"""Decisions of a SuperExec: commands, environments, options, retained process output."""
 
 from __future__ import annotations
 

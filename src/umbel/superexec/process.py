@@ -47,7 +47,7 @@ LONGEST_READ = 64 * 1024  # bytes of output without a line end that are read at 
 
 
 class Process:
-    """A running process, the leader of its own session and group.
+    """A running process, the leader of a separate session and process group.
 
     Its stdin is a pipe whose other end only we hold: when it reads EOF, we are gone and it must end. Whatever is left
     of its group is killed when it ends itself. It inherits the descriptor `lock`; `on_line` gets each line that it

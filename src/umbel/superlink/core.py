@@ -156,7 +156,7 @@ class SuperLink:
         self._leases.park(task_id)
 
     def unpark(self, task_id: int) -> None:
-        """It ended."""
+        """A heartbeat request of a task has ended."""
         self._leases.unpark(task_id, self._loop.time())
         self._timer.arm()
 

@@ -111,7 +111,7 @@ class Replicas:
             db.before_commit = self.announce
 
     async def start(self) -> None:
-        """Listen from now on; returns when nothing can be missed any more, or the database cannot be reached."""
+        """Start listening; returns once no notification can be missed, or if the database is unreachable."""
         if self._db.is_shared:
             first = asyncio.Event()
             self._listening = asyncio.create_task(self._listen(first))

@@ -1,4 +1,4 @@
-"""The agent's loop: messages come by long-poll, are served, and their replies are sent, each by threads of their own."""
+"""The agent of a site: receives messages by long-poll, serves them and sends the replies, in separate threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_HELD = 64  # messages that are taken before they can be served: they are this node's, nobody else could serve them
+MOST_HELD = 64  # messages accepted before they can be served: no other node could serve them
 MOST_RUNS = 100  # of those whose end is asked about at a time
 AHEAD = 1  # messages whose contents are fetched while they wait for a slot
 SENDERS = 2  # replies sent at a time
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 class Agent:
-    """Serves one node's messages until `end` is called. `on_failure` is called when it cannot go on; `failure` says why."""
+    """Serves one node's messages until `end` is called. `on_failure` is called if it cannot continue; `failure` is the reason."""
 
     def __init__(self, settings: Settings, client: FleetClient, parts: Parts, on_failure: Callable[[], object]) -> None:
         """`client` has no patience: it is for the agent to judge how long a SuperLink may be gone."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_OF_A_RUN = 3  # what a run sends is seldom older; what is deleted soon need not be written to the disk at all
 _CHUNKS = ".chunks"
 _LOCKS = 16
-_ABANDONED = 86_400.0  # seconds after which the download of a content is not gone on with
+_ABANDONED = 86_400.0  # seconds after which an unfinished download is discarded
 _decode = msgspec.msgpack.Decoder(ContentRef).decode
 
 
@@ -61,7 +61,7 @@ class ContentCache:
         return fd
 
     def over(self, run_id: int) -> None:
-        """The run has ended: its contents are not needed any more."""
+        """The run has ended: release its contents."""
         with self._lock:
             for name in self._of_run.pop(run_id, ()):
                 self._remove(name)
@@ -109,7 +109,7 @@ class ContentCache:
             return None
 
     def _make_room(self, run_id: int, newest: str) -> None:
-        """Remove what was used least recently, while there is too much of it. Who has it open may go on using it."""
+        """Evict the least recently used contents beyond the limit. Open files stay usable."""
         with self._lock:
             mine = self._of_run[run_id]
             if newest in mine:

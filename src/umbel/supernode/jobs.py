@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Cancelled(Exception):
-    """Nobody waits for this message any more."""
+    """The message was cancelled."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Job:
     """A message that the node has and has not answered; any thread may cancel it."""
 
     def __init__(self, message_id: str, run_id: int, delivery: Delivery | None = None) -> None:
-        """Without a `delivery` it is served already, and its reply is to be sent."""
+        """A job without `delivery` has already been served; only its reply remains to be sent."""
         self.message_id = message_id
         self.run_id = run_id
         self.delivery = delivery
@@ -76,7 +76,7 @@ class Job:
         return STAGES.get(kind, "serving")
 
     def is_cancelled(self) -> bool:
-        """Whether nobody waits for it any more."""
+        """Whether the message was cancelled."""
         return self._is_cancelled
 
     def check(self) -> None:
@@ -85,7 +85,7 @@ class Job:
             raise Cancelled
 
     def cancel(self) -> None:
-        """Nobody waits for it any more: the worker that serves it is killed."""
+        """Cancel the message: the worker that serves it is killed."""
         with self._lock:
             self._is_cancelled = True
             if self._worker is not None:

@@ -31,7 +31,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Spooled(msgspec.Struct):
-    """A reply. Its content is `data`, or `size` bytes in a file of their own; or it has an error."""
+    """A reply. Its content is `data`, or `size` bytes in a separate file; or it has an error."""
 
     message_id: str
     run_id: int

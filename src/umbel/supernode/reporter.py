@@ -1,4 +1,4 @@
-"""Tells the SuperLink what apps write and how far messages are, from a thread of its own, so that nobody waits for it."""
+"""Reports app output and the progress of messages to the SuperLink, from a separate thread."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Reporter:
                 self._condition.notify_all()
 
     def answered(self, message_id: str) -> None:
-        """How far this message is does not matter any more."""
+        """Stop reporting the progress of this message."""
         with self._condition:
             self._progress.pop(message_id, None)
 

@@ -37,7 +37,7 @@ class Grant:
 
 
 class Budget:
-    """So many slots, CPUs and GPUs; what is taken is missing until it is given back."""
+    """A number of slots, CPUs and GPUs; what is taken is unavailable until it is returned."""
 
     def __init__(self, slots: int, cpus: float, gpus: Sequence[str]) -> None:
         self._all = (slots, cpus, tuple(gpus))

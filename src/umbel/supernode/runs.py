@@ -40,7 +40,7 @@ class _Making:
 
 
 class Surroundings:
-    """Finds or makes an environment for each run, in a thread of its own; it goes on when the message that needed it first is cancelled.
+    """Finds or builds an environment for each run, in a separate thread, which continues if the first message that needed it is cancelled.
 
     `on_log` gets what the run's people should know: run id, text, level.
     """
@@ -79,14 +79,14 @@ class Surroundings:
             self._changed.notify_all()
 
     def over(self, run_id: int) -> None:
-        """The run has ended: its environment is not made, or not used, any more."""
+        """The run has ended: cancel or release its environment."""
         with self._changed:
             making = self._makings.pop(run_id, None)
         if making is not None:
             self._end(making)
 
     def close(self) -> None:
-        """The node ends: nothing is made any more."""
+        """The node is stopping: cancel all preparations."""
         for run_id in list(self._makings):
             self.over(run_id)
 
@@ -184,7 +184,7 @@ class Runs:
         return self._state.runs()
 
     def over(self, run_id: int) -> None:
-        """The run has ended: nothing of it is needed any more."""
+        """The run has ended: release everything it used."""
         self._prepared.pop(run_id, None)
         self._preparing.pop(run_id, None)
         self._state.remove_run(run_id)

@@ -106,5 +106,5 @@ class StateDir:
         (self._runs / str(run_id)).mkdir(mode=0o700, exist_ok=True)
 
     def remove_run(self, run_id: int) -> None:
-        """Nothing of this run is needed any more."""
+        """Remove the files of a run that has ended."""
         shutil.rmtree(self._runs / str(run_id), ignore_errors=True)

@@ -41,7 +41,7 @@ class WorkerEnded(Exception):
 
 
 class SiteWorker(WorkerProcess):
-    """Serves one message at a time; a thread of its own hears all it says, also between messages."""
+    """Serves one message at a time; a separate thread reads all its output, also between messages."""
 
     def __init__(self, interpreter: str, environment: Mapping[str, str], setup: frames.Setup, on_log: OnLog) -> None:
         super().__init__(environment, interpreter)
@@ -134,7 +134,7 @@ class SiteWorker(WorkerProcess):
                 self.kill()
 
 
-IDLE = 600.0  # seconds after which a worker that nobody needs ends
+IDLE = 600.0  # seconds after which an unused worker ends
 MOST_IDLE = 4  # workers
 
 
@@ -174,7 +174,7 @@ class WorkerPool:
         try:
             yield worker
         except BaseException:
-            worker.close()  # whatever it was: nobody knows what the worker is at
+            worker.close()  # whatever the reason: the state of the worker is unknown
             raise
         else:
             with self._lock:

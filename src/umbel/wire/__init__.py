@@ -1,1 +1,1 @@
-"""What travels between processes: encodings, digests, typed API messages and the client that sends them."""
+"""Communication between processes: encodings, digests, typed API messages and API clients."""

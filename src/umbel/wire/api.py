@@ -163,7 +163,7 @@ class Artifact(Body):
 class StreamItem(Body, tag_field="type", tag="item"):
     """One item of a run's live stream. Exactly one of event, log, metric is set."""
 
-    cursor: str  # give it back as `after` (or Last-Event-ID) to go on from here
+    cursor: str  # pass it as `after` (or Last-Event-ID) to continue from here
     event: Event | None = None
     log: LogLine | None = None
     metric: MetricPoint | None = None
@@ -249,16 +249,16 @@ class ClaimedTask(Body):
     run_id: int
     kind: str  # "simulation" or "serverapp"
     attempt: int  # 1 for the first
-    token: str  # bound to this task and attempt; give it to the process and to nobody else
+    token: str  # bound to this task and attempt; for the process only
 
 
 class TaskInput(Body):
-    """GET /api/runtime/tasks/{id}/input: all that an app process needs to begin, or to go on."""
+    """GET /api/runtime/tasks/{id}/input: all that an app process needs to start or resume."""
 
     run: RunView
     attempt: int
     checkpoint: Artifact | None = None  # of an earlier attempt
-    last_seq: int = 0  # of the reports of this attempt: its process may have begun anew
+    last_seq: int = 0  # of the reports of this attempt: its process may have restarted
 
 
 class Directive(Body):

@@ -1,6 +1,6 @@
 """Contents of messages over HTTP: small ones inside their reference, large ones as chunks, of which only missing ones travel.
 
-Several chunks travel at a time, each hashed once and none held in memory. A transfer that was cut, by whichever side, goes on with the
+Several chunks travel at a time, each hashed once and none held in memory. An interrupted transfer resumes with the
 chunks that are missing. What `on_progress` raises ends a transfer.
 """
 
@@ -34,7 +34,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MOST_AT_A_TIME = 4  # chunks of one content
-SHARE_AT_A_TIME = 10  # of at least so many: what a cut loses stays small beside the whole
+SHARE_AT_A_TIME = 10  # at least this number, so that an interruption loses little of the whole
 GROUP = 64  # chunks that are asked for in one question
 
 
@@ -277,7 +277,7 @@ class _Progress:
 
 
 def _at_a_time(chunks: int) -> int:
-    """How many chunks of a content of so many travel at a time."""
+    """The number of chunks in flight for a content with this number of chunks."""
     return max(1, min(MOST_AT_A_TIME, chunks // SHARE_AT_A_TIME))
 
 

@@ -113,7 +113,7 @@ class ControlClient:
     ) -> Iterator[StreamItem]:
         """What happens in a run, from the cursor `after` (or its beginning) until the run is over; log lines of `node_id` only.
 
-        A stream that is cut goes on from the last item: none is lost, none comes twice.
+        A broken stream resumes after the last item: none is lost or repeated.
         """
         return stream_run(self.http, run_id, after, kinds, node_id)
 

@@ -72,7 +72,7 @@ class Request:
     content_type: str = "application/json"
     wait: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
-    digest: str | None = None  # SHA-256 of the body, for whoever signs
+    digest: str | None = None  # SHA-256 of the body, for the signature
 
 
 class HttpClient:
@@ -153,7 +153,7 @@ class HttpClient:
             self.addresses.current = self._locate() or self.address
 
     def open(self, request: Request) -> tuple[HTTPConnection, HTTPResponse]:
-        """Send a request on a connection of its own, which the caller closes; one attempt."""
+        """Send a request once, on a separate connection that the caller closes."""
         self._local.tried = address = self.address
         connection = open_connection(address, self._trust)
         try:

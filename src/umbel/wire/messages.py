@@ -1,8 +1,8 @@
 """Messages between a ServerApp and real sites, as the Runtime and the Fleet API carry them.
 
 A message's content, packed by `umbel.wire.records`, travels apart from it: a small one inside its `ContentRef`, a larger one
-as chunks, each an object of its own named by its SHA-256. So a content that goes to many nodes is stored once, only chunks that
-are missing travel, and a transfer that is cut goes on with the next chunk.
+as chunks, each a separate object named by its SHA-256. So a content that goes to many nodes is stored once, only chunks that
+are missing travel, and an interrupted transfer resumes with the next chunk.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class PushMessages(Body):
     contents: list[ContentRef]
     messages: list[Outgoing]
     keep_from: int = 0  # nodes may drop what they keep for earlier exchanges
-    until: float = 0.0  # when the round goes on without those that are missing, to be shown; 0: never
+    until: float = 0.0  # deadline of the round, for display; 0: none
     more: bool = False
 
 
@@ -114,7 +114,7 @@ class Replies(Body):
 
 
 class ExpireMessages(Body):
-    """POST /api/runtime/tasks/{id}/expire → 204: the round does not wait for these any more.
+    """POST /api/runtime/tasks/{id}/expire → 204: the round no longer waits for these.
 
     Those without a reply get one, TIMED_OUT, for good: a later attempt sees the same.
     """
@@ -170,7 +170,7 @@ class Pull(Body):
     """POST /api/fleet/pull?wait=30, a long-poll that is also the heartbeat: up to `room` messages, each under a lease.
 
     `holding` names the messages that this session has and has not answered: a lease the SuperLink believes in and the node
-    does not is handed out again; of these, the ones that nobody waits for any more come back as `cancelled`. `runs` names those
+    does not is handed out again; of these, the cancelled ones come back as `cancelled`. `runs` names those
     of which the node keeps something; the ones that have ended come back as `over`.
     """
 

@@ -48,7 +48,7 @@ def get(client: HttpClient, digest: str) -> bytes:
 def get_to(client: HttpClient, digest: str, path: Path) -> None:
     """Write an object to `path`: to a temporary file beside it, verified while it streams, then renamed.
 
-    A download that is cut goes on where it was. Raises NotFound, ObjectInvalid, StorageFull.
+    An interrupted download resumes where it stopped. Raises NotFound, ObjectInvalid, StorageFull.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")

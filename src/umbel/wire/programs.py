@@ -120,7 +120,7 @@ class GridClient:
         return self._runtime.http
 
     def nodes(self, at_least: int = 0, wait: float = 0.0) -> list[int]:
-        """The nodes that are online, ascending; waits up to `wait` seconds until there are `at_least` so many."""
+        """The nodes that are online, ascending; waits up to `wait` seconds until there are `at_least` of them."""
         return self._get(f"nodes?at_least={at_least}&wait={wait:g}", NodeList, wait).node_ids
 
     def push(self, messages: PushMessages) -> None:
@@ -172,7 +172,7 @@ class FleetClient:
         return self.http.call("POST", "/api/fleet/activate", NodeSession, activate)
 
     def pull(self, pull: Pull, wait: float = 30) -> Pulled:
-        """Messages, and which of those that are held nobody waits for any more; waits up to `wait` seconds for any."""
+        """New messages, and the held ones that were cancelled; waits up to `wait` seconds for any."""
         return self.http.call("POST", f"/api/fleet/pull?wait={wait:g}", Pulled, pull, wait)
 
     def run(self, run_id: int) -> NodeRun:
@@ -180,7 +180,7 @@ class FleetClient:
         return self.http.call("GET", f"/api/fleet/runs/{run_id}", NodeRun)
 
     def reply(self, reply: ReplyMessage) -> bool:
-        """Answer a message; False when nobody waits for the answer any more."""
+        """Reply to a message; False if the reply is no longer expected."""
         return self.http.call("POST", "/api/fleet/reply", Accepted, reply).accepted
 
     def report(self, report: NodeReport) -> None:

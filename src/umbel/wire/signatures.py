@@ -31,25 +31,25 @@ class Credentials(Protocol):
 
 
 class Bearer:
-    """A token, which whoever sees it can use."""
+    """A bearer token."""
 
     def __init__(self, token: str) -> None:
         self._headers = {"Authorization": f"Bearer {token}"}
 
     def headers(self, method: str, authority: str, target: str, digest: str | None) -> Mapping[str, str]:
-        """See `Credentials`."""
+        """The headers that authenticate a request."""
         return self._headers
 
 
 class Signing:
-    """Signs every request (RFC 9421), each attempt with a nonce of its own."""
+    """Signs every request (RFC 9421), each attempt with a fresh nonce."""
 
     def __init__(self, sign: Callable[[bytes], bytes], *, keyid: str, algorithm: str, tag: str) -> None:
         self._sign = sign
         self._named = (keyid, algorithm, tag)
 
     def headers(self, method: str, authority: str, target: str, digest: str | None) -> Mapping[str, str]:
-        """See `Credentials`."""
+        """The headers that authenticate a request."""
         keyid, algorithm, tag = self._named
         parameters = Parameters(int(time.time()), keyid, algorithm, secrets.token_urlsafe(18), tag)
         content_digest = digest_header(digest or EMPTY_DIGEST)

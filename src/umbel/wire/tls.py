@@ -18,7 +18,7 @@ _TRUST = "Provide the certificate of the issuing authority: root-certificates in
 
 
 class TlsConnection(HTTPSConnection):
-    """A connection that agrees on TLS with a patience of its own: a SuperLink that starts listens before it can answer."""
+    """A connection with a separate timeout for the TLS handshake: a starting SuperLink listens before it can respond."""
 
     def __init__(self, host: str, port: int | None, *, trust: Trust, timeout: float, blocksize: int) -> None:
         self._trusted = trust.context

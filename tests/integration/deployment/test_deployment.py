@@ -1,4 +1,4 @@
-"""Runs on real sites, from start to end, whoever is killed on the way."""
+"""Runs on real sites, from start to end, whichever process is killed on the way."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sites(umbel_home: Path) -> Iterator[Sites]:
 @pytest.mark.parametrize("loop", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_killed_serverapp_goes_on_where_it_was(sites: Sites, tmp_path: Path, loop: bool) -> None:
     """In the middle of its second round, with a strategy and with a loop of the app's own: no client trains again, and the model is
-    bit for bit that of a run that nobody disturbed.
+    bit for bit that of a run that no one disturbed.
     """
     undisturbed = sites.start_app(loop=loop)
     run = sites.wait(undisturbed)
@@ -38,7 +38,7 @@ def test_a_killed_serverapp_goes_on_where_it_was(sites: Sites, tmp_path: Path, l
         sites.processes("serverapp")[0].kill()
         opened = tmp_path / "opened"
         opened.touch()
-        opened.replace(gate)  # whoever comes now is not held, and finds a file at every moment
+        opened.replace(gate)  # later arrivals are not held, and find a file at every moment
         held.close()
     run = sites.wait(run_id)
     assert (run.sub_status, run.attempts, run.cause) == ("completed", 2, None)

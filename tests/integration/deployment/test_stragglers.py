@@ -16,7 +16,7 @@ DEADLINE = 2.0  # seconds
 @pytest.mark.slow
 def test_a_stopped_site_holds_a_round_up_to_its_deadline_and_no_longer(umbel_home: Path) -> None:
     """With a quorum of the others the round ends on its deadline, and the run says meanwhile whom it waits for. The site joins
-    the next round when it goes on.
+    the next round when it continues.
     """
     with federation(umbel_home, nodes=3) as sites:
         run_id = sites.start_app(num_server_rounds=100, quorum=2, deadline=DEADLINE)

@@ -38,7 +38,7 @@ class Bench:
         reduction: Reduction | None = None,
         policy: RoundPolicy | None = None,
     ) -> Exchange:
-        """Send one content of `size` float32 zeros to the first so many clients; does not wait."""
+        """Send one content of `size` float32 zeros to the first that many clients; does not wait."""
         self.exchanges += 1
         content = RecordDict({"arrays": ArrayRecord([np.zeros(size, np.float32)]), "config": ConfigRecord({"lr": 1.0})})
         messages = [Message(content, FIRST_NODE_ID + part, message_type) for part in range(clients)]

@@ -83,7 +83,7 @@ def test_a_killed_worker_changes_one_reply_and_nothing_else(start: StartBench, r
 
 
 def test_an_idle_worker_that_is_killed_is_replaced(start: StartBench) -> None:
-    """Nobody is blamed for it."""
+    """No one is blamed for it."""
     bench = start(2)
     bench.send("train", 10, reduction=MEAN).wait()
     victim = psutil.Process(bench.workers[0])
@@ -137,8 +137,8 @@ def test_a_component_that_cannot_be_loaded_is_told_once(start: StartBench) -> No
     """A module that is not there fails the exchange, not each client."""
     with pytest.raises(AppLoadError, match="nowhere"):
         start(1, component="nowhere:app").send("train", 3).wait()
-    with pytest.raises(AppLoadError, match="no attribute 'nobody'"):
-        start(1, component="clients:nobody").send("train", 3).wait()
+    with pytest.raises(AppLoadError, match="no attribute 'missing'"):
+        start(1, component="clients:missing").send("train", 3).wait()
 
 
 def test_a_component_that_is_no_app_fails_every_client(start: StartBench) -> None:

@@ -61,7 +61,7 @@ def test_nothing_is_installed_without_permission(wheels: Path, umbel_home: Path)
 
 
 def test_two_versions_live_side_by_side(made: Callable[..., Environment]) -> None:
-    """Each set of requirements has an environment of its own, made once and found again; the order of the lines does not matter."""
+    """Each set of requirements has its own environment, made once and found again; the order of the lines does not matter."""
     said: list[str] = []
     one = made("demo-lib==1.0", "numpy", on_wait=said.append)
     two = made("demo-lib==2.0", on_wait=said.append)

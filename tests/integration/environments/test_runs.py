@@ -114,7 +114,7 @@ def test_a_killed_superexec_takes_an_installation_with_it(umbel_home: Path, tmp_
         (superexec,) = family(site.control)["superexec"]
         superexec.send_signal(signal.SIGKILL)
         wait_until_gone(processes)
-        site.control.stop_run(run_id)  # by then another SuperExec may have begun it anew
+        site.control.stop_run(run_id)  # by then another SuperExec may have begun it again
         assert wait(site.control, run_id).sub_status == "stopped"
         assert site.half_made() == []
 
@@ -129,7 +129,7 @@ def test_what_cannot_be_installed_is_the_runs_cause(site: Site, tmp_path: Path) 
 
 
 def test_without_permission_a_run_is_warned(wheels: Path, tmp_path: Path) -> None:
-    """Where nothing may be installed a run begins all the same, with a warning: it may do without. If not, its cause says what is missing."""
+    """Where nothing may be installed a run begins nevertheless, with a warning: it may do without. If not, its cause says what is missing."""
     control = connect_local()
     one, two = needy(tmp_path / "one", "demo-lib>=1", "numpy"), needy(tmp_path / "two", "demo-lib>=1")
     (two / "demo_lib.py").write_text("VERSION = 'its own'\n")

@@ -138,7 +138,7 @@ def test_a_run_waits_for_room_in_the_database(control: ControlClient, umbel_home
     with gate.open("w"):  # opens when a client has come to it
         (umbel_home / "database-full").touch()
         gate.unlink()
-        gate.touch()  # whoever comes now is not held
+        gate.touch()  # later arrivals are not held
     wait_for_refusal(umbel_home)
     wait_for_refusal(umbel_home)
     assert "its database has been full since" in str(control.get_run(run_id).waiting_for)

@@ -116,7 +116,7 @@ def test_the_second_of_two_runs_waits_and_says_so(control: ControlClient, tmp_pa
         assert waiting.status == "pending"
         assert waiting.waiting_for == f"Waiting in the queue: run {first} is running (1 of 1 slots)."
         gate.unlink()
-        gate.touch()  # whoever comes now is not held
+        gate.touch()  # later arrivals are not held
     assert wait(control, first).sub_status == "completed"
     run = wait(control, second)
     assert (run.sub_status, run.waiting_for) == ("completed", None)

@@ -18,7 +18,7 @@ from umbel.wire.control import ControlClient
 
 @contextmanager
 def superexec(address: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A SuperExec of its own, which ends with the test."""
+    """A separate SuperExec, which ends with the test."""
     command = [sys.executable, "-m", "umbel.superexec.main", "--superlink", address]
     environ = {**os.environ, "UMBEL_EXECUTOR_TOKEN": EXECUTOR}
     with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE) as process:
@@ -31,7 +31,7 @@ def superexec(address: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.slow
 def test_a_simulation_outlives_its_superlink(umbel_home: Path, tmp_path: Path) -> None:
-    """It finds the new one at its new address and goes on; no attempt is lost, and nothing of what it said."""
+    """It finds the new one at its new address and continues; no attempt is lost, and nothing of what it said."""
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     with program(umbel_home) as first, superexec(first.address):
@@ -40,7 +40,7 @@ def test_a_simulation_outlives_its_superlink(umbel_home: Path, tmp_path: Path) -
             first.kill()
             with program(umbel_home) as second:
                 gate.unlink()
-                gate.touch()  # whoever comes now is not held
+                gate.touch()  # later arrivals are not held
                 held.close()
                 control = second.control()
                 run = wait(control, run_id)
@@ -58,7 +58,7 @@ def test_a_superexec_that_dies_costs_no_attempt(control: ControlClient, tmp_path
     with gate.open("w") as held:  # opens when a client has come to it
         family(control)["superexec"][0].kill()
         gate.unlink()
-        gate.touch()  # whoever comes now is not held
+        gate.touch()  # later arrivals are not held
         held.close()
     run = wait(control, run_id)
     assert (run.sub_status, run.attempts) == ("completed", 2)

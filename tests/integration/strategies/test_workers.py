@@ -1,4 +1,4 @@
-"""Strategies whose clients work in processes of their own."""
+"""Strategies whose clients work in separate processes."""
 
 from __future__ import annotations
 

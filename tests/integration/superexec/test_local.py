@@ -56,7 +56,7 @@ def other_home(umbel_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
 
 
 def test_the_local_superlink_is_started_once(umbel_home: Path) -> None:
-    """The first use starts a SuperLink of its own session; the next ones, from any process, find it."""
+    """The first use starts a SuperLink in a separate session; later ones, from any process, find it."""
     first = connect_local().info()
     assert first.pid == running().pid
     assert first.version == __version__
@@ -92,7 +92,7 @@ def test_after_a_crash_another_one_is_started() -> None:
 
 @pytest.mark.slow
 def test_two_homes_never_meet(other_home: Path) -> None:
-    """Each home has a SuperLink of its own, though a record points to the other's port."""
+    """Each home has its own SuperLink, though a record points to the other's port."""
     theirs = read_record(other_home)
     assert theirs is not None
     record(theirs.address, os.getpid())
@@ -199,7 +199,7 @@ def test_a_terminated_superlink_leaves_nothing(umbel_home: Path) -> None:
 
 @pytest.mark.slow
 def test_a_client_finds_a_superlink_that_was_started_again() -> None:
-    """A client that was opened before a crash goes on with the SuperLink that runs after it, on whatever port."""
+    """A client that was opened before a crash continues with the SuperLink that runs after it, on whatever port."""
     client = connect_local()
     pid = client.info().pid
     os.kill(pid, signal.SIGKILL)

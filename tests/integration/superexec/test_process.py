@@ -43,14 +43,14 @@ def test_a_process_that_ignores_sigterm_is_killed_with_its_group() -> None:
 
 
 def test_stopping_what_is_gone_does_nothing() -> None:
-    """A stop that comes after the end signals nobody: the pid may be another's by then."""
+    """A stop that comes after the end signals no one: the pid may be another's by then."""
     process = started("")
     assert process.wait() == 0
     process.stop(grace=0)
 
 
 def test_the_directory_of_a_run_is_used_by_one_process_at_a_time(umbel_home: Path) -> None:
-    """While a process of a run lives, nobody else gets the directory; when it is gone, the next one does."""
+    """While a process of a run lives, no one else gets the directory; when it is gone, the next one does."""
     process = started("import sys; sys.stdin.read()")
     entered = threading.Event()
 

@@ -12,6 +12,6 @@ from tests.integration.superlink.served import Served, serve_in
 
 @pytest_asyncio.fixture
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
-    """A SuperLink with a home of its own."""
+    """A SuperLink with its own home."""
     async with serve_in(tmp_path) as running:
         yield running

@@ -161,7 +161,7 @@ class Grid:
         return await self.served.ask(Replies, "GET", path, token=self.task.token)
 
     async def expire(self, *messages: str) -> None:
-        """Do not wait any more."""
+        """Do not wait any longer."""
         await self.tell("expire", ExpireMessages(message_ids=list(messages)))
 
     async def forget(self, sequence: int, call: int = 0) -> None:

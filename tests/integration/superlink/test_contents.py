@@ -75,7 +75,7 @@ async def test_only_missing_chunks_travel(served: Served) -> None:
 
 
 async def test_a_node_sees_its_own_messages_only(served: Served) -> None:
-    """Chunks of other nodes' messages and answers, and of its own after its answer, are not for it."""
+    """A node cannot read chunks of other nodes' messages and replies, nor its own after its reply."""
     grid, (one, other) = await start(served, "one", "other")
     content, _ = await model(grid)
     (message,) = await grid.push(grid.exchange([one.node_id], content))
@@ -172,7 +172,7 @@ def rows_of(table: Table, connection: Connection) -> Sequence[Row[Any]]:
 
 
 async def test_replies_come_in_pages(served: Served) -> None:
-    """An answer holds so many bytes of replies as its reader can hold, and one reply at least."""
+    """An answer holds that many bytes of replies as its reader can hold, and one reply at least."""
     grid, sites = await start(served, *[str(number) for number in range(3)])
     out = [grid.outgoing(1, index, sites[index % 3].node_id, inline(b"x")) for index in range(150)]
     exchange = grid.exchange([], inline(b"x"))
@@ -190,7 +190,7 @@ async def test_replies_come_in_pages(served: Served) -> None:
 
 
 async def test_a_push_must_be_what_it_says(served: Served) -> None:
-    """Ids that do not follow from their messages, contents that are not there and the like are refused as a whole."""
+    """Ids that do not follow from their messages, contents that are not there and similar are refused as a whole."""
     grid, (site,) = await start(served, "one")
     good = grid.outgoing(1, 0, site.node_id, inline(b"x"))
     for changed in (

@@ -1,4 +1,4 @@
-"""Requests that nobody has thought of: the API answers each as its own document says, and never with a fault of its own."""
+"""Generated requests: the API answers each as its OpenAPI document says, and never with an internal error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TEXT = st.text(string.printable.strip(), max_size=60)
 
 @pytest.fixture
 def superlink(umbel_home: Path) -> Iterator[Program]:
-    """A SuperLink of its own process."""
+    """A SuperLink in a separate process."""
     with program(umbel_home) as running:
         yield running
 

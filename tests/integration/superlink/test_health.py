@@ -1,4 +1,4 @@
-"""Whether a SuperLink lives and can work, and what it tells Prometheus."""
+"""Health, readiness and metrics of a SuperLink."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def test_it_is_not_ready_without_its_objects(served: Served) -> None:
 
 async def test_it_is_not_ready_without_its_database(served: Served) -> None:
     """A database that does not answer is a reason too."""
-    own, served.link.db = served.link.db, Database("postgresql+psycopg://nobody@/none?host=/nowhere")
+    own, served.link.db = served.link.db, Database("postgresql+psycopg://someone@/none?host=/nowhere")
     response = await served.client.get("/ready")
     served.link.db.close()
     served.link.db = own

@@ -37,7 +37,7 @@ async def test_an_object_is_stored_once_and_read_back(served: Served) -> None:
     ],
 )
 async def test_a_part_of_an_object(served: Served, range: str, status: int, expected: bytes) -> None:
-    """A Range header brings only that part, so that a download can go on where it was cut."""
+    """A Range header brings only that part, so that a download can continue where it was cut."""
     digest = await served.put(b"0123456789")
     read = await served.request("GET", f"/api/objects/{digest}", Range=range)
     assert (read.status_code, read.content) == (status, expected)

@@ -70,7 +70,7 @@ def test_a_killed_superlink_loses_nothing(umbel_home: Path, tmp_path: Path) -> N
         assert [line.text for line in client.logs(run_id)] == [str(number) for number in range(1, 21)]
         view = client.get_run(run_id)
         assert (view.status, view.attempts) == ("running", 1)
-        # The process lives on: its SuperExec is not the SuperLink's child. It goes on where it was.
+        # The process lives on: its SuperExec is not the SuperLink's child. It continues where it was.
         process = second.of_task(task)
         process.report(task.task_id, Report(seq=20, logs=[LogLine(text="20")]))
         process.report(task.task_id, Report(seq=21, logs=[LogLine(text="21")]))
@@ -125,7 +125,7 @@ def test_its_superexec_ends_when_it_is_killed(umbel_home: Path) -> None:
 
 
 def test_two_homes_live_side_by_side(umbel_home: Path, tmp_path: Path) -> None:
-    """Each home has a SuperLink, a token and runs of its own."""
+    """Each home has its own SuperLink, token and runs."""
     with program(umbel_home) as one, program(umbel_home / "other") as two:
         run_id = start(one, tmp_path)
         assert [run.run_id for run in one.control().list_runs()] == [run_id]

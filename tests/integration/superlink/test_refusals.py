@@ -90,7 +90,7 @@ async def test_a_task_speaks_for_itself_only(served: Served) -> None:
 
 
 async def test_an_attempt_that_is_over_is_refused(served: Served) -> None:
-    """The token of a lost attempt opens nothing any more: the process must not write beside its successor."""
+    """The token of a lost attempt opens nothing any longer: the process must not write beside its successor."""
     await served.start()
     first = await served.begin()
     await served.exited(first, TaskExited(returncode=-9))
@@ -166,7 +166,7 @@ FOREIGN_EVENTS = [
 
 
 async def test_an_app_reports_only_its_own_events(served: Served) -> None:
-    """What the SuperLink itself writes, and what nobody knows, is refused, and nothing of the report is kept."""
+    """What the SuperLink itself writes, and what no one knows, is refused, and nothing of the report is kept."""
     run = await served.start()
     task = await served.begin()
     path = f"/api/runtime/tasks/{task.task_id}/report"
@@ -268,7 +268,7 @@ async def test_the_documentation_is_complete(served: Served) -> None:
 
 
 async def test_many_bad_requests_leave_the_server_well(served: Served) -> None:
-    """A hundred refusals at the same time hinder nobody."""
+    """A hundred refusals at the same time hinder no one."""
     found = await asyncio.gather(*(served.refused("POST", "/api/v1/runs", b"{") for _ in range(100)))
     assert {one.code for one in found} == {"request-invalid"}
     assert (await served.start()).status == "pending"

@@ -1,4 +1,4 @@
-"""What is not for who asks, and what must not come in: objects and runs of others, bundles that reach out, false contents."""
+"""Refused access to the objects of other nodes and runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def test_an_object_of_another_run_is_refused(served: Served) -> None:
 
 
 async def test_a_node_gets_what_is_for_it(served: Served) -> None:
-    """A node reads the chunks of its own messages, and neither those of another node's nor the bundle of a run without it."""
+    """A node reads its messages' chunks, but neither those of other nodes' messages nor the bundle of a run that it does not take part in."""
     run = await served.start()
     task = await served.begin()
     grid, mine, other = Grid(served, task), Site(served), Site(served)

@@ -1,4 +1,4 @@
-"""What the process of a ServerApp finds again when it is started anew."""
+"""Repeated requests."""
 
 from __future__ import annotations
 

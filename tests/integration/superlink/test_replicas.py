@@ -72,7 +72,7 @@ def directive(task: ClaimedTask, wait: float) -> str:
 
 
 async def test_a_run_started_at_one_wakes_who_waits_at_the_other(pair: tuple[Served, Served]) -> None:
-    """Work, orders and the stream of a run reach whoever waits at the other SuperLink, at once."""
+    """Work, orders and the stream of a run reach a waiting client of the other SuperLink at once."""
     one, two = pair
     claiming = asyncio.create_task(two.ask(ClaimedTask, "POST", CLAIM, WANTED, EXECUTOR))
     await until(lambda: (TASKS, 1) in two.link.wakeups.parked())
@@ -135,7 +135,7 @@ async def test_both_know_who_asks_for_work(pair: tuple[Served, Served]) -> None:
 
 
 async def test_a_dead_one_is_taken_over(tmp_path: Path, url: str) -> None:
-    """Its own SuperExec's task is handed out again, and costs no attempt; another's goes on under a fresh lease."""
+    """Its own SuperExec's task is handed out again, and costs no attempt; another's continues under a fresh lease."""
     async with serve_in(tmp_path, url=url, has_superexec=False) as heir:
         async with serve_in(tmp_path, url=url) as mortal:
             number = mortal.link.replicas.number
@@ -174,12 +174,12 @@ async def test_a_start_takes_over_from_its_last_life(tmp_path: Path, url: str) -
 async def test_lost_connections_are_made_again(
     pair: tuple[Served, Served], postgres_server: PostgresServer, postgres: str
 ) -> None:
-    """All connections are cut, as by a restart of the server: no later request notices, and wakes go on to arrive."""
+    """All connections are cut, as by a restart of the server: no later request notices, and wakes continue to arrive."""
     one, two = pair
 
     async def claim() -> ClaimedTask:
         response = await two.request("POST", CLAIM, WANTED, EXECUTOR)
-        while response.status_code == 503:  # cut within its commit: nobody knows what became of it
+        while response.status_code == 503:  # cut within its commit: no one knows what became of it
             response = await two.request("POST", CLAIM, WANTED, EXECUTOR)
         return msgspec.json.decode(response.content, type=ClaimedTask)
 
@@ -210,7 +210,7 @@ async def test_a_database_that_is_gone_is_said(
 
 
 async def test_uploads_of_one_survive_the_start_of_another(tmp_path: Path, url: str) -> None:
-    """A SuperLink that starts removes half uploads that nobody writes any more, and no others."""
+    """A SuperLink that starts removes half uploads that no one writes any longer, and no others."""
     async with serve_in(tmp_path, url=url) as one:
         with one.link.objects.receive("a" * 64) as incoming:
             incoming.write(b"half")
@@ -248,7 +248,7 @@ async def test_a_revoked_key_is_refused_at_the_other(pair: tuple[Served, Served]
 def test_one_that_is_killed_is_not_missed(
     tmp_path: Path, umbel_home: Path, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of two processes the one that everybody uses is killed: people, SuperExec and process go on at the other, in the same attempt."""
+    """Of two processes the one that everybody uses is killed: people, SuperExec and process continue at the other, in the same attempt."""
     monkeypatch.setenv("UMBEL_DATABASE", url)
     homes = [umbel_home / name for name in ("one", "two")]
     for home in homes:

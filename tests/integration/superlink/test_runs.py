@@ -133,7 +133,7 @@ async def test_a_killed_process_is_started_again_three_times_in_all(served: Serv
 
 
 async def test_a_process_that_ends_without_a_word_fails_the_run(served: Served) -> None:
-    """An exit code of its own, without a `finish`, fails the run; after a `finish` it means nothing."""
+    """An exit code without a `finish` fails the run; after a `finish` it means nothing."""
     run = await served.start()
     task = await served.begin()
     await served.exited(task, TaskExited(returncode=3, log_tail=["oops"]))
@@ -275,7 +275,7 @@ def round_finished(number: int) -> Event:
 
 
 def nan_point(number: int) -> MetricPoint:
-    """A metric that is not a number any more, as JSON carries it."""
+    """A metric that is not a number any longer, as JSON carries it."""
     return MetricPoint(key="diverged", value=float("nan"), round=number, phase="train")
 
 

@@ -99,7 +99,7 @@ async def test_a_cut_connection_makes_a_node_silent_until_it_polls(served: Serve
 
 
 async def grid_has(grid: Grid, count: int) -> None:
-    """Wait until so many nodes are online."""
+    """Wait until that many nodes are online."""
     with grid.served.link.wakeups.listen("nodes") as bell:
         while len(await grid.nodes()) != count:
             await bell.wait()
@@ -107,7 +107,7 @@ async def grid_has(grid: Grid, count: int) -> None:
 
 
 async def test_a_node_that_is_unregistered_is_answered_for(served: Served) -> None:
-    """Its messages, also later ones, get an error at once; its key is good for nothing any more."""
+    """Its messages, also later ones, get an error at once; its key is good for nothing any longer."""
     grid, (site,) = await start(served, "one")
     (first,) = await grid.send([site])
     assert await site.take() == [first]
@@ -141,7 +141,7 @@ async def test_a_superlink_that_starts_again_keeps_everything(tmp_path: Path) ->
 
 
 async def test_the_end_of_a_run_reaches_its_nodes(served: Served) -> None:
-    """A node that holds a message of a run that ends hears of it in its poll; a reply is not wanted any more."""
+    """A node that holds a message of a run that ends hears of it in its poll; a reply is not wanted any longer."""
     grid, (site,) = await start(served, "one")
     (message,) = await grid.send([site])
     assert await site.take() == [message]
@@ -206,7 +206,7 @@ async def test_logs_say_who_wrote_them(served: Served) -> None:
 
     mine = grid.task.run_id
     for text in ("first", "repeated"):
-        logs = [lines(mine, text), lines(foreign.run_id, "not mine"), lines(12345, "nobody's")]
+        logs = [lines(mine, text), lines(foreign.run_id, "not mine"), lines(12345, "no one's")]
         await site.report(NodeReport(session=site.session, seq=1, logs=logs))
     found = (await served.ask(LogPage, "GET", f"/api/v1/runs/{mine}/logs")).lines
     assert [(one.text, one.source, one.node_id, one.round) for one in found] == [

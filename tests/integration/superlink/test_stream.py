@@ -50,7 +50,7 @@ async def reported(served: Served, count: int) -> tuple[int, ClaimedTask]:
 
 
 async def test_a_stream_replays_and_goes_on_until_the_end(served: Served) -> None:
-    """A stream begins with what was stored, goes on with what comes, and ends after the run has finished."""
+    """A stream begins with what was stored, continues with what comes, and ends after the run has finished."""
     run_id, task = await reported(served, 1)
     items: list[StreamItem] = []
     async for cursor, item in follow(served, run_id):

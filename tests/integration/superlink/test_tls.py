@@ -69,7 +69,7 @@ def test_a_client_with_the_right_roots_is_answered(secure: Program, made: certif
 
 
 def test_this_machine_needs_no_certificate(secure: Program) -> None:
-    """The programs of this machine find a plain address, on loopback alone, on a port of its own."""
+    """The programs of this machine find a plain address, on loopback alone, on its own port."""
     assert secure.address.startswith("http://127.0.0.1:")
     assert secure.address.rpartition(":")[2] != str(secure.info["public_address"]).rpartition(":")[2]
     assert secure.control().info().pid == secure.process.pid

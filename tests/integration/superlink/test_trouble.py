@@ -1,4 +1,4 @@
-"""What goes wrong around a SuperLink: silence, a full disk, a start after a crash."""
+"""Full disks, lost processes and unavailable databases."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WANTED = ClaimTask(executor="exec", kinds=["simulation"])
 
 
 def limit_pages(served: Served, pages: int) -> None:
-    """Let the database grow by so many pages: the way a full disk looks to it."""
+    """Let the database grow by that many pages: the way a full disk looks to it."""
 
     def set_limit(transaction: Transaction) -> None:
         used = transaction.execute(text("PRAGMA page_count")).scalar_one()
@@ -46,7 +46,7 @@ async def test_a_silent_process_loses_its_task(tmp_path: Path) -> None:
 
 
 async def test_a_task_that_is_silent_three_times_fails_its_run(tmp_path: Path) -> None:
-    """A run whose process dies again and again in silence is not tried for ever."""
+    """A run whose process dies again and again in silence is not tried forever."""
     async with serve_in(tmp_path, lease_seconds=0.05) as served:
         run = await served.start()
         for attempt in (1, 2, 3):
@@ -80,7 +80,7 @@ async def test_a_lease_that_ends_while_the_disk_is_full_is_tried_again(
 
 
 async def test_a_full_disk_loses_no_run(served: Served) -> None:
-    """With a full disk a report is refused as a whole; sent again with space, it is taken, and the run goes on."""
+    """With a full disk a report is refused as a whole; sent again with space, it is taken, and the run continues."""
     run = await served.start()
     task = await served.begin()
     path = f"/api/runtime/tasks/{task.task_id}/report"

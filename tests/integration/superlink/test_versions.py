@@ -107,7 +107,7 @@ def test_no_program_shows_a_stack_trace(running: Program, umbel_home: Path, name
         f'token-file = "{running.home / "local" / "token"}"\n'
     )
     filled = [argument.format(address=running.address, home=umbel_home) for argument in arguments]
-    lifeline, held = os.pipe()  # of app processes: they end when nobody holds its other end
+    lifeline, held = os.pipe()  # of app processes: they end when no one holds its other end
     more = ["list"] if name == "umbel list" else []
     ended = subprocess.run(
         [*old(module, *filled), *more],

@@ -109,7 +109,7 @@ class Gate:
         return int(self.begun.read_text())
 
     def open(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         self.path.write_bytes(b"")
 
 

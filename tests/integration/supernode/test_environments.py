@@ -70,7 +70,7 @@ def test_a_message_says_that_its_app_is_being_installed(
     tmp_path: Path,
     wheels: Path,
 ) -> None:
-    """Meanwhile other runs are served, and nobody need wait for a message that is cancelled; when the node ends, so does the installation."""
+    """Meanwhile other runs are served, and no one need wait for a message that is cancelled; when the node ends, so does the installation."""
     fifo = tmp_path / "told"
     os.mkfifo(fifo)
     hanging_sdist(wheels, "slow-lib", fifo)

@@ -40,7 +40,7 @@ def test_a_given_key_is_used(superlink: FakeSuperLink, start: StartNode, tmp_pat
 
 
 def test_two_cannot_work_in_one_directory(superlink: FakeSuperLink, start: StartNode) -> None:
-    """The second says what to do, and the first goes on."""
+    """The second says what to do, and the first continues."""
     start()
     superlink.reply(superlink.send(model()))
     second = start()

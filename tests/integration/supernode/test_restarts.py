@@ -1,4 +1,4 @@
-"""Nothing is lost, and no client's work done twice, whoever is killed and started again."""
+"""Nothing is lost, and no client's work is done twice, whichever process is killed and restarted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 2.1 * CHUNK  # bytes that a cut may cost: a tenth
 
 
 def after(count: int, method: str, act: Callable[[], None]) -> Callable[[Call], Answer | None]:
-    """Call `act` when so many chunks have gone this way, and cut the connection of the next one."""
+    """Call `act` when that many chunks have gone this way, and cut the connection of the next one."""
     seen = 0
 
     def interfere(call: Call) -> Answer | None:

@@ -56,7 +56,7 @@ def test_large_contents_go_both_ways(superlink: FakeSuperLink, start: StartNode)
 
 
 def test_a_client_that_raises_is_answered_for(superlink: FakeSuperLink, start: StartNode) -> None:
-    """The error has the client's own traceback; the worker goes on."""
+    """The error has the client's own traceback; the worker continues."""
     start()
     error = superlink.reply(superlink.send(model(), "train.fail")).error
     assert error is not None
@@ -66,7 +66,7 @@ def test_a_client_that_raises_is_answered_for(superlink: FakeSuperLink, start: S
 
 
 def test_a_client_that_is_killed_once_serves_again(superlink: FakeSuperLink, start: StartNode, gate: Gate) -> None:
-    """A new process serves the message with what the first began with: nobody could tell from the reply."""
+    """A new process serves the message with what the first began with: no one could tell from the reply."""
     start()
     message = superlink.send(model(gate=gate))
     worker = gate.wait()

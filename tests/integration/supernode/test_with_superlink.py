@@ -115,7 +115,7 @@ def test_stopping_a_run_ends_its_clients(superlink: Program, node: Node, gate: G
 
 @pytest.mark.slow
 def test_a_superlink_that_is_killed_gets_the_reply_all_the_same(umbel_home: Path, tmp_path: Path, gate: Gate) -> None:
-    """The node goes on training, and tells the next SuperLink at the same address."""
+    """The node continues training, and tells the next SuperLink at the same address."""
     with program(umbel_home, simulation=False) as first:
         node = Node(first.address, tmp_path / "node")
         lead = Lead(first)

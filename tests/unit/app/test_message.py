@@ -129,6 +129,6 @@ def test_a_time_to_live_of_nothing(ttl: float) -> None:
 
 
 def test_parts() -> None:
-    """Whoever carries messages puts one together from its very metadata."""
+    """A transport reconstructs a message from its metadata."""
     metadata = Metadata("query", 2, ttl=1.0, created_at=0.0)
     assert Message.from_parts(metadata, None, ERROR).metadata is metadata

@@ -182,7 +182,7 @@ def test_links_to_files_of_other_kinds_do_not_matter(tmp_path: Path) -> None:
 
 
 def test_links_that_go_round_are_refused(tmp_path: Path) -> None:
-    """A link to a directory that holds it does not keep the build busy for ever."""
+    """A link to a directory that holds it does not keep the build busy forever."""
     app = write_app(tmp_path)
     (app / "my_app" / "up").symlink_to(app)
     with pytest.raises(BundleInvalid, match="`my_app/up` points to a parent"):

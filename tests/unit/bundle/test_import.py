@@ -14,7 +14,7 @@ def loaded(statement: str) -> set[str]:
 
 
 def test_importing_costs_nothing() -> None:
-    """`import umbel.bundle` loads no module of its own, and its names need the standard library alone."""
+    """`import umbel.bundle` loads none of its modules, and its names need only the standard library."""
     path = f"sys.path[:0] = {[str(path) for path in sys.path if path]!r}"
     assert loaded(f"{path}; import umbel.bundle") == {"umbel"}
     names = ", ".join(dir(umbel.bundle))

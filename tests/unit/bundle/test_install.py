@@ -85,7 +85,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 
 def install_together(apps: Path, barrier: Barrier) -> None:
-    """Installs at the same moment as the others; run in a process of its own."""
+    """Installs at the same moment as the others; run in its own process."""
     barrier.wait(30)
     app = install_fab(DATA, apps)
     if not (app / ".umbel-installed").is_file():

@@ -107,7 +107,7 @@ def test_a_file_says_the_same_as_pairs(tmp_path_factory: pytest.TempPathFactory,
 
 @pytest.mark.parametrize("values", [["a.toml", "b=1"], ["b=1", "a.toml"], ["a.toml", "b.toml"]])
 def test_a_file_is_not_mixed(values: list[str]) -> None:
-    """A file and pairs, or two files, are refused: nobody could say which goes first."""
+    """A file and pairs, or two files, are refused: no one could say which goes first."""
     with pytest.raises(UsageError, match="cannot be combined"):
         parse_run_config(values)
 

@@ -268,7 +268,7 @@ MALICIOUS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 @pytest.mark.parametrize("case", MALICIOUS)
 def test_a_bad_bundle_is_refused(case: str) -> None:
-    """Each way to harm whoever unpacks a bundle, or to say one thing and bring another, is refused with its reason."""
+    """Each way to harm anyone who unpacks a bundle, or to say one thing and bring another, is refused with its reason."""
     make, said = MALICIOUS[case]
     with pytest.raises(BundleInvalid, match=said):
         read_fab(make())

@@ -39,7 +39,7 @@ def test_a_whole_id_wins_over_a_prefix() -> None:
 
 
 def test_a_unique_prefix_is_enough() -> None:
-    """Nobody types a long id to its end."""
+    """No one types a long id to its end."""
     assert found("98", 9876, 1234) == 9876
 
 

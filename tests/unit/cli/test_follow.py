@@ -1,4 +1,4 @@
-"""What each message means while a run is followed."""
+"""Following a run, interruptions and reconnection."""
 
 from __future__ import annotations
 
@@ -142,14 +142,14 @@ def test_an_error_is_raised(follower: Follower, step: Step) -> None:
 
 
 def test_a_refused_start_after_a_signal_is_no_error(follower: Follower) -> None:
-    """Nobody wanted the run any more."""
+    """No one wanted the run any longer."""
     error = UnknownConfigKey("x")
     follower.handle(CTRL_C)
     assert follower.handle(Failed("start", error)) == Outcome(None, signal.SIGINT, error)
 
 
 def test_a_stop_that_failed_is_told(follower: Follower) -> None:
-    """The outcome says that the run may still be going on."""
+    """The outcome says that the run may still be running."""
     error = SuperLinkUnreachable()
     follower.handle(Started(RUN))
     follower.handle(CTRL_C)
@@ -166,7 +166,7 @@ def test_a_stream_lost_after_the_stop_was_taken_is_the_end(follower: Follower) -
 
 
 def test_a_cut_is_said_and_nothing_ends(follower: Follower, recorder: Recorder) -> None:
-    """The run goes on while the stream is taken up again."""
+    """The run continues while the stream is taken up again."""
     assert follower.handle(Cut("gone.")) is None
     assert recorder.said == ["gone. Reconnecting; the run continues in the meantime."]
 
@@ -197,7 +197,7 @@ class Client:
 
 
 def test_a_superlink_that_comes_back_elsewhere_is_found_again() -> None:
-    """Start and stream go on with a new client, the stream from its last cursor."""
+    """Start and stream continue with a new client, the stream from its last cursor."""
     alive = Client()
     clients = [Client(), Client(StreamItem(cursor="41"), leaves=True), alive]
     inbox: Inbox = SimpleQueue()

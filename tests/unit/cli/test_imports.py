@@ -1,4 +1,4 @@
-"""What the command line loads before it is needed."""
+"""Imports of the command line."""
 
 from __future__ import annotations
 

@@ -64,14 +64,14 @@ def test_a_failure_without_a_cause_points_to_the_log() -> None:
 
 def test_a_cause_without_a_traceback_names_the_exception() -> None:
     """Code, place, class and advice are there without a stack."""
-    cause = Cause(code="app-error", message="It broke.", component="serverapp", exception="KeyError", hint="Mend it.")
+    cause = Cause(code="app-error", message="It broke.", component="serverapp", exception="KeyError", hint="Fix it.")
     text = "\n".join(cause_lines(make_run(5, cause=cause), io.StringIO()))
     assert text.splitlines()[1:] == [
         "  what   It broke. (app-error)",
         "  where  serverapp",
         "  error  KeyError",
         "",
-        "  What to do  Mend it.",
+        "  What to do  Fix it.",
     ]
 
 

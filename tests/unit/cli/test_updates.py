@@ -1,4 +1,4 @@
-"""The question for a newer version: only where it is wanted, once a day, and nobody waits for it."""
+"""The question for a newer version: only where it is wanted, once a day, and no one waits for it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def configure(home: Path, url: str = "https://index.example/simple/umbel/") -> s
 def test_nothing_is_asked_unless_it_is_wanted(
     umbel_home: Path, asked: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the setting, with a broken file, or where it is switched off, nobody is asked and nothing is written."""
+    """Without the setting, with a broken file, or where it is switched off, no one is asked and nothing is written."""
     assert updates.remind() is None
     (umbel_home / "config.toml").write_text("update-check = ")
     assert updates.remind() is None
@@ -84,7 +84,7 @@ def test_no_newer_version(umbel_home: Path, asked: list[str], answer: object) ->
 
 
 def test_the_answer_of_a_command_does_not_wait(umbel_home: Path) -> None:
-    """The process that asks is not ours: a command ends although the index is silent, and a broken index harms nobody."""
+    """The process that asks is not ours: a command ends although the index is silent, and a broken index harms no one."""
     answer = threading.Event()
 
     def late(_: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""What a ClientApp says of how far it is."""
+"""Progress reports of clients."""
 
 from __future__ import annotations
 

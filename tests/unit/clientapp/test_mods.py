@@ -67,7 +67,7 @@ def test_the_update_is_clipped_not_the_model(mod: Mod) -> None:
 
 @pytest.mark.parametrize("mod", CLIPPING)
 def test_a_short_update_keeps_its_bits(mod: Mod) -> None:
-    """Within the norm nothing is reckoned anew."""
+    """Within the norm nothing is reckoned again."""
     reply = wrap(replying(0.1, 0.2), [mod])(asking(0.1, 0.3, clipping_norm=1), CONTEXT)
     assert bits(reply.content.array_records["w"]) == bits(model(0.1, 0.2))
 
@@ -83,7 +83,7 @@ def test_the_norm_bit(norm: float, bit: int) -> None:
 
 @pytest.mark.parametrize("mod", [*CLIPPING, LocalDpMod(1, 2, 1, 1e-5)])
 def test_other_messages_and_failures_pass(mod: Mod) -> None:
-    """An evaluate or query message is not looked at; an app's own error reply goes on as it is."""
+    """An evaluate or query message is not looked at; an app's own error reply continues as it is."""
     for kind in ("evaluate", "query.size"):
         assert replied(wrap(replying(9, 9), [mod])(asking(0, 0, kind=kind), CONTEXT)) == [9, 9]
     error = Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, "no data")

@@ -53,7 +53,7 @@ def test_a_function_gets_the_aliases_records(context: Context) -> None:
 
 
 def test_a_handler_is_looked_up_by_category_and_action(context: Context) -> None:
-    """`query` and `query.default` are the same; what nobody registered is a ValueError that says what there is."""
+    """`query` and `query.default` are the same; what no one registered is a ValueError that says what there is."""
     app = ClientApp()
     app.query()(echo)
     app.train("fine")(echo)

@@ -1,4 +1,4 @@
-"""What an app's own strategy remembers beside what a checkpoint has."""
+"""Attributes of custom strategies that no checkpoint covers."""
 
 from __future__ import annotations
 

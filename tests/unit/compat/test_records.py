@@ -52,7 +52,7 @@ def test_tensors_are_copies_too() -> None:
 
 
 def test_an_array_from_the_network_is_adopted() -> None:
-    """What a message brings hands out copies too, whoever made it, without being copied on the way."""
+    """What a message brings hands out copies too, regardless of its creator, without being copied on the way."""
     model = np.zeros(3)
     content = core_content.RecordDict({"model": core_record.ArrayRecord([model])})
     message: Any = adopt(core_message.Message(content, 2, "train"))

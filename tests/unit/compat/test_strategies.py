@@ -128,7 +128,7 @@ def test_a_strategy_of_ones_own_needs_four_methods_and_a_summary() -> None:
             return []
 
         def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
-            raise AssertionError("nobody was asked")
+            raise AssertionError("no one was asked")
 
     strategy = Own(0.5)
     result = start(strategy)
@@ -182,7 +182,7 @@ def test_an_average_over_nothing_ends_the_app_with_flowers_exception() -> None:
 
 
 def test_flowers_exceptions_can_be_raised_by_apps() -> None:
-    """With a reason; they are no errors of their own in Umbel's table."""
+    """With a reason; they have no entry in Umbel's error table."""
     assert "no keys" in str(InconsistentMessageReplies(reason="no keys"))
     assert "no sum" in str(AggregationError(reason="no sum"))
 

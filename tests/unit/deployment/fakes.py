@@ -1,4 +1,4 @@
-"""A SuperLink with its sites in memory, on a clock of its own, and processes of a ServerApp that die at any call."""
+"""A SuperLink with its sites in memory, on its own clock, and processes of a ServerApp that die at any call."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ class FakeClient(GridClient):
 
     @property
     def http(self) -> HttpClient:
-        """Nobody is there: small contents travel inside their messages."""
+        """No one is there: small contents travel inside their messages."""
         return self._http
 
     @contextmanager
@@ -166,13 +166,11 @@ class FakeClient(GridClient):
             raise Died
 
     def nodes(self, at_least: int = 0, wait: float = 0.0) -> list[int]:
-        """See `GridClient`."""
         with self._call():
             self.server.run_until(self.server.now + wait, lambda: len(self.server.nodes) >= at_least)
             return list(self.server.nodes)
 
     def push(self, messages: PushMessages) -> None:
-        """See `GridClient`."""
         with self._call():
             self.server.push(messages)
 
@@ -187,7 +185,6 @@ class FakeClient(GridClient):
             return found()
 
     def expire(self, message_ids: Sequence[str]) -> None:
-        """See `GridClient`."""
         with self._call():
             for name in message_ids:
                 if name in self.server.pending:
@@ -195,7 +192,6 @@ class FakeClient(GridClient):
                     self.server.answer(name, None, ReplyError(code=int(ErrorCode.TIMED_OUT)))
 
     def journal(self, after: int = 0) -> Journal:
-        """See `GridClient`."""
         with self._call():
             found = [JournalEntry(call=c, value=v) for c, v in sorted(self.server.journal.items()) if c > after]
             kept = [one.sequence for one in self.server.replies]
@@ -203,13 +199,11 @@ class FakeClient(GridClient):
             return Journal(entries=found, sequence=max(kept, default=0))
 
     def record(self, entries: Sequence[JournalEntry]) -> None:
-        """See `GridClient`."""
         with self._call():
             for entry in entries:
                 self.server.journal.setdefault(entry.call, entry.value)
 
     def forget(self, forget: Forget) -> None:
-        """See `GridClient`."""
         with self._call():
             self.server.forget(forget)
 

@@ -125,7 +125,7 @@ def test_a_content_that_is_released_leaves_nothing(shelf: Shelf, contents: Conte
 
 
 def test_a_content_that_is_gone_is_an_error(shelf: Shelf, contents: Contents) -> None:
-    """Of whoever opens it; it can be asked for once more."""
+    """The content is dropped by its reader and can be requested again."""
     reference = shelf.put(model(0.0))
     kept = dict(shelf.objects)
     shelf.objects.clear()

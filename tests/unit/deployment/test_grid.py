@@ -22,7 +22,7 @@ from umbel.wire.records import pack
 
 
 def messages(nodes: Sequence[int], shared: RecordDict | None = None) -> list[Message]:
-    """A message to each of these nodes, with a content of its own unless one is shared."""
+    """A message to each of these nodes, with its own content unless one is shared."""
     return [Message(shared or content(float(node)), node, "train", group_id="g") for node in nodes]
 
 
@@ -91,7 +91,7 @@ def test_a_shared_content_is_packed_once(life: Life, server: Server, monkeypatch
 def test_contents_that_are_many_go_in_several_pushes(
     life: Life, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each with the contents of its own messages; all but the last say that more follows."""
+    """Each with the contents of its messages; all but the last announce that more follow."""
     monkeypatch.setattr("umbel.deployment.transfer._LARGEST_PUSH", 1_500)
     shared, own = content(1.0), content(2.0)
     sent = [*messages([3, 5], shared), *messages([8], own), *messages([3, 5, 8], shared)]
@@ -209,7 +209,7 @@ def test_pushed_messages_do_not_mix_with_an_exchange(life: Life) -> None:
 
 
 def test_an_exchange_that_is_left_leaves_nothing(life: Life) -> None:
-    """Replies that come after the app has gone on are dropped."""
+    """Replies that arrive after the app has continued are dropped."""
     grid = life.attempt().grid
     stream = iter(grid.exchange(messages([3, 5, 8]), RoundPolicy()))
     next(stream)
@@ -246,7 +246,7 @@ def test_a_reduction_is_the_fold_of_the_replies(life: Life) -> None:
 
 
 def test_a_reply_that_is_no_content_is_an_error(life: Life, server: Server) -> None:
-    """A site that sends nonsense, deep or shallow, is a failure of its own, not of the run."""
+    """A malformed reply, at any depth, is a failure of that site and not of the run."""
     grid = life.attempt().grid
     deep = b"\x91" * 50_000
     for nonsense in (b"nonsense", deep + len(deep).to_bytes(8, "little"), b""):

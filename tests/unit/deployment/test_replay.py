@@ -1,4 +1,4 @@
-"""A ServerApp that is killed at any of its calls goes on where it was: the same answers, the same model, and nothing trained twice."""
+"""A ServerApp that is killed at any of its calls continues where it was: the same answers, the same model, and nothing trained twice."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_any_number_of_deaths_changes_nothing(
 
 
 def strategy(grid: Grid, results: Trace) -> None:
-    """An exchange of the app's own, a strategy, another one that goes on from its model, and another exchange."""
+    """An exchange of the app's own, a strategy, another one that continues from its model, and another exchange."""
     nodes = grid.wait_for_nodes(3)
     first = [arrays_of(reply) for reply in grid.exchange(asked(nodes, content(5.0, 6.0)), RoundPolicy())]
     arrays = ArrayRecord([np.zeros(2, np.float32)])
@@ -207,7 +207,7 @@ def test_what_a_checkpoint_covers_is_forgotten(begin: Begin) -> None:
 
 
 def test_an_app_that_goes_another_way_is_told_so(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
-    """It is answered anew from there on, and does not wait for ever for what it would have asked before."""
+    """It is answered again from there on, and does not wait forever for what it would have asked before."""
     life = begin(Server())
 
     def before(grid: Grid) -> None:

@@ -1,4 +1,4 @@
-"""What an app prints, line by line."""
+"""Captured output of clients."""
 
 from __future__ import annotations
 

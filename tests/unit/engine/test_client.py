@@ -58,7 +58,7 @@ def test_nonsense_becomes_an_error_reply(function: object, said: str) -> None:
 
 
 def test_a_client_that_took_longer_than_its_message_lives_is_answered_for() -> None:
-    """The reply cannot be made any more, and that is what the error says; the worker goes on."""
+    """The reply cannot be made any longer, and that is what the error says; the worker continues."""
     asked = message()
     asked.metadata.created_at -= asked.metadata.ttl + 1
     reply = answer(lambda msg, _: Message(RecordDict(), reply_to=msg), asked, context())
@@ -67,12 +67,12 @@ def test_a_client_that_took_longer_than_its_message_lives_is_answered_for() -> N
 
 
 def test_an_error_that_the_client_returns_goes_through() -> None:
-    """An author may answer with an error of his own."""
+    """An app may reply with an error that it created."""
     assert answer(lambda msg, _: Message(Error(77, "no"), reply_to=msg), message(), context()).error == Error(77, "no")
 
 
 def test_randomness_depends_on_run_client_and_exchange_alone(tmp_path: Path) -> None:
-    """A client draws the same numbers whoever was served before it, and others in the next exchange."""
+    """A client draws the same random numbers whichever client was served before it, and others in the next exchange."""
     drawn: list[tuple[float, float]] = []
 
     def draw(msg: Message, _: Context) -> Message:

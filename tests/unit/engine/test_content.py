@@ -1,4 +1,4 @@
-"""Every client gets a content of its own."""
+"""Every client gets its own content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has come back of messages that were sent together."""
+"""Exchanges: delivery of replies, deadlines and failures."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_folding_here_and_elsewhere_gives_one_result() -> None:
 
 
 def test_the_engines_failure_reaches_whoever_waits() -> None:
-    """Nobody waits for an engine that cannot go on."""
+    """No one waits for an engine that cannot continue."""
     under_way = exchange(2)
     under_way.failed_with(AppLoadError("no module"))
     with pytest.raises(AppLoadError, match="no module"):

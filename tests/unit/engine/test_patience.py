@@ -12,7 +12,7 @@ from umbel.errors import Conflict, StorageFull
 
 
 def refusing(times: int) -> tuple[list[int], object]:
-    """A call that is refused so many times; and the list of its calls."""
+    """A call that is refused that many times; and the list of its calls."""
     calls: list[int] = []
 
     def call() -> str:
@@ -33,7 +33,7 @@ def test_what_was_refused_is_repeated_until_there_is_room() -> None:
 
 
 def test_what_is_not_refused_waits_for_nothing() -> None:
-    """Nobody is told of a wait."""
+    """No wait is reported."""
     assert RetryWhileDiskFull()(lambda: 5, lambda: pytest.fail("it did not wait")) == 5
 
 

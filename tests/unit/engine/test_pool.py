@@ -33,7 +33,7 @@ def test_the_descriptor_of_a_segment_is_sent_once() -> None:
 
 
 def test_a_segment_is_used_again_once_it_is_free() -> None:
-    """A segment serves another buffer of its size when nobody holds it: not while it is lent, but after it is given back."""
+    """A segment serves another buffer of its size when no one holds it: not while it is lent, but after it is given back."""
     pool = SegmentPool()
     descriptors: list[int] = []
     buffer = pool.allocate(SHARED_FROM)

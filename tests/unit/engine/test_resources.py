@@ -1,4 +1,4 @@
-"""How many workers a machine can run."""
+"""Number of workers for a machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which clients a worker serves next."""
+"""Division of an exchange into units."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ClientApps keep between rounds."""
+"""Client state on disk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_an_exchange_reads_what_the_last_one_before_it_left(tmp_path: Path) -> N
 
 
 def test_only_what_may_be_read_again_is_kept(tmp_path: Path) -> None:
-    """Of the states before the exchange that an attempt may go on from, the newest stays."""
+    """Of the states before the exchange that an attempt may continue from, the newest stays."""
     states = StateStore(tmp_path)
     for exchange in range(1, 7):
         states.save(NODE, exchange, state(exchange), states.load(NODE, exchange), keep_from=4 if exchange == 6 else 0)

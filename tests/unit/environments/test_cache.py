@@ -1,4 +1,4 @@
-"""Which environments are kept."""
+"""Eviction of unused environments."""
 
 from __future__ import annotations
 

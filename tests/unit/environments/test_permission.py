@@ -1,4 +1,4 @@
-"""Who may install what apps declare."""
+"""Permission to install dependencies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an interpreter has what an app declares."""
+"""Requirements of apps against the packages of an interpreter."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_requirement_is_met_or_not(packages: Path, requirement: str, is_there:
 
 
 def test_umbel_and_flwr_are_always_there() -> None:
-    """Whoever runs an app has what it was written against, whatever version or extra it asks for."""
+    """Umbel itself always satisfies an app's requirement on it, whatever version or extra it declares."""
     assert missing(["umbel>=99", "flwr[simulation]>=1.29", "Flwr"]) == []
 
 

@@ -36,7 +36,7 @@ def play(
     tamper: Callable[[int, dict[int, bytes]], Mapping[int, bytes]] = lambda _, shares: shares,
     total: NDArray[Any] | None = None,
 ) -> Played:
-    """One session. `leaves[node]` is the stage (0 to 3) whose answer the node does not give any more; `tamper` changes what it reveals.
+    """One session. `leaves[node]` is the stage (0 to 3) whose answer the node does not give any longer; `tamper` changes what it reveals.
 
     The inputs are added to `total`.
     """

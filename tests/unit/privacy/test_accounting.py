@@ -140,6 +140,6 @@ def test_how_much_noise_an_epsilon_needs(epsilon: float) -> None:
 @pytest.mark.parametrize("epsilon", [0.01, 0.5, 2.0, 8.0])
 @pytest.mark.parametrize("rounds", [1, 20, 999])
 def test_the_noise_for_a_budget(epsilon: float, rounds: int) -> None:
-    """So many rounds with this multiplier cost the budget and no more."""
+    """That many rounds with this multiplier cost the budget and no more."""
     spent = accountant_named("gaussian")([Release(noise_multiplier_for(epsilon, DELTA, rounds))] * rounds, DELTA)
     assert epsilon * (1 - 1e-6) < spent <= epsilon

@@ -126,7 +126,7 @@ def masked_inputs(vectors: Vectors) -> Vectors:
 
 
 def test_a_wrong_share_that_a_node_reveals_is_left_out() -> None:
-    """Who reveals something else than it was given is found out; with enough others the sum is exact all the same, else there is none."""
+    """Who reveals something else than it was given is found out; with enough others the sum is exact nevertheless, else there is none."""
     vectors = vectors_of(5, 4)
     liar = list(vectors)[2]
 

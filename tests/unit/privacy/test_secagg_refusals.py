@@ -1,4 +1,4 @@
-"""What a client refuses in a secure aggregation."""
+"""Requests and messages that secure aggregation refuses."""
 
 from __future__ import annotations
 

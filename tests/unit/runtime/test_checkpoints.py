@@ -1,4 +1,4 @@
-"""Checkpoints, and from which exchange on a later attempt may have to go on."""
+"""Checkpoints, and from which exchange on a later attempt may have to continue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Shelf:
 
 
 def after(exchanges: int, earlier: bytes | None = None) -> tuple[Shelf, Checkpoints]:
-    """Checkpoints of a run that has had so many exchanges."""
+    """Checkpoints of a run that has had that many exchanges."""
     shelf = Shelf()
     checkpoints = Checkpoints(shelf.save, earlier)
     for _ in range(exchanges):
@@ -59,7 +59,7 @@ def test_what_is_needed_from_the_first_checkpoint_on() -> None:
 
 
 def test_what_is_needed_after_going_on() -> None:
-    """The checkpoint that the attempt went on from, until a newer one is durable."""
+    """The checkpoint that the attempt continued from, until a newer one is durable."""
     position = Position()
     position.restore(7, 4)
     assert position.advance() == 8
@@ -71,7 +71,7 @@ def test_what_is_needed_after_going_on() -> None:
 
 
 def test_a_checkpoint_comes_back() -> None:
-    """The strategy gets its own bytes; the exchanges go on from where it was taken, once the strategy has taken it."""
+    """The strategy gets its own bytes; the exchanges continue from where it was taken, once the strategy has taken it."""
     shelf, checkpoints = after(5)
     checkpoints.position.call = 2
     checkpoints.save(3, [b"model", memoryview(b"state")])

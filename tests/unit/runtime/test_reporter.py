@@ -1,4 +1,4 @@
-"""What a run says reaches the SuperLink: all of it, in order, once, and no run waits for it or dies of it."""
+"""Reports to the SuperLink: batches, retries, waiting."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_artifacts_are_stored_in_order(client: FakeClient, reporter: Reporter) -
 
 
 def test_a_full_disk_is_waited_for(client: FakeClient, reporter: Reporter) -> None:
-    """The run says for what it waits, and when it does not any more; nothing is lost and nothing comes twice."""
+    """The run says for what it waits, and when it does not any longer; nothing is lost and nothing comes twice."""
     client.object_tries_refused = 3
     reporter.log("before", "INFO", "serverapp")
     reporter.artifact("model.safetensors", [b"model"], 1)
@@ -213,7 +213,7 @@ def test_what_is_said_while_an_artifact_waits_arrives(client: FakeClient, report
 
 
 def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
-    """Flush raises it, the next event too, so that no run goes on for nothing; what was said before has arrived."""
+    """Flush raises it, the next event too, so that no run continues for nothing; what was said before has arrived."""
     client.object_tries_refused = 1_000_000
     client.hold()
     reporter = Reporter(client, 1, RetryWhileDiskFull(seconds=0.0, retry=0.0))
@@ -227,7 +227,7 @@ def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
     with pytest.raises(StorageFull):
         reporter.event("round-started", {"round": 1, "phase": "train"})
     for _ in range(5):
-        reporter.log("nobody hears it", "INFO", "serverapp")
+        reporter.log("no one hears it", "INFO", "serverapp")
     assert not reporter._items
     assert [line.text for line in client.logs] == ["first", "last"]
     reporter.close()
@@ -235,7 +235,7 @@ def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
 
 
 def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Reporter, clock: Clock) -> None:
-    """The run goes on and says so; when there is room, a checkpoint is stored."""
+    """The run continues and says so; when there is room, a checkpoint is stored."""
     durable = threading.Event()
     client.object_tries_refused = 1
     reporter.checkpoint(4, [b"4"], durable.set)
@@ -250,7 +250,7 @@ def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Repo
 
 
 def test_a_refusal_is_raised(client: FakeClient, reporter: Reporter) -> None:
-    """What the SuperLink refuses for good is told to whoever waits."""
+    """A permanent refusal by the SuperLink is reported to every waiting caller."""
     client.refusal = ObjectInvalid("not ours")
     reporter.log("line", "INFO", "serverapp")
     with pytest.raises(ObjectInvalid, match="not ours"):

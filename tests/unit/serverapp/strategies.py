@@ -16,6 +16,6 @@ class Streamed(FedAvg):
     seen = 0
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
-        """Count the replies with a content, then go on as FedAvg."""
+        """Count the replies with a content, then continue as FedAvg."""
         self.seen += sum(1 for reply in replies if reply.has_content())
         return super().aggregate_train(server_round, replies)

@@ -106,7 +106,7 @@ def test_kaplan_meier(secure: bool) -> None:
 
 
 def test_kaplan_meier_by_hand() -> None:
-    """Events at 1, 3 and 3, censored at 2 and 3, of five people: 4/5, then 4/5 · 1/3; beyond the grid nobody is lost."""
+    """Events at 1, 3 and 3, censored at 2 and 3, of five people: 4/5, then 4/5 · 1/3; beyond the grid no one is lost."""
     tables = [
         {"t": np.array([1.0, 2.0, 3.0]), "e": np.array([1.0, 0.0, 1.0])},
         {"t": np.array([3.0, 3.0]), "e": np.array([1.0, 0.0])},

@@ -1,4 +1,4 @@
-"""Early stopping, the best model, and callbacks of one's own."""
+"""Early stopping, best model and custom callbacks."""
 
 from __future__ import annotations
 

@@ -252,7 +252,7 @@ def test_clipping_at_the_client_is_clipping_at_the_server(
 
 @pytest.mark.parametrize("cls", [ClientFixed, ClientAdaptive])
 def test_a_client_without_the_mod_is_named(cls: type[DifferentialPrivacy]) -> None:
-    """Its reply is dropped, whose length nobody has bounded, and the reason names the mod."""
+    """Its reply is dropped, whose length no one has bounded, and the reason names the mod."""
     grid = FakeGrid(lambda m, c: (answer if c.node_id == 5 else CLIENTS[cls])(m, c))
     wrapped(cls).start(grid, model(0), 1)
     (dropped,) = (event for event in grid.told("reply-dropped") if event["phase"] == "train")

@@ -1,4 +1,4 @@
-"""What differential privacy costs, the budget that stops a run, and runs that are killed."""
+"""Privacy accounting of the strategies."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_spent_budget_asks_nobody() -> None:
 
 
 def test_a_secret_sample_costs_less() -> None:
-    """5 of 200 drawn in secret: ε is that of the draw without replacement, and far below that of nobody's drawing."""
+    """5 of 200 drawn in secret: ε is that of the draw without replacement, and far below that of no one's drawing."""
     options: dict[str, Any] = {"z": 2.0, "n": 5, "accountant": "rdp"}
     inner = FedAvg(fraction_train=0.025, fraction_evaluate=0)
     secret, open_ = fixed(inner, secret_sample=True, **options), fixed(inner, **options)
@@ -128,7 +128,7 @@ def test_a_sum_is_released_once() -> None:
 @pytest.mark.parametrize("cls", CLIENTS)
 @pytest.mark.parametrize("seed", [1, None])
 def test_a_killed_run_goes_on_with_the_same_noise(cls: type[DifferentialPrivacy], seed: int | None) -> None:
-    """Killed in every round and started anew: the same arrays, norms and ε as the attempt before was on the way to, seeded or not."""
+    """Killed in every round and started again: the same arrays, norms and ε as the attempt before was on the way to, seeded or not."""
     whole_grid = FakeGrid(CLIENTS[cls], checkpoints=FakeCheckpoints())
     first = FakeCheckpoints(die_after=0 if seed is None else 1)
     with pytest.raises(Killed):

@@ -46,7 +46,7 @@ def quadratic(*mods: Mod, steps: dict[int, int] | None = None) -> Client:
 
 
 def end_of(strategy: Strategy, client: Client, rounds: int = 60) -> float:
-    """The weight after so many rounds with all three nodes."""
+    """The weight after that many rounds with all three nodes."""
     result = strategy.start(FakeGrid(client, [2, 3, 4]), ArrayRecord([np.zeros(1)]), rounds)
     return values(result.arrays)[0]
 
@@ -67,7 +67,7 @@ def test_feddyn_finds_the_optimum() -> None:
 
 
 def test_fednova_forgives_unlike_work() -> None:
-    """Small steps: FedAvg ends near the optimum of whoever makes most, FedNova near the common one."""
+    """Small steps: FedAvg ends near the optimum of the client with the most steps, FedNova near the common one."""
     client = quadratic(steps={2: 1, 3: 1, 4: 20})
     averaged, normalised = (end_of(kind(fraction_evaluate=0), client, 400) for kind in (FedAvg, FedNova))
     assert abs(normalised - BEST) < abs(averaged - BEST) / 3

@@ -1,4 +1,4 @@
-"""What every strategy does with the odd and the bad: failures, NaN, scalars, other types, empty records, a death between rounds."""
+"""Properties of all strategies."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ ODD = {
 
 @every
 def test_odd_tensors(kind: Kind) -> None:
-    """0-d, empty, 16-bit, complex, whole and boolean tensors keep type and shape; where nobody changes anything, values too."""
+    """0-d, empty, 16-bit, complex, whole and boolean tensors keep type and shape; where no one changes anything, values too."""
     sent = ArrayRecord(ODD)
     new = outcome(kind, sent, [answered(node, ArrayRecord(ODD)) for node in NODES])
     assert new.schema() == sent.schema()

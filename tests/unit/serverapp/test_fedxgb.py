@@ -68,7 +68,7 @@ def test_bagging_adds_the_clients_trees() -> None:
     assert booster_in(arrays).num_boosted_rounds() == 10
     assert margins(booster_in(arrays)) == pytest.approx(margins(forest) + sum(margins(b) for b in second), abs=1e-5)
     assert metrics == {"auc": 1.5}
-    assert grown(1, booster_in(arrays)).num_boosted_rounds() == 12  # XGBoost goes on from it
+    assert grown(1, booster_in(arrays)).num_boosted_rounds() == 12  # XGBoost continues from it
 
 
 def test_one_client_is_xgboost_itself() -> None:

@@ -1,4 +1,4 @@
-"""When `start` has the replies folded, and when a strategy gets them one by one."""
+"""Choice between folding replies and passing them one by one."""
 
 from __future__ import annotations
 
@@ -36,20 +36,18 @@ class Unweighted(Reduction):
     """Every model counts the same."""
 
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
-        """See Reduction."""
         return content.array_records["arrays"], 1.0
 
 
 class PlainMean(FedAvg):
-    """FedAvg with a reduction of its own."""
+    """FedAvg with its own reduction."""
 
     def train_reduction(self) -> Reduction:
-        """See Strategy."""
         return Unweighted()
 
 
 class Doubled(PlainMean):
-    """Overrides aggregate_train below the class that declares the reduction: it is not folded any more."""
+    """Overrides aggregate_train below the class that declares the reduction: it is not folded any longer."""
 
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
         """Twice the mean."""

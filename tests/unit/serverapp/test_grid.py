@@ -1,4 +1,4 @@
-"""What a Grid of five methods gets from its base: order, answers for the silent, a fold."""
+"""The Grid interface."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ class Minimal(Grid):
 
     @property
     def run(self) -> Run:
-        """See Grid."""
         return Run(1)
 
     def get_node_ids(self) -> Sequence[int]:
-        """See Grid."""
         return [2, 3, 4]
 
     def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
@@ -36,7 +34,6 @@ class Minimal(Grid):
         raise NotImplementedError
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """See Grid."""
         self.timeout = timeout
         nodes = [message.metadata.dst_node_id for message in messages]
         return [reply(node, model(place)) for place, node in reversed(list(enumerate(nodes))) if node != 3]

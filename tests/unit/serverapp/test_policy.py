@@ -1,4 +1,4 @@
-"""How long a phase waits, for how many, and settings out of range."""
+"""Quorum, deadline and invalid settings."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def test_a_lie_in_one_element_of_many() -> None:
 
 
 def test_a_selection_rule_of_ones_own() -> None:
-    """Bulyan hands it the contents, f and θ, and goes on with those it returns."""
+    """Bulyan hands it the contents, f and θ, and continues with those it returns."""
 
     def last(contents: list[RecordDict], malicious: int, size: int) -> list[RecordDict]:
         assert (len(contents), malicious, size) == (7, 1, 5)

@@ -1,4 +1,4 @@
-"""A run whose ServerApp dies goes on from its checkpoint and ends with the same bits."""
+"""A run whose ServerApp dies continues from its checkpoint and ends with the same bits."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_the_store_hears_whether_the_run_goes_on_from_its_checkpoint() -> None:
 
 
 def test_what_changes_in_place_does_not_change_what_was_kept() -> None:
-    """Checkpoint, best model and artifacts have memory of their own: a strategy may reuse its arrays."""
+    """Checkpoint, best model and artifacts have separate memory: a strategy may reuse its arrays."""
 
     class InPlace(FedAvg):
         def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
@@ -181,7 +181,7 @@ def test_what_changes_in_place_does_not_change_what_was_kept() -> None:
 
 
 def test_what_was_resumed_can_be_changed_in_place() -> None:
-    """The arrays of a checkpoint lie in writable memory of their own, as those of a round do."""
+    """The arrays of a checkpoint lie in their own writable memory, as those of a round do."""
     store = FakeCheckpoints()
     FedAvg().start(FakeGrid(answer, checkpoints=store), model(1), 1)
     resumed = FedAvg().start(FakeGrid(answer, checkpoints=FakeCheckpoints(store.newest)), model(1), 1)

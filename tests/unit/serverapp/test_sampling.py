@@ -1,4 +1,4 @@
-"""Which nodes a round asks."""
+"""Sampling of nodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MILLION = range(2, 1_000_002)
 
 @given(st.sets(st.integers(1, 2**63), max_size=40), st.integers(0, 50), st.integers(), st.integers(0, 1000))
 def test_a_sample_is_some_of_the_nodes(nodes: set[int], size: int, seed: int, server_round: int) -> None:
-    """So many different nodes, in ascending order, the same for any order in which the nodes are given."""
+    """That many different nodes, in ascending order, the same for any order in which the nodes are given."""
     drawn = sample(list(nodes), size, seed=seed, server_round=server_round, phase="train")
     assert len(drawn) == min(size, len(nodes))
     assert drawn == sorted(set(drawn) & nodes)
@@ -75,7 +75,7 @@ def test_a_million_nodes(size: int) -> None:
     ],
 )
 def test_how_many_are_asked(options: dict[str, float], train: int, evaluate: int) -> None:
-    """The share of the online nodes, rounded down, but at least the minimum; a share of 0 asks nobody."""
+    """The share of the online nodes, rounded down, but at least the minimum; a share of 0 asks no one."""
     grid = FakeGrid(answer, range(2, 102))
     FedAvg(**options).start(grid, model(1), num_rounds=1)  # type: ignore[arg-type]
     sizes = {phase: len(nodes) for phase, nodes in grid.asked}

@@ -80,7 +80,7 @@ def test_the_model_is_the_plain_quantised_one() -> None:
 
 @pytest.mark.parametrize(("stage", "gone"), list(product(STAGES, [(2,), (2, 4), (5, 6)])))
 def test_drop_outs(stage: str, gone: tuple[int, ...]) -> None:
-    """Whoever leaves at whichever stage: the mean is that of the nodes whose input came, exactly, and the others are named."""
+    """Whichever node drops out at whichever stage: the mean is that of the nodes whose input came, exactly, and the others are named."""
     grid = FakeGrid(leaving(dict.fromkeys(gone, stage)), nodes=range(2, 7))
     strategy = SecAggPlus(FedAvg(fraction_evaluate=0), dropout_tolerance=0.4)
     result = strategy.start(grid, model(1.0), num_rounds=1)
@@ -92,7 +92,7 @@ def test_drop_outs(stage: str, gone: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_too_many_drop_outs(stage: str) -> None:
-    """Above the threshold the run ends with an error that names who was missing; there is no model, and a policy may go on without the round."""
+    """Above the threshold the run ends with an error that names who was missing; there is no model, and a policy may continue without the round."""
     grid = FakeGrid(leaving(dict.fromkeys((3, 4, 6), stage)), nodes=range(2, 7))
     with pytest.raises(SecureAggregationFailed, match="Secure aggregation failed") as error:
         SecAggPlus(FedAvg(fraction_evaluate=0)).start(grid, model(1.0), num_rounds=1)

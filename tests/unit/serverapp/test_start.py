@@ -70,7 +70,6 @@ class Constant(Strategy):
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Nobody."""
         return []
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
@@ -96,7 +95,7 @@ def test_an_overridden_start_is_called() -> None:
 
 
 def test_the_callers_configuration_stays_as_it_is() -> None:
-    """Each message has the round in a configuration of its own; what configure_train changes stays changed for later rounds."""
+    """Each message has the round in its own configuration; what configure_train changes stays changed for later rounds."""
     sent: list[tuple[str, dict[str, object]]] = []
 
     class Halving(FedAvg):
@@ -147,7 +146,7 @@ def test_a_failing_client_is_named_and_left_out(caplog: pytest.LogCaptureFixture
 )
 @pytest.mark.parametrize("kind", [FedAvg, Streamed])
 def test_a_malformed_reply_is_named_and_left_out(client: Client, reason: str, kind: type[FedAvg]) -> None:
-    """NaN, another shape, an impossible weight: that reply is dropped, told once, and the round goes on without it."""
+    """NaN, another shape, an impossible weight: that reply is dropped, told once, and the round continues without it."""
     grid = FakeGrid(client, [2, 3, 4])
     result = kind(fraction_evaluate=0).start(grid, model(0), num_rounds=1)
     assert result.arrays["0"].numpy().tolist() == pytest.approx([(2 * 2 + 4 * 4) / 6])
@@ -174,7 +173,7 @@ def test_a_reply_without_arrays_is_left_out() -> None:
 
 
 def test_no_reply_in_time_keeps_the_arrays() -> None:
-    """When no node answers, the arrays stay, no metric is recorded and the run goes on."""
+    """When no node answers, the arrays stay, no metric is recorded and the run continues."""
     grid = FakeGrid(failing(), silent=range(2, 6))
     result = FedAvg().start(grid, model(1), num_rounds=4)
     assert bits(result.arrays) == bits(model(1))
@@ -338,7 +337,7 @@ def test_metrics_of_another_length_are_left_out() -> None:
 
 
 def test_custom_metrics() -> None:
-    """A function of one's own gets the contents, in dispatch order, without the arrays that were folded."""
+    """A custom function gets the contents, in dispatch order, without the arrays that were folded."""
 
     def largest(contents: list[RecordDict], weighted_by_key: str) -> MetricRecord:
         assert all(not content.array_records for content in contents)

@@ -40,7 +40,7 @@ def shape(leaves: dict[int, str | None]) -> str | None:
 )
 @pytest.mark.parametrize("told", [True, False], ids=["None for the missing", "nothing for the missing"])
 def test_the_shape(leaves: str, expected: str | None, told: bool) -> None:
-    """An inner node sums its two halves, and a missing leaf (a dot) is left out, whether the tree is told of it or not."""
+    """An inner node sums its two halves, and a missing leaf (a dot) is left out, whether or not it is passed to the tree."""
     named = {index: None if leaf == "." else leaf for index, leaf in enumerate(leaves)}
     assert shape(named if told else {index: leaf for index, leaf in named.items() if leaf is not None}) == expected
 

@@ -41,7 +41,7 @@ def content() -> RecordDict:
 
 
 def messages(nodes: Sequence[int], shared: RecordDict | None = None) -> list[Message]:
-    """A message to each of these nodes, with a content of its own unless one is shared."""
+    """A message to each of these nodes, with its own content unless one is shared."""
     return [Message(shared or content(), node, "train") for node in nodes]
 
 
@@ -70,7 +70,7 @@ def test_messages_are_numbered_by_exchange_and_place() -> None:
 
 
 def test_the_numbering_goes_on_after_a_checkpoint() -> None:
-    """An attempt that goes on sends the messages that the first would have sent."""
+    """An attempt that continues sends the messages that the first would have sent."""
     bench = Bench()
     for _ in range(3):
         list(bench.grid.exchange(messages([2]), RoundPolicy()))
@@ -111,7 +111,7 @@ def test_a_reply_is_pulled_once() -> None:
 
 
 def test_who_pulls_is_told_that_the_engine_cannot_go_on() -> None:
-    """Instead of asking for ever."""
+    """Instead of asking forever."""
     bench = Bench()
     bench.engine.on_submit = lambda exchange: exchange.failed_with(AppLoadError("no module"))
     ids = bench.grid.push_messages(messages([2]))

@@ -64,7 +64,7 @@ def train(msg: Message, context: Context) -> Message:
 
 
 def small_app(folder: Path, client: str | None = None) -> Path:
-    """The app of this file, in a directory of its own and under a name of its own."""
+    """The app of this file, in its own directory and under its own name."""
     module = f"small_{folder.name.replace('-', '_')}"
     (folder / "pyproject.toml").write_text(PYPROJECT.format(module=module, client=client or module))
     (folder / f"{module}.py").write_text(Path(__file__).read_text())

@@ -44,7 +44,7 @@ class Client(FakeClient):
 
 @pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
-    """A task takes the root logger over; it is a process of its own elsewhere."""
+    """A task takes over the root logger; in production it is a separate process."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield

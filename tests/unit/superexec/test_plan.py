@@ -1,4 +1,4 @@
-"""What a SuperExec decides without doing it."""
+"""Decisions of a SuperExec."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def test_a_sign_of_life_begins_the_lease_anew() -> None:
 
 
 def test_a_heartbeat_that_waits_holds_the_lease() -> None:
-    """While one request waits the lease cannot end; it begins anew when the last one has ended."""
+    """While one request waits the lease cannot end; it begins again when the last one has ended."""
     leases = Leases(30.0)
     leases.beat(1, 0.0)
     leases.park(1)

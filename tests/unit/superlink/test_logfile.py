@@ -41,7 +41,7 @@ def test_each_stretch_has_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("hour", "rotated"), [(0, False), (23, False), (24, True)])
 def test_a_start_goes_on_in_the_file_of_its_stretch(tmp_path: Path, hour: int, rotated: bool) -> None:
-    """A file that was last written before the present stretch is set aside, any other one goes on."""
+    """A file that was last written before the present stretch is set aside, any other one continues."""
     path = tmp_path / "superlink.log"
     path.write_text("before\n")
     os.utime(path, (3 * DAY, 3 * DAY))

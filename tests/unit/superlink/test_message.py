@@ -47,7 +47,7 @@ def test_the_codes_are_those_of_the_errors() -> None:
     ],
 )
 def test_an_unfinished_message_ends(before: Message, event: MessageEvent, state: str, number: bool) -> None:
-    """Whoever ends it first does, also while nobody holds it; all but a cancelled one have a reply then."""
+    """The first event ends it, also while no node holds it; all but a cancelled one have a reply then."""
     done = step(before, event)
     assert (done.message.state, done.number, done.accepted) == (state, number, True)
 
@@ -55,7 +55,7 @@ def test_an_unfinished_message_ends(before: Message, event: MessageEvent, state:
 @pytest.mark.parametrize("before", [EXPIRED, CANCELLED])
 @pytest.mark.parametrize("event", [Reply(), Lease(2), Adopt(2), Return(), Expire(), Cancel(), Fail()])
 def test_what_comes_too_late_is_refused(before: Message, event: MessageEvent) -> None:
-    """A message that nobody waits for takes no reply and goes to no node."""
+    """A message that no one waits for takes no reply and goes to no node."""
     done = step(before, event)
     assert (done.message, done.number, done.accepted) == (before, False, False)
 
@@ -92,7 +92,7 @@ def test_an_answer_that_was_lost_comes_again() -> None:
 
 
 def test_a_node_keeps_what_it_has_from_an_earlier_session() -> None:
-    """A SuperNode that was started again and still has a message goes on with it."""
+    """A SuperNode that was started again and still has a message continues with it."""
     plan = hand_out(pending(("a", QUEUED), ("b", LEASED), ("c", QUEUED)), 2, 5, frozenset("ab"))
     assert (plan.adopt, plan.deliver, plan.finished) == (("a", "b"), ("c",), ())
 

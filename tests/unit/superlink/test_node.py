@@ -121,7 +121,7 @@ def test_a_cut_connection_is_silence_at_once() -> None:
 
 
 def test_a_node_that_was_elsewhere_is_told_of_again() -> None:
-    """A node that goes on polling is told of once; one that polled another SuperLink meanwhile is told of again."""
+    """A node that continues polling is reported once; one that has polled another SuperLink in the meantime is reported again."""
     presence = Presence()
     presence.activated(1, 0.0)
     assert presence.park(1, 7, 1.0) is None

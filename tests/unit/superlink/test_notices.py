@@ -1,4 +1,4 @@
-"""What SuperLinks tell each other fits into notifications."""
+"""Notifications between SuperLinks."""
 
 from __future__ import annotations
 

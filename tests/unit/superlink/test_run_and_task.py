@@ -111,7 +111,7 @@ def test_a_run_that_gets_further_is_never_given_up(progress: TaskEvent) -> None:
 
 
 def test_a_restart_of_the_superlink_counts_no_loss() -> None:
-    """However often the SuperLink is started again, the run goes on."""
+    """However often the SuperLink is started again, the run continues."""
     task = CREATED
     for _ in range(10):
         task = after(task, Claim("exec"), Restarted("its SuperExec died"))

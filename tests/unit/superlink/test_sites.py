@@ -48,7 +48,7 @@ def test_what_a_site_does(given: Site, words: str) -> None:
 
 
 def test_a_round_and_its_sites() -> None:
-    """The sentence counts, names the round and when it goes on; those in trouble come first."""
+    """The sentence counts, names the round and when it continues; those in trouble come first."""
     missing = (site("a", progress=Progress("training", 1.0, 2, 5, "epochs")), site("", state="silent"))
     found = Exchange(3, missing, group="3", message_type="train.default", until=30.0)
     assert sentence(found, clock) == (
@@ -82,7 +82,7 @@ def progress(message: str, stage: str = "uploading", done: float = 0.0) -> Messa
 
 
 def test_progress_has_a_rate() -> None:
-    """The rate is that since the stage began; a new stage begins anew."""
+    """The rate is that since the stage began; a new stage begins again."""
     work = SiteWork()
     work.take(1, [progress("m", "downloading", 5.0)], 10.0)
     work.take(1, [progress("m", done=0.0)], 20.0)

@@ -120,7 +120,7 @@ def test_nothing_of_a_run_that_is_over_stays(tmp_path: Path) -> None:
 
 
 def test_abandoned_downloads_are_removed(tmp_path: Path) -> None:
-    """Those that were begun a moment ago are gone on with."""
+    """Those that were begun a moment ago are resumed."""
     old, new = tmp_path / "a.part", tmp_path / "b.part"
     for path in (old, new):
         path.touch()

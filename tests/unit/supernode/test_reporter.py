@@ -1,4 +1,4 @@
-"""What is told to the SuperLink of logs and progress."""
+"""Reports of a SuperNode: logs and progress."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ class FakeClient:
         self.changed = Condition()
 
     def report(self, report: NodeReport) -> None:
-        """See FleetClient."""
         with self.changed:
             self.changed.notify_all()
             if self.failures:

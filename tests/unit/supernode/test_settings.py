@@ -12,7 +12,7 @@ from umbel.supernode.settings import address_of, default_state_dir, parse
 
 
 def test_little_is_needed(umbel_home: Path) -> None:
-    """An address alone: the state lies under UMBEL_HOME, the whole machine serves one message at a time, for ever."""
+    """An address alone: the state lies under UMBEL_HOME, the whole machine serves one message at a time, forever."""
     settings = parse(["--superlink", "example.org:9000"])
     assert settings.superlink == "https://example.org:9000"
     assert settings.state_dir == umbel_home / "supernode" / "default"
@@ -57,7 +57,7 @@ def test_tls_is_left_out_only_where_nobody_listens(text: str, insecure: bool, ha
 
 @pytest.mark.parametrize("text", ["", "ftp://h:1", "h:x", "h:1/path", "http://example.org:9", ":9"])
 def test_what_is_no_address_is_refused(text: str) -> None:
-    """Also plain HTTP to another machine, as long as nobody says --insecure."""
+    """Also plain HTTP to another machine, as long as no one says --insecure."""
     with pytest.raises(ConfigError):
         address_of(text, insecure=False)
 

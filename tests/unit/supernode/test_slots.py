@@ -38,7 +38,7 @@ class Client(Thread):
 
 
 def test_first_come_first_served() -> None:
-    """Who needs more is not overtaken for ever by those who need less."""
+    """Who needs more is not overtaken forever by those who need less."""
     slots = Slots(Budget(9, 2, ()))
     first = Client(slots, ONE)
     assert first.has.wait(10)

@@ -86,7 +86,7 @@ def test_what_is_no_key_is_an_error(tmp_path: Path) -> None:
 
 
 def test_patience_ends_after_so_many_failures_in_a_row() -> None:
-    """A success begins the count anew; without a limit it never ends."""
+    """A success begins the count again; without a limit it never ends."""
     patience = RetryBudget(2, float("inf"))
     assert [patience.goes_on(0) for _ in range(3)] == [True, True, False]
     patience.succeeded()

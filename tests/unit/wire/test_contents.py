@@ -31,7 +31,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def data_of(chunks: float, seed: int = 0) -> bytes:
-    """So many chunks of bytes, all different."""
+    """That many chunks of bytes, all different."""
     return np.random.default_rng(seed).bytes(int(chunks * CHUNK))
 
 
@@ -104,7 +104,7 @@ def test_progress_counts_bytes_to_the_end(tmp_path: Path) -> None:
 
 
 def test_what_progress_raises_ends_a_transfer(tmp_path: Path) -> None:
-    """Whoever does not want a content any more says so there; other chunks do not follow."""
+    """A receiver can cancel a content there; no further chunks follow."""
 
     def stop(done: int, total: int) -> NoReturn:
         raise KeyError(done)
@@ -223,7 +223,7 @@ def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_file_that_becomes_shorter_is_refused(tmp_path: Path) -> None:
-    """Instead of waiting for its end for ever."""
+    """Instead of waiting for its end forever."""
     file = tmp_path / "in"
     file.write_bytes(data_of(3))
     with store(lambda call, answer: os.truncate(file, 10)) as server, pytest.raises(ObjectInvalid, match="truncated"):

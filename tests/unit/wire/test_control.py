@@ -102,7 +102,7 @@ def test_a_stream_that_ends_before_its_run_is_taken_up_again() -> None:
 
 
 def test_other_calls_go_on_while_a_stream_is_open() -> None:
-    """A stream has a connection of its own: the consumer can call while it waits for the next item."""
+    """A stream has its own connection: the consumer can call while it waits for the next item."""
 
     def answer(call: Call) -> Answer:
         return chunks(item("1"), item("2")) if "stream" in call.path else json_answer(run("finished"))

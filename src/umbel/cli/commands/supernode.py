@@ -133,5 +133,5 @@ def keygen(
         print_json({"success": True, "private-key": str(file), "public-key": line})
         return
     print(f"The key is in {file}: umbel-supernode --auth-supernode-private-key {file}")
-    print("Give the public key to whoever runs the SuperLink (umbel supernode register):")
+    print("Send the public key to the operator of the SuperLink (umbel supernode register):")
     print(line)

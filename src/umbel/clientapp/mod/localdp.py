@@ -26,7 +26,7 @@ class LocalDpMod:
         Δ ← clip(Δ, clipping_norm) + N(0, σ² I),        σ = sensitivity · √(2 ln(1.25 / δ)) / ε
 
     *Adjacency and sensitivity.* `sensitivity` is how far two neighbouring data sets of this client can move the clipped update. Any two data
-    sets move it by at most 2 · `clipping_norm`: give that, and nobody who sees the reply, the server included, can tell the
+    sets move it by at most 2 · `clipping_norm`: with that, no observer of the reply, the server included, can distinguish the
     client's data from any other. With `clipping_norm` alone the guarantee is only that they cannot tell an update from none.
 
     *Formula.* Dwork & Roth 2014, theorem A.1, is proven for ε below 1. Where the exact condition (Balle & Wang 2018, arXiv 1805.06530)

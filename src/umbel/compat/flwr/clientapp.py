@@ -33,10 +33,10 @@ class ClientApp(clientapp.ClientApp):
         return super()._register(category, action, mods)
 
     def function_for(self, message_type: str) -> ClientFn:
-        """See `umbel.clientapp.ClientApp.function_for`."""
+        """The function, within its mods, that answers messages of this type. Raises ValueError when there is none."""
         return self._legacy or super().function_for(message_type)
 
     def __call__(self, message: Message, context: Context) -> Message:
-        """See `umbel.clientapp.ClientApp`."""
+        """The answer of the function registered for this type of message. Raises ValueError when there is none."""
         adopt_content(context.state)
         return super().__call__(adopt(message), context)

@@ -25,7 +25,7 @@ class Grid(grid.Grid):
 
     @property
     def run(self) -> Run:
-        """See `umbel.serverapp.Grid`."""
+        """The run this grid works for."""
         return self._inner.run
 
     def set_run(self, run: object) -> None:
@@ -46,46 +46,46 @@ class Grid(grid.Grid):
         return (SimpleNamespace(node_id=node_id) for node_id in self.get_node_ids())
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
-        """See `umbel.serverapp.Grid`."""
+        """Send the messages and return their ids, in order, without waiting for replies."""
         return list(self._inner.push_messages(messages))
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """See `umbel.serverapp.Grid`."""
+        """The replies that have arrived to these messages, each handed out once. Does not wait."""
         return [records.adopt(reply) for reply in self._inner.pull_messages(message_ids)]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:
-        """See `umbel.serverapp.Grid`."""
+        """Send the messages and wait for the replies, for at most `timeout` seconds."""
         return [records.adopt(reply) for reply in self._inner.send_and_receive(messages, timeout=timeout)]
 
     # What strategies call
 
     def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
-        """See `umbel.serverapp.Grid`."""
+        """Send the messages and yield one reply for each, in dispatch order, as soon as the order allows."""
         return map(records.adopt, self._inner.exchange(messages, policy))
 
     def reduce(self, messages: Sequence[Message], reduction: Reduction, policy: RoundPolicy) -> Reduced:
-        """See `umbel.serverapp.Grid`."""
+        """Send the messages and fold the replies into one sum."""
         return self._inner.reduce(messages, reduction, policy)
 
     def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
-        """See `umbel.serverapp.Grid`."""
+        """The IDs of the online nodes once there are `at_least` of them. Raises NotEnoughNodes after `timeout` seconds."""
         return self._inner.wait_for_nodes(at_least, timeout)
 
     @property
     def checkpoints(self) -> CheckpointStore | None:
-        """See `umbel.serverapp.Grid`."""
+        """Where `Strategy.start` keeps its checkpoints; None when this grid keeps none."""
         return self._inner.checkpoints
 
     def report(self, kind: str, data: Mapping[str, object]) -> None:
-        """See `umbel.serverapp.Grid`."""
+        """Report an event of the run; `umbel.wire.api.Event` documents kinds and data."""
         self._inner.report(kind, data)
 
     def report_metrics(
         self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
     ) -> None:
-        """See `umbel.serverapp.Grid`."""
+        """Record numbers of a round. `phase` is train, evaluate or server; `node_id` None means an aggregate."""
         self._inner.report_metrics(server_round, phase, metrics, node_id)
 
     def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
-        """See `umbel.serverapp.Grid`."""
+        """Keep a named result of the run, e.g. "model.safetensors", whose bytes are `parts` one after another."""
         self._inner.save_artifact(name, parts, server_round)

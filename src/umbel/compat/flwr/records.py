@@ -1,7 +1,7 @@
 """Records and messages as apps written for Flower expect them: an Array is a copy, not a view of the app's memory.
 
 Whatever reaches such an app is made one of these by `adopt…`, in place and without copying; whatever it sends is as good as
-Umbel's own, being a subclass without fields of its own.
+Umbel's own, as a subclass without additional fields.
 """
 
 from __future__ import annotations

@@ -49,6 +49,6 @@ class ServerApp(serverapp.ServerApp):
             self.main()(legacy.main(**parts, server_fn=server_fn))
 
     def __call__(self, grid: grid.Grid, context: Context) -> None:
-        """See `umbel.serverapp.ServerApp`."""
+        """Run main. Raises ValueError when none is registered."""
         adopt_content(context.state)
         super().__call__(Grid(grid), context)

@@ -72,7 +72,7 @@ class Strategy(umbels.Strategy):
         *,
         callbacks: Sequence[Callback] = (),
     ) -> Result:
-        """See `umbel.serverapp.strategy.Strategy.start`."""
+        """Run the rounds and return the final arrays and all metrics."""
         self._memory = memory(self)
         with under_flowers_names():
             return super().start(
@@ -120,7 +120,7 @@ def _shared(given: ConfigRecord | None, own: ConfigRecord) -> ConfigRecord:
 
 
 class FedAvg(Strategy, umbels.FedAvg):
-    """See `umbel.serverapp.strategy.FedAvg`."""
+    """FedAvg with the arguments and defaults of Flower."""
 
     def __post_init__(self) -> None:
         """Check the settings. Raises ConfigError."""
@@ -199,31 +199,31 @@ _KEYS = "weighted_by_key arrayrecord_key configrecord_key train_metrics_aggr_fn 
 
 
 class FedAvgM(FedAvg, umbels.FedAvgM):
-    """See `umbel.serverapp.strategy.FedAvgM`."""
+    """FedAvgM with the arguments and defaults of Flower."""
 
 
 class FedAdagrad(FedAvg, umbels.FedAdagrad):
-    """See `umbel.serverapp.strategy.FedAdagrad`."""
+    """FedAdagrad with the arguments and defaults of Flower."""
 
 
 class FedAdam(FedAvg, umbels.FedAdam):
-    """See `umbel.serverapp.strategy.FedAdam`."""
+    """FedAdam with the arguments and defaults of Flower."""
 
 
 class FedYogi(FedAvg, umbels.FedYogi):
-    """See `umbel.serverapp.strategy.FedYogi`."""
+    """FedYogi with the arguments and defaults of Flower."""
 
 
 class FedMedian(FedAvg, umbels.FedMedian):
-    """See `umbel.serverapp.strategy.FedMedian`."""
+    """FedMedian with the arguments and defaults of Flower."""
 
 
 class FedTrimmedAvg(FedAvg, umbels.FedTrimmedAvg):
-    """See `umbel.serverapp.strategy.FedTrimmedAvg`."""
+    """FedTrimmedAvg with the arguments and defaults of Flower."""
 
 
 class FedProx(FedAvg, umbels.FedProx):
-    """See `umbel.serverapp.strategy.FedProx`."""
+    """FedProx with the arguments and defaults of Flower."""
 
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
@@ -235,12 +235,12 @@ class FedProx(FedAvg, umbels.FedProx):
 
 @_in_order(f"{_SAMPLING} num_malicious_nodes {_KEYS}")
 class Krum(FedAvg, umbels.Krum):
-    """See `umbel.serverapp.strategy.Krum`."""
+    """Krum with the arguments and defaults of Flower."""
 
 
 @_in_order(f"{_SAMPLING} num_malicious_nodes num_nodes_to_select {_KEYS}")
 class MultiKrum(FedAvg, umbels.MultiKrum):
-    """See `umbel.serverapp.strategy.MultiKrum`."""
+    """MultiKrum with the arguments and defaults of Flower."""
 
 
 @_in_order(f"{_SAMPLING} num_malicious_nodes {_KEYS} selection_rule")
@@ -257,28 +257,28 @@ class Bulyan(FedAvg, umbels.Bulyan):
 
 @_in_order(f"client_learning_rate q train_loss_key {_SAMPLING} {_KEYS}")
 class QFedAvg(FedAvg, umbels.QFedAvg):
-    """See `umbel.serverapp.strategy.QFedAvg`."""
+    """QFedAvg with the arguments and defaults of Flower."""
 
 
 class FedXgbBagging(FedAvg, umbels.FedXgbBagging):
-    """See `umbel.serverapp.strategy.FedXgbBagging`."""
+    """FedXgbBagging with the arguments and defaults of Flower."""
 
 
 class FedXgbCyclic(FedAvg, umbels.FedXgbCyclic):
-    """See `umbel.serverapp.strategy.FedXgbCyclic`."""
+    """FedXgbCyclic with the arguments and defaults of Flower."""
 
 
 class DifferentialPrivacyServerSideFixedClipping(Strategy, umbels.DifferentialPrivacyServerSideFixedClipping):
-    """See `umbel.serverapp.strategy.DifferentialPrivacyServerSideFixedClipping`."""
+    """DifferentialPrivacyServerSideFixedClipping with the arguments and defaults of Flower."""
 
 
 class DifferentialPrivacyServerSideAdaptiveClipping(Strategy, umbels.DifferentialPrivacyServerSideAdaptiveClipping):
-    """See `umbel.serverapp.strategy.DifferentialPrivacyServerSideAdaptiveClipping`."""
+    """DifferentialPrivacyServerSideAdaptiveClipping with the arguments and defaults of Flower."""
 
 
 class DifferentialPrivacyClientSideFixedClipping(Strategy, umbels.DifferentialPrivacyClientSideFixedClipping):
-    """See `umbel.serverapp.strategy.DifferentialPrivacyClientSideFixedClipping`."""
+    """DifferentialPrivacyClientSideFixedClipping with the arguments and defaults of Flower."""
 
 
 class DifferentialPrivacyClientSideAdaptiveClipping(Strategy, umbels.DifferentialPrivacyClientSideAdaptiveClipping):
-    """See `umbel.serverapp.strategy.DifferentialPrivacyClientSideAdaptiveClipping`."""
+    """DifferentialPrivacyClientSideAdaptiveClipping with the arguments and defaults of Flower."""

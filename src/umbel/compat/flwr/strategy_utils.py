@@ -40,7 +40,7 @@ def aggregate_metricrecords(records: Sequence[RecordDict], weighting_metric_name
 
 
 def sample_nodes(grid: Grid, min_available_nodes: int, sample_size: int) -> tuple[list[int], list[int]]:
-    """So many nodes, drawn at random once enough are online, and all that are."""
+    """A random sample of nodes, drawn once enough are online, and all online nodes."""
     nodes = list(grid.wait_for_nodes(max(min_available_nodes, sample_size)))
     return random.sample(nodes, sample_size), nodes
 

@@ -1,4 +1,4 @@
-"""Which module of Umbel gives each module of `flwr` its names.
+"""The module of Umbel that provides the names of each module of `flwr`.
 
 A module on the right lists them in `__all__`; in `MISSING`, a dict, it may say of names it does not have what to use instead.
 The modules are named, not imported: one of them lies in a layer above this.

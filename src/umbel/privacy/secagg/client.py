@@ -1,6 +1,6 @@
 """The client's side of a secure aggregation: four steps, each from the state the one before has left.
 
-No step does any I/O. What a client has to remember between them are plain values, so that whoever calls may keep them where it likes.
+No step does any I/O. The state of a client between steps consists of plain values that the caller can store anywhere.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from umbel.errors import SecureAggregationRefused
 
-_NONCE_BYTES = 12  # drawn anew each time: a stage that is served twice must not use one twice
+_NONCE_BYTES = 12  # drawn for each message: a stage that is served twice must not reuse a nonce
 
 
 def seal(text: bytes, mine: KeyPair, theirs: bytes, session: bytes, sender: int, receiver: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What clients and server tell each other in the four stages of a secure aggregation, as plain values."""
+"""Messages between clients and server in the four stages of a secure aggregation, as plain values."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ class Question:
 
 
 def digest(session: bytes, owner: int, holder: int, seed_share: bytes, key_share: bytes) -> bytes:
-    """What binds an owner to the two shares it gave a holder: one SHA-256 for each, 64 bytes. It says nothing of shares that nobody can guess."""
+    """What binds an owner to the two shares it gave a holder: one SHA-256 for each, 64 bytes. It reveals nothing about shares that cannot be guessed."""
     place = session + owner.to_bytes(8, "big") + holder.to_bytes(8, "big")
     return sha256(b"seed" + place + seed_share).digest() + sha256(b"key " + place + key_share).digest()

@@ -29,7 +29,7 @@ def neighbourhoods(nodes: Sequence[int], size: int) -> dict[int, list[int]]:
 
 SECRECY_BITS = 40
 COMPLETION_BITS = 30
-_FEW = 50  # so many nodes can all mask with each other at little cost
+_FEW = 50  # up to this number, all nodes can mask with each other at little cost
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Parameters:
 
 
 def derive(num_nodes: int, dropout: float, corruption: float) -> Parameters:
-    """The fewest shares for so many nodes, when shares `dropout` of them drop out and `corruption` of them help the server.
+    """The smallest number of shares for this number of nodes, when shares `dropout` of them drop out and `corruption` of them help the server.
 
     Raises ConfigError when no parameters bear that much.
     """
@@ -82,7 +82,7 @@ def _complete(num_nodes: int, gone: int, corrupted: int) -> Parameters:
 
 
 def _threshold(num_nodes: int, neighbours: int, gone: int, corrupted: int) -> int | None:
-    """The lowest threshold at which all three conditions hold for so many neighbours, None when there is none."""
+    """The lowest threshold at which all three conditions hold for this number of neighbours, None if there is none."""
     if _log2_run(num_nodes, gone + corrupted, neighbours // 2) > -SECRECY_BITS:
         return None
     margin = math.log2(num_nodes)
@@ -107,7 +107,7 @@ def _quantile(log2_probability: Callable[[int], float], most: int, bits: float) 
 
 
 def _log2_draws(population: int, marked: int, draws: int, hits: int) -> float:
-    """log2 of the probability that `draws` without replacement hit exactly so many of the marked."""
+    """log2 of the probability that `draws` without replacement hit exactly this number of the marked ones."""
     return (
         _log2_choose(marked, hits) + _log2_choose(population - marked, draws - hits) - _log2_choose(population, draws)
     )

@@ -58,7 +58,7 @@ class Quantizer:
 
 
 def half_range(quantization_range: int) -> int:
-    """The largest integer that a number becomes, when so many levels may be told apart. Raises ConfigError."""
+    """The largest integer that represents a number with this number of levels. Raises ConfigError."""
     if not 8 <= quantization_range <= 2**52:
         raise ConfigError(f"quantization_range must be from 8 to 2**52, not {quantization_range}.")
     return quantization_range // 2 - 1

@@ -25,7 +25,7 @@ class ServerSession:
     """
 
     def __init__(self, session: bytes, parameters: Parameters) -> None:
-        """`session` is drawn anew for each sum."""
+        """`session` is drawn for each sum."""
         self.session = session
         self.parameters = parameters
         self.refused: dict[int, str] = {}  # whose answer was not used in the last step, and why

@@ -65,7 +65,7 @@ class WeightedMean(Reduction):
     weighted_by_key: str = "num-examples"
 
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
-        """See `Reduction.weigh`."""
+        """The model in a reply and its weight, finite and not negative."""
         return single_record(content, ArrayRecord), weight_of(content, self.weighted_by_key)
 
 

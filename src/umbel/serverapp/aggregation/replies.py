@@ -18,7 +18,7 @@ from umbel.serverapp.aggregation.weighted_sum import SumTree, WeightedSum, block
 
 
 class Replies(Sequence[Message]):
-    """A stream of replies that can be gone through again: it keeps what has been read.
+    """A stream of replies that can be iterated repeatedly: it keeps what has been read.
 
     An `aggregate_train` may so look at its replies more than once, as if they were a list: its length and an index from the end wait
     for all of them.
@@ -121,6 +121,6 @@ class UnweightedMean(WeightedMean):
     """As WeightedMean, but each model counts the same. The reply must hold its number of examples, to weigh its metrics by."""
 
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
-        """See `Reduction.weigh`."""
+        """The model in a reply and its weight, finite and not negative."""
         arrays, _ = super().weigh(content)
         return arrays, 1.0

@@ -43,7 +43,7 @@ class SumTree(Generic[P]):
         return self._add(left, right)
 
     def parts(self) -> list[tuple[int, int, P | None]]:
-        """The sums there are, as (level, position, sum): what another tree needs to be put to go on from here. Empties the tree."""
+        """The sums there are, as (level, position, sum): the input of `put` for another tree that is to resume from here. Empties the tree."""
         parts = [(level, position, partial) for (level, position), partial in self._pending.items()]
         self._pending.clear()
         return parts
@@ -132,7 +132,7 @@ class BufferPool:
         return allocate(nbytes)
 
     def take_back(self, buffer: Buffer) -> None:
-        """Nobody needs this buffer any more. One that lies in somebody else's memory, such as a worker's, is left to them."""
+        """Return a buffer to the pool. A buffer in foreign memory, such as a worker's, is not kept."""
         if buffer.base is None:
             self._buffers.append(buffer)
 

@@ -1,4 +1,4 @@
-"""What looks at each round when it has ended: to stop early, to keep the best model, or for whatever an author needs."""
+"""Callbacks after each round: early stopping, best model, and custom ones."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Callback:
     """Called after each round, in the order in which `Strategy.start` was given its callbacks.
 
     A subclass with a memory gives it out in `state` and takes it back in `load_state`: it is kept in each checkpoint, so that a
-    run that is resumed goes on as if it had never stopped.
+    resumed run continues as if it had never stopped.
     """
 
     def on_round_end(self, progress: RoundResult) -> bool | None:
@@ -103,7 +103,7 @@ class Best:
         return MetricRecord({} if self.value is None else {"round": self.server_round, "value": self.value})
 
     def load_state(self, state: MetricRecord) -> None:
-        """Go on from what `state` gave out."""
+        """Restore what `state` returned."""
         self.server_round = int(state.get("round", 0))  # type: ignore[arg-type]
         self.value = state.get("value")  # type: ignore[assignment]
 
@@ -123,7 +123,7 @@ class EarlyStopping(Callback):
         self._best = Best(metric, mode, min_delta)
 
     def on_round_end(self, progress: RoundResult) -> bool | None:
-        """See `Callback.on_round_end`."""
+        """Look at the round. True ends the run after it; the other callbacks are still called."""
         better = self._best.see(progress)
         if better is not None:
             self.waited = 0 if better else self.waited + 1
@@ -131,16 +131,16 @@ class EarlyStopping(Callback):
 
     @property
     def reason(self) -> str:
-        """See `Callback.reason`."""
+        """Why the run ends, for people, after `on_round_end` returned True."""
         best = self._best
         return f"{best.metric} has not improved for {self.waited} rounds; its best value was {best.value} in round {best.server_round}."
 
     def state(self) -> RecordDict:
-        """See `Callback.state`."""
+        """What this callback remembers from round to round."""
         return RecordDict({"best": self._best.state(), "waited": MetricRecord({"rounds": self.waited})})
 
     def load_state(self, state: RecordDict) -> None:
-        """See `Callback.load_state`."""
+        """Remember what `state` gave out."""
         self._best.load_state(state.metric_records["best"])
         self.waited = int(state.metric_records["waited"]["rounds"])  # type: ignore[arg-type]
 
@@ -159,19 +159,19 @@ class BestModel(Callback):
         return self._best.server_round or None
 
     def on_round_end(self, progress: RoundResult) -> bool | None:
-        """See `Callback.on_round_end`."""
+        """Look at the round. True ends the run after it; the other callbacks are still called."""
         if self._best.see(progress):
             self.arrays = deepcopy(progress.arrays)  # the strategy may change its own in place
         return None
 
     def state(self) -> RecordDict:
-        """See `Callback.state`."""
+        """What this callback remembers from round to round."""
         state = RecordDict({"best": self._best.state()})
         if self.arrays is not None:
             state["arrays"] = self.arrays
         return state
 
     def load_state(self, state: RecordDict) -> None:
-        """See `Callback.load_state`."""
+        """Remember what `state` gave out."""
         self._best.load_state(state.metric_records["best"])
         self.arrays = state.array_records.get("arrays")

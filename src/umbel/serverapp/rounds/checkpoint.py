@@ -70,7 +70,7 @@ def encode(progress: Progress, states: Mapping[str, RecordDict]) -> list[Part]:
 
 
 def decode(data: bytes | memoryview) -> tuple[Progress, States]:
-    """The progress and the states in a checkpoint, in memory of their own. Raises CheckpointInvalid when it is damaged."""
+    """The progress and the states in a checkpoint, in separate memory. Raises CheckpointInvalid if it is damaged."""
     try:
         tensors, metadata = safetensors.decode(bytearray(data))
         document = json.loads(metadata[_KEY])

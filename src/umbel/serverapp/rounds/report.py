@@ -17,7 +17,9 @@ from umbel.serverapp.grid import Grid
 log = logging.getLogger(__name__)
 
 _SHOWN = 8  # nodes that a line of the log names
-_NAMED = 64  # cohorts up to this size have each client's metrics recorded, and so many failures are told one by one
+_NAMED = (
+    64  # cohorts up to this size have each client's metrics recorded, and this many failures are reported individually
+)
 
 
 class RoundReport:
@@ -40,7 +42,7 @@ class RoundReport:
         return self._round["round"]
 
     def started(self, phase: str, clients: int) -> None:
-        """A phase (train or evaluate) was handed to so many clients."""
+        """Report the start of a phase (train or evaluate) with this number of clients."""
         self._clients[phase] = clients
         self._grid.report("round-started", {**self._round, "phase": phase, "clients": clients})
 

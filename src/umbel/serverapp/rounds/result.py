@@ -1,4 +1,4 @@
-"""What a strategy's rounds ended with."""
+"""Result: the outcome of a strategy's rounds."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ControlVariate(ServerOptimizer):
         return messages
 
     def aggregate_reduced(self, server_round: int, reduced: Reduced) -> Trained:
-        """See `ServerOptimizer.aggregate_reduced`."""
+        """The arrays after the step, and the weighted means of the metrics; None and None when no reply was usable."""
         replied = 0 if reduced.sum is None else reduced.sum.count
         self._share = min(1.0, replied / (self.num_clients or self._online))
         return super().aggregate_reduced(server_round, reduced)
@@ -63,7 +63,7 @@ class WithControl(Reduction):
     weighted_by_key: str = "num-examples"
 
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
-        """See `Reduction.weigh`."""
+        """The model in a reply and its weight, finite and not negative."""
         weight_of(content, self.weighted_by_key)
         changes = content.array_records.get(_CONTROL)
         if changes is None:
@@ -81,7 +81,7 @@ class WithControl(Reduction):
 class Scaffold(ControlVariate):
     """SCAFFOLD (Karimireddy et al. 2019, "Stochastic ControlVariate Averaging for Federated Learning", arXiv 1910.06378, Algorithm 1).
 
-    Clients with unlike data drift apart while they train. Here each has a control variate c_i, its guess of its own gradient, and
+    Clients with different data drift apart while they train. Here each has a control variate c_i, an estimate of the gradient on its data, and
     knows the server's c, that of everybody's; in each local step it goes along its gradient g_i corrected by their difference:
 
         y_i ← y_i - η_l (g_i(y_i) - c_i + c)                        K times, from y_i = w
@@ -133,7 +133,7 @@ class Scaffold(ControlVariate):
         return arrays
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerOptimizer.step`."""
+        """The new elements of the tensor `name`, from what was sent and how far the mean is from it."""
         return current + self.server_learning_rate * delta
 
     def state(self) -> RecordDict:
@@ -141,7 +141,7 @@ class Scaffold(ControlVariate):
         return remembered(control=self._control)
 
     def load_state(self, state: RecordDict) -> None:
-        """Go on with c."""
+        """Restore c."""
         self._control = recalled(state, "control")
 
 
@@ -153,7 +153,7 @@ def _part(record: ArrayRecord, prefix: str) -> ArrayRecord:
 class FedDyn(ControlVariate):
     """FedDyn (Acar et al. 2021, "Federated Learning Based on Dynamic Regularization", arXiv 2111.04263).
 
-    Client k minimises, instead of its own loss F_k alone,
+    Client k minimises, instead of its loss F_k alone,
 
         F_k(w) - ⟨λ_k, w⟩ + α/2 ‖w - w^t‖²        and then        λ_k ← λ_k - α (w_k - w^t)
 
@@ -190,7 +190,7 @@ class FedDyn(ControlVariate):
         return UnweightedMean(self.weighted_by_key)
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerOptimizer.step`."""
+        """The new elements of the tensor `name`, from what was sent and how far the mean is from it."""
         h = zeros(self._h, name, delta)
         h -= self.alpha * self.share * delta
         return current + delta - h / self.alpha
@@ -200,5 +200,5 @@ class FedDyn(ControlVariate):
         return remembered(h=self._h)
 
     def load_state(self, state: RecordDict) -> None:
-        """Go on with h."""
+        """Restore h."""
         self._h = recalled(state, "h")

@@ -57,16 +57,16 @@ class DifferentialPrivacy(Strategy):
 
     *Sensitivity.* C: the updates are summed unweighted (`weighted_by_key` is ignored but for the metrics), and n is the number given, not that
     of the replies. A reply that is missing or malformed counts as an update of zero, so the mean is then shorter, the noise
-    is not smaller, and nobody's failing changes how another's update is treated.
+    is not smaller, and the failure of one client does not change how another's update is treated.
 
     *Sampling.* Unless `secret_sample` is set no gain by sampling is claimed: ε counts every client as in every round. With it, ε is that
     of drawing uniformly without replacement from all online nodes, which the strategies' own draw does; the draw, and
-    the run's seed that it comes from, must then be unknown to whoever is to learn nothing. It helps where few of many
+    the run's seed that it comes from, must then be unknown to the adversary. It helps where few of many
     are drawn: a replaced client counts twice as much.
 
     *When it does not hold.* Against the server itself, which sees the updates (where clients clip, it sees them clipped). For the
     metrics that clients report, for who took part, who failed and for log lines: they are as they are. When initial arrays or settings
-    were chosen by looking at the clients' data. When a run that calls `start` twice is killed and goes on. For the lowest bits
+    were chosen by looking at the clients' data. When a run that calls `start` twice is killed and resumes. For the lowest bits
     of floating-point numbers: see `umbel.privacy.gaussian`.
 
     Sources: McMahan et al. 2018 (arXiv 1710.06963), Geyer et al. 2017 (arXiv 1712.07557). After each round ε stands beside the
@@ -85,7 +85,7 @@ class DifferentialPrivacy(Strategy):
     accountant: str | None = None
     """gaussian, zcdp, rdp or pld: see `umbel.privacy.accounting`. None: gaussian, which is exact; rdp with `secret_sample`."""
     secret_sample: bool = False
-    """Whether nobody who is to learn nothing knows which clients were drawn."""
+    """Whether the sampled clients are unknown to the adversary."""
     seed: int | None = None
     """For tests only: noise that everybody can repeat protects nothing."""
 
@@ -337,12 +337,12 @@ class _BudgetStop(Callback):
         self._strategy = strategy
 
     def on_round_end(self, progress: RoundResult) -> bool | None:
-        """See `Callback.on_round_end`."""
+        """Look at the round. True ends the run after it; the other callbacks are still called."""
         return progress.server_round < progress.num_rounds and not self._strategy.allows_another()
 
     @property
     def reason(self) -> str:
-        """See `Callback.reason`."""
+        """Why the run ends, for people, after `on_round_end` returned True."""
         wrapper = self._strategy
         return (
             f"Another round would exceed the privacy budget: epsilon is now {wrapper.epsilon:.4g} of {wrapper.epsilon_budget} "

@@ -32,11 +32,11 @@ class _FixedClipping(DifferentialPrivacy):
             raise ConfigError(f"num_sampled_clients must be at least 1, not {self.num_sampled_clients}.")
 
     def bound(self) -> float:
-        """See `DifferentialPrivacy.bound`."""
+        """C in this round."""
         return self.clipping_norm
 
     def sampled(self) -> int:
-        """See `DifferentialPrivacy.sampled`."""
+        """The n that the sum of the updates is divided by."""
         return self.num_sampled_clients
 
 
@@ -118,11 +118,11 @@ class _AdaptiveClipping(DifferentialPrivacy):
         return 0.0 if z == 0 else usual if 2 * usual > z else z
 
     def bound(self) -> float:
-        """See `DifferentialPrivacy.bound`."""
+        """C in this round."""
         return self.clipping_norm
 
     def sampled(self) -> int:
-        """See `DifferentialPrivacy.sampled`."""
+        """The n that the sum of the updates is divided by."""
         return self.num_sampled_clients
 
     def update_multiplier(self) -> float:
@@ -137,7 +137,7 @@ class _AdaptiveClipping(DifferentialPrivacy):
         return next_clipping_norm(self.clipping_norm, within, self.target_clipped_quantile, self.clip_norm_lr)
 
     def set_bound(self, bound: float) -> None:
-        """See `DifferentialPrivacy.set_bound`."""
+        """Clip to this from now on."""
         self.clipping_norm = bound
 
     def server_metrics(self) -> dict[str, float]:
@@ -145,11 +145,11 @@ class _AdaptiveClipping(DifferentialPrivacy):
         return {**super().server_metrics(), _NORM: self.clipping_norm}
 
     def state(self) -> RecordDict:
-        """See `Strategy.state`."""
+        """What was released, the key of the noise to come, and the wrapped strategy's state."""
         return RecordDict({**super().state(), _NORM: MetricRecord({"value": self.clipping_norm})})
 
     def load_state(self, state: RecordDict) -> None:
-        """See `Strategy.load_state`."""
+        """Remember what `state` gave out."""
         super().load_state(state)
         self.clipping_norm = float(state.metric_records[_NORM]["value"])  # type: ignore[arg-type]
 

@@ -37,11 +37,11 @@ class FedAvg(Strategy):
     fraction_evaluate: float = 1.0
     """The share that evaluates, in [0, 1]; 0: no evaluation by clients."""
     min_train_nodes: int = 2
-    """At least so many train, whatever the share."""
+    """Minimum number of nodes that train in a round, whatever the share."""
     min_evaluate_nodes: int = 2
-    """At least so many evaluate."""
+    """Minimum number of nodes that evaluate in a round."""
     min_available_nodes: int = 2
-    """A phase begins when so many nodes are online."""
+    """Number of nodes that must be online before a phase starts."""
     weighted_by_key: str = "num-examples"
     """The metric that weighs a reply."""
     arrayrecord_key: str = "arrays"
@@ -50,7 +50,7 @@ class FedAvg(Strategy):
     """The name of the configuration in the messages to clients."""
     train_metrics_aggr_fn: MetricsFn | None = None
     """`(contents, weighted_by_key) -> MetricRecord` instead of the weighted mean. `contents` are those of the usable replies in the
-    order of the messages; arrays are not in them any more, they are folded as they come."""
+    order of the messages; they no longer contain the arrays, which are folded on arrival."""
     evaluate_metrics_aggr_fn: MetricsFn | None = None
     """The same for evaluation; here `contents` are complete."""
 
@@ -71,7 +71,7 @@ class FedAvg(Strategy):
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """Send the new arrays to a sample of its own."""
+        """Send the new arrays to a separate sample of nodes."""
         nodes = self._sample(grid, server_round, MessageType.EVALUATE, self.fraction_evaluate, self.min_evaluate_nodes)
         return self._messages(nodes, MessageType.EVALUATE, server_round, arrays, config)
 
@@ -128,7 +128,7 @@ class FedAvg(Strategy):
         return Reply(node_id, content=message.content)
 
     def _usable(self, replies: Sequence[Reply]) -> list[Reply]:
-        """The replies to go on with. Raises InconsistentReplies when all clients replied and not one reply fits."""
+        """The usable replies. Raises InconsistentReplies if all clients replied and no reply is usable."""
         unfit = [reply for reply in replies if reply.error and reply.error.code == ErrorCode.MALFORMED_REPLY]
         for reply in unfit:
             self.drop(reply)

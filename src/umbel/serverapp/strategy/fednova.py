@@ -23,7 +23,7 @@ class StepNormalizedMean(Reduction):
     steps_key: str = "local-steps"
 
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
-        """See `Reduction.weigh`."""
+        """The model in a reply and its weight, finite and not negative."""
         weight = weight_of(content, self.weighted_by_key) / steps_of(content, self.steps_key)
         if not math.isfinite(weight):
             raise ValueError(f"Its number of local steps {self.steps_key!r} is too close to 0.")
@@ -59,7 +59,7 @@ class FedNova(ServerOptimizer):
         return StepNormalizedMean(self.weighted_by_key, self.steps_key)
 
     def aggregate_reduced(self, server_round: int, reduced: Reduced) -> Trained:
-        """See `ServerOptimizer.aggregate_reduced`."""
+        """The arrays after the step, and the weighted means of the metrics; None and None when no reply was usable."""
         if reduced.sum is not None:
             self._pace = self._pace_of(reduced.contents(), reduced.sum.weight)
         return super().aggregate_reduced(server_round, reduced)
@@ -75,7 +75,7 @@ class FedNova(ServerOptimizer):
         return effective * by_step / total
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerOptimizer.step`."""
+        """The new elements of the tensor `name`, from what was sent and how far the mean is from it."""
         return current + self._pace * delta
 
 

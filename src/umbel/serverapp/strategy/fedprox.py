@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(eq=False)
 class FedProx(FedAvg):
-    """FedProx (Li et al. 2018, arXiv 1812.06127): FedAvg whose clients minimise, instead of their own loss F_k alone,
+    """FedProx (Li et al. 2018, arXiv 1812.06127): FedAvg whose clients minimise, instead of their loss F_k alone,
 
         h_k(w; w^t) = F_k(w) + μ/2 · ‖w - w^t‖²
 

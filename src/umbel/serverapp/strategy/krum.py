@@ -64,7 +64,7 @@ class Krum(ByzantineRobust):
         return 2 * self.num_malicious_nodes + 3 if self.num_malicious_nodes else 1
 
     def combine(self, arrays: Sequence[ArrayRecord], usable: Sequence[Reply]) -> ArrayRecord:
-        """See `ByzantineRobust.combine`."""
+        """The new arrays, from those of at least `replies_needed` replies. Raises ValueError when they have no mean."""
         best = krum_order(squared_distances(arrays), self.num_malicious_nodes, [reply.node_id for reply in usable])
         selected = sorted(best[: self._survivors()])
         contents = [usable[index].content for index in selected]
@@ -103,7 +103,7 @@ SelectionRule = Callable[[list[RecordDict], int, int], list[RecordDict]]
 class Bulyan(ByzantineRobust):
     """Bulyan (El Mhamdi et al. 2018, "The Hidden Vulnerability of Distributed Learning in Byzantium", arXiv 1802.07927).
 
-    Of n replies up to f may be malicious, n ≥ 4f + 3; so many are asked. First θ = n - 2f models are selected, one after another,
+    Of n replies up to f may be malicious, n ≥ 4f + 3; that many nodes are asked. First θ = n - 2f models are selected, one after another,
     each the one that Krum finds among those left. Then each element of the new arrays is the mean of those β = θ - 2f of
     the θ values that are closest to their median, unweighted.
 
@@ -124,7 +124,7 @@ class Bulyan(ByzantineRobust):
         return 4 * self.num_malicious_nodes + 3
 
     def combine(self, arrays: Sequence[ArrayRecord], usable: Sequence[Reply]) -> ArrayRecord:
-        """See `ByzantineRobust.combine`."""
+        """The new arrays, from those of at least `replies_needed` replies. Raises ValueError when they have no mean."""
         theta = len(arrays) - 2 * self.num_malicious_nodes
         beta = theta - 2 * self.num_malicious_nodes
         selected = self._selected(arrays, usable, theta)

@@ -29,7 +29,7 @@ class WithLoss(WeightedMean):
     train_loss_key: str = "train_loss"
 
     def weigh(self, content: RecordDict) -> tuple[ArrayRecord, float]:
-        """See `Reduction.weigh`."""
+        """The model in a reply and its weight, finite and not negative."""
         loss_of(content, self.train_loss_key)
         return super().weigh(content)
 
@@ -99,7 +99,7 @@ class QFedAvg(ServerOptimizer):
         return float(rate * sum(powers) / sum(h))
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerOptimizer.step`."""
+        """The new elements of the tensor `name`, from what was sent and how far the mean is from it."""
         return current + self._pace * delta
 
 

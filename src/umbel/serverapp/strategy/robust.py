@@ -101,7 +101,7 @@ class ByzantineRobust(FedAvg):
     @property
     @abstractmethod
     def replies_needed(self) -> int:
-        """The usable replies without which the rule stands up to nobody."""
+        """The minimum number of usable replies for which the rule is robust."""
 
     @abstractmethod
     def combine(self, arrays: Sequence[ArrayRecord], usable: Sequence[Reply]) -> ArrayRecord:

@@ -39,7 +39,7 @@ class SecAggPlus(Strategy):
     """
 
     strategy: Strategy
-    """One that needs only the weighted mean of its replies: FedAvg, FedProx, FedAdam and the like."""
+    """A strategy that needs only the weighted mean of its replies, such as FedAvg, FedProx or FedAdam."""
     _: KW_ONLY
     dropout_tolerance: float = 0.2
     """The share of a round's nodes that may drop out, in [0, 1)."""
@@ -85,7 +85,7 @@ class SecAggPlus(Strategy):
         self._for(2)
 
     def _for(self, num_nodes: int) -> tuple[Parameters, Encoding]:
-        """The parameters of a round with so many nodes. Raises ConfigError."""
+        """The protocol parameters of a round with this number of nodes. Raises ConfigError."""
         half = half_range(self.quantization_range)
         encoding = Encoding(
             modulus_dtype(num_nodes, self.max_weight, half).name,
@@ -153,7 +153,7 @@ class SecAggPlus(Strategy):
         return self.strategy.state()
 
     def load_state(self, state: RecordDict) -> None:
-        """See `state`."""
+        """Remember what `state` gave out."""
         self.strategy.load_state(state)
 
     def summary(self) -> None:

@@ -26,7 +26,7 @@ Memory = dict[str, Floats]
 
 @dataclass(eq=False)
 class ServerOptimizer(FedAvg):
-    """FedAvg whose server does not take over the mean, but makes a step of its own from the arrays w it had sent.
+    """FedAvg whose server does not adopt the mean but takes an optimiser step from the arrays w that it sent.
 
     A subclass says in `step` what becomes of a tensor w, given Δ = mean - w. Tensors of whole numbers or booleans are not stepped:
     they take the rounded mean. Everything is reckoned in float32, for float64 tensors in float64.
@@ -144,7 +144,7 @@ class FedOpt(ServerOptimizer):
         return self.eta
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerOptimizer.step`."""
+        """The new elements of the tensor `name`, from what was sent and how far the mean is from it."""
         m, v = zeros(self._m, name, delta), zeros(self._v, name, delta)
         m *= self.beta_1
         m += (1 - self.beta_1) * delta
@@ -156,7 +156,7 @@ class FedOpt(ServerOptimizer):
         return remembered(m=self._m, v=self._v)
 
     def load_state(self, state: RecordDict) -> None:
-        """Go on with m and v."""
+        """Restore m and v."""
         self._m, self._v = recalled(state, "m"), recalled(state, "v")
 
 
@@ -171,7 +171,7 @@ class FedAdagrad(FedOpt):
     """
 
     def second_moment(self, v: Floats, squared: Floats) -> None:
-        """See `FedOpt.second_moment`."""
+        """Bring `v` up to date with Δ², in place."""
         v += squared
 
 
@@ -198,7 +198,7 @@ class FedAdam(FedOpt):
         return self.eta * math.sqrt(1 - self.beta_2**steps) / (1 - self.beta_1**steps)
 
     def second_moment(self, v: Floats, squared: Floats) -> None:
-        """See `FedOpt.second_moment`."""
+        """Bring `v` up to date with Δ², in place."""
         v *= self.beta_2
         v += (1 - self.beta_2) * squared
 
@@ -225,7 +225,7 @@ class FedYogi(FedOpt):
     """β₂, in [0, 1): how slowly v moves."""
 
     def second_moment(self, v: Floats, squared: Floats) -> None:
-        """See `FedOpt.second_moment`."""
+        """Bring `v` up to date with Δ², in place."""
         v -= (1 - self.beta_2) * squared * np.sign(v - squared)
 
 
@@ -263,7 +263,7 @@ class FedAvgM(ServerOptimizer):
         return super().stepped(server_round, mean)
 
     def step(self, server_round: int, name: str, current: Floats, delta: Floats) -> Floats:
-        """See `ServerOptimizer.step`."""
+        """The new elements of the tensor `name`, from what was sent and how far the mean is from it."""
         v = zeros(self._velocity, name, delta)
         v *= self.server_momentum
         v += delta
@@ -274,5 +274,5 @@ class FedAvgM(ServerOptimizer):
         return remembered(velocity=self._velocity)
 
     def load_state(self, state: RecordDict) -> None:
-        """Go on with v."""
+        """Restore v."""
         self._velocity = recalled(state, "velocity")

@@ -47,7 +47,7 @@ class Strategy(ABC):
     its outcome is not used and the arrays stay as they were. 1.0: every node asked must reply. None: one is enough."""
 
     deadline: float | None = None
-    """Seconds after which a phase goes on without those who have not replied, once there is a quorum. None: it waits for
+    """Seconds after which a phase continues without the missing replies, once there is a quorum. None: it waits for
     all, up to `timeout`."""
 
     wait_for_nodes_timeout: float | None = None
@@ -79,7 +79,7 @@ class Strategy(ABC):
         """The new global arrays, None to keep the old ones, and the round's train metrics.
 
         `replies` come in the order of the messages, one for each, failures as replies with an error. They may be gone through
-        more than once; whoever does so holds them all in memory.
+        more than once, which keeps all of them in memory.
         """
 
     @abstractmethod
@@ -114,7 +114,7 @@ class Strategy(ABC):
 
     def is_in_state(self) -> bool:
         """Whether `state` has all that the strategy remembers now. Where it has not, no checkpoint is kept: what has happened since the
-        last one is gone through again.
+        last one is replayed.
         """
         return True
 
@@ -141,7 +141,7 @@ class Strategy(ABC):
 
         A phase of a round (train, evaluate) waits for replies at most `timeout` seconds. The configurations are copied, with
         `server-round` added, into each message. `evaluate_fn(server_round, arrays)` is called with round 0 for the initial arrays and
-        after each round. After each round a checkpoint is kept; when the process dies, it goes on from there when it is started
+        after each round. After each round a checkpoint is stored; if the process dies, it resumes from there when it is started
         again, and ends with the same bits. The final arrays are saved as the artifact model.safetensors.
         """
         self.summary()
@@ -282,7 +282,7 @@ class Strategy(ABC):
         report.aggregate("server", metrics)
 
     def round_policy(self, asked: int, timeout: float | None) -> RoundPolicy:
-        """How long a phase that asks so many nodes waits, by `quorum`, `deadline` and the `timeout` given to `start`."""
+        """The waiting policy of a phase with this number of nodes, from `quorum`, `deadline` and the `timeout` of `start`."""
         quorum = self.quorum
         if quorum is None:
             return RoundPolicy(timeout, self.deadline, quorum=None if self.deadline is None else 1)
@@ -366,7 +366,7 @@ def _keep_models(grid: Grid, progress: Progress, callbacks: Sequence[Callback]) 
     result = progress.result
     if result.stopped_early is not None:
         log.info("Stopped after round %d: %s", progress.server_round, result.stopped_early)
-    saved = deepcopy(result.arrays)  # it is on its way when the app goes on
+    saved = deepcopy(result.arrays)  # it is being stored while the app continues
     grid.save_artifact("model.safetensors", safetensors.encode(saved), progress.server_round)
     best = next((callback for callback in callbacks if isinstance(callback, BestModel)), None)
     if best is not None and best.arrays is not None:

@@ -123,7 +123,7 @@ class FedXgbBagging(FedAvg):
 
         F ← F + Σ_k f_k        where f_k are the new trees of client k, their learning rate η in their leaves
 
-    Each client's trees mend the whole error, so that K clients with η go as far as one with K η: divide η by their number. All
+    Each client's trees correct the whole error, so that K clients with η go as far as one with K η: divide η by their number. All
     must use the same objective, the same features and the same `base_score`; trees of another task, damaged bytes and NaN are left out and
     named. The server needs no XGBoost and sees splits and leaves, which say much about a client's data. It is robust against
     no one: a client's trees count as they are.
@@ -178,14 +178,14 @@ class FedXgbBagging(FedAvg):
 
 @dataclass(eq=False)
 class FedXgbCyclic(FedAvg):
-    """Cyclic training of an XGBoost model: one client in each round, in turn, goes on from what the one before it made.
+    """Cyclic training of an XGBoost model: one client in each round, in turn, continues from the model of the one before.
 
         F ← F_k        where k is the ((t - 1) mod n)-th of the n online nodes, in the order of their ids, in round t
 
     Model and replies are the bytes of `booster.save_raw("json")` as the only array of uint8; before the first round it is
     empty. Unlike in FedXgbBagging the client replies the whole model. Nothing is averaged: the outcome depends on the order of the clients,
     the last ones count for more, and one malicious client can replace the model. A client that fails, or whose reply is no
-    model, is left out: the model stays, and the next round goes on with the next client.
+    model, is excluded: the model stays, and the next round continues with the next client.
     """
 
     min_train_nodes: int = field(init=False, default=1)

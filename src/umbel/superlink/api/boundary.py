@@ -51,7 +51,7 @@ def _fault(found: dict[str, Any]) -> str:
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """`problem_response` as a Starlette exception handler, which is called before the error goes on outwards."""
+    """`problem_response` as a Starlette exception handler, which is called before the error propagates."""
     request.scope[ANSWERED] = True
     return problem_response(error)
 
@@ -156,7 +156,7 @@ class Boundary:
     async def _admit(self, scope: Scope) -> None:
         """Put who sends the request into the scope. Raises PermissionRefused, VersionMismatch, Unauthenticated."""
         if scope["path"] in _PROBES:
-            return  # they tell nothing, and whoever asks whether a machine is well asks by its address
+            return  # they reveal nothing, and health checks use the machine's address
         headers = Headers(scope=scope)
         self._hosts.check(headers.get("host", ""))
         if scope["path"] in _OPEN or (scope["path"] == _METRICS and _is_from_here(scope, headers)):

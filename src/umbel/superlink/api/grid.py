@@ -59,7 +59,7 @@ async def replies(request: Request) -> Response:
 
 
 async def expire(request: Request) -> Response:
-    """The round does not wait for some messages any more."""
+    """Expire messages: the round no longer waits for their replies."""
     link, who = superlink(request), _task(request)
     said, now = await body(request, ExpireMessages), link.now()
     await link.db.awrite(lambda transaction: message_submission.expire(transaction, who, said, now))

@@ -1,4 +1,4 @@
-"""Whether the SuperLink lives, whether it can work, and its numbers for Prometheus."""
+"""Health, readiness and Prometheus metrics."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def answer(struct: msgspec.Struct, status: int = 200) -> Response:
 
 
 def nothing() -> Response:
-    """204."""
+    """An empty response (204 No Content)."""
     return Response(status_code=204)
 
 

@@ -1,1 +1,1 @@
-"""Who may do what: the tokens of people, SuperExecs and tasks."""
+"""Authentication and authorisation of users, SuperExecs, tasks and nodes."""

@@ -104,7 +104,7 @@ MOST = 100_000  # keys that are remembered
 class NodeKeys:
     """Finds the node of a key with `find`, and remembers it until the keys change anywhere.
 
-    `find` gives None for a key that is not that of a node, or is not any more.
+    `find` returns None for a key that does not (or no longer) belong to a node.
     """
 
     def __init__(self, find: Callable[[str], Awaitable[int | None]], wakeups: Wakeups) -> None:
@@ -121,5 +121,5 @@ class NodeKeys:
         known = self._known
         node_id = known.get(public_key)
         if node_id is None and (node_id := await self._find(public_key)) is not None:
-            known[public_key] = node_id  # into the old one, which nobody reads, if the keys have changed meanwhile
+            known[public_key] = node_id  # into the old, unused mapping if the keys have changed meanwhile
         return node_id

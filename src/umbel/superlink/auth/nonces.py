@@ -64,7 +64,7 @@ class SharedNonces:
         self._forgotten = 0.0  # when old ones were last dropped
 
     async def use(self, parameters: Parameters, now: float) -> None:
-        """See `Nonces`."""
+        """Use up a nonce. Raises Unauthenticated if it has been used before."""
         await self._own.use(parameters, now)
         if not await self._batch.ask(Used(parameters.keyid, parameters.nonce, parameters.created)):
             raise Unauthenticated(_BEFORE, hint=_ANEW)

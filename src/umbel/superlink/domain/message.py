@@ -52,11 +52,11 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class Fail(msgspec.Struct, frozen=True):
-    """Its node does not exist any more."""
+    """Its node no longer exists."""
 
 
 class Expire(msgspec.Struct, frozen=True):
-    """The round does not wait for it any more."""
+    """The round no longer waits for it."""
 
 
 class Cancel(msgspec.Struct, frozen=True):
@@ -110,11 +110,11 @@ class Pending(msgspec.Struct, frozen=True):
 
 
 class Handout(msgspec.Struct, frozen=True):
-    """What a poll leads to: message ids to be leased and sent, those the node has already, and those nobody waits for."""
+    """What a poll leads to: message ids to be leased and sent, those the node already has, and those that were cancelled."""
 
     deliver: tuple[str, ...] = ()
     adopt: tuple[str, ...] = ()
-    finished: tuple[str, ...] = ()  # held by the node, and not unfinished any more
+    finished: tuple[str, ...] = ()  # held by the node, and already finished
     over: tuple[int, ...] = ()  # runs of which the node keeps something, and that have ended
 
     @property

@@ -52,7 +52,7 @@ class Site(msgspec.Struct, frozen=True):
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """What a run has sent: `asked` messages, of which `missing` have no reply. `until` is when it goes on without them."""
+    """What a run has sent: `asked` messages, of which `missing` have no reply. `until` is the deadline."""
 
     asked: int
     missing: tuple[Site, ...]

@@ -22,7 +22,7 @@ _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 class ObjectDirectory:
     """The objects under `root`, none larger than `max_size` bytes. Several SuperLinks may share it.
 
-    Temporary files that nobody writes any more are removed.
+    Abandoned temporary files are removed.
     """
 
     def __init__(self, root: Path, max_size: int) -> None:

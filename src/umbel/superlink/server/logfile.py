@@ -33,7 +33,7 @@ class LogFile:
         self._redirect()
 
     def rotate(self, now: float) -> None:
-        """Go on in a new file: the stretch before `now` is over."""
+        """Rotate: continue in a new file."""
         self._set_aside(self._begin(now - 1))
         self._redirect()
 

@@ -58,7 +58,7 @@ def _serve(settings: Settings, home: Home, doors: Doors) -> int:
         superexec = SuperExecChild(argv, token, home.root, relayed=log is not None)
     info = {"address": address, "public_address": doors.public_address, "pid": os.getpid()}
     info |= {"version": __version__, "started_at": time.time()}
-    local_token(home.token)  # whoever reads the info reads the token next
+    local_token(home.token)  # readers of the info file read the token next
     home.write_info(info)
     _tell(settings, info)
     sys.stderr.write(f"Umbel SuperLink {__version__} at {doors.public_address}. Its token is in {home.token}.\n")
@@ -84,7 +84,7 @@ def _open_log(settings: Settings) -> LogFile | None:
 
 
 def _tell(settings: Settings, info: Mapping[str, object]) -> None:
-    """Tell whoever started this process where the SuperLink answers."""
+    """Write the address of the SuperLink for the process that started it."""
     if settings.ready_fd is not None:
         with os.fdopen(settings.ready_fd, "w") as ready:
             ready.write(json.dumps(info) + "\n")

@@ -146,7 +146,7 @@ async def _run(
 
 
 def make_server(app: ASGIApp, doors: Doors | None = None) -> Server:
-    """A server for `app` that adds nothing of its own to the log of requests."""
+    """A server for `app` without its own request log."""
     config = uvicorn.config.Config(
         app,
         loop="asyncio",
@@ -156,7 +156,7 @@ def make_server(app: ASGIApp, doors: Doors | None = None) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # whom a header names is not believed, and nobody asks
+        proxy_headers=False,  # forwarded addresses are neither trusted nor used
         date_header=False,  # of the second in which it was made: the boundary adds it
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=_SHUTDOWN,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Doors:
     """`plain` is always there: with TLS it is a free port of loopback, for the programs of this machine alone.
 
-    So the SuperLink's own SuperExec and its app processes, and the command line of whoever runs it, need no certificate.
+    So the SuperLink's own SuperExec and its app processes, and the command line of its operator, need no certificate.
     `names` are those under which others may ask.
     """
 
@@ -38,7 +38,7 @@ class Doors:
 
     @property
     def public_address(self) -> str:
-        """For everybody else; the same if nobody else can reach it."""
+        """The address for other machines; the same one if none can reach it."""
         host, port = (self.secure or self.plain).getsockname()[:2]
         if _is_any(host):
             host = next((name for name in sorted(self.names) if _is_name(name)), socket.gethostname())

@@ -1,4 +1,4 @@
-"""Where a SuperLink keeps what it knows, and what it writes of itself: its options for database, objects and log."""
+"""Options for the database, the object store and the log."""
 
 from __future__ import annotations
 

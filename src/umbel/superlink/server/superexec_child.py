@@ -73,7 +73,7 @@ class SuperExecChild:
             self._relay.join(_LAST_WORDS)
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        # A session of its own: Ctrl-C in the terminal is for the SuperLink, which ends the SuperExec in good order.
+        # A separate session: Ctrl-C in the terminal reaches the SuperLink, which shuts the SuperExec down in order.
         process = subprocess.Popen(
             self._argv,
             env=self._environment,

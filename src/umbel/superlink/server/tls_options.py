@@ -1,4 +1,4 @@
-"""Who may reach a SuperLink, and over which connections: its options for TLS, names and credentials."""
+"""Options for TLS, hostnames and credentials."""
 
 from __future__ import annotations
 

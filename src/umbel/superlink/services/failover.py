@@ -18,7 +18,7 @@ class Watch(NamedTuple):
 
     replicas: set[int]  # the SuperLinks that watch over anything
     mine: set[int]  # the tasks of this one
-    unwatched: set[int]  # tasks that are handed out, and nobody's
+    unwatched: set[int]  # claimed tasks without a monitoring SuperLink
 
 
 class Adopted(NamedTuple):

@@ -78,7 +78,7 @@ def told(plan: Handout | UmbelError) -> Pulled | UmbelError | None:
 
 
 def share(found: Iterable[Pulled | UmbelError]) -> None:
-    """Encode a content that goes to many nodes once: from here on it can be sent, and not be read any more."""
+    """Encode a content that goes to many nodes only once: afterwards it can be sent but no longer read."""
     encoded: dict[int, ContentRef] = {}
     for pulled in found:
         for delivery in pulled.messages if isinstance(pulled, Pulled) else ():

@@ -56,7 +56,7 @@ def push(transaction: Transaction, who: Principal, said: PushMessages, objects: 
 
 
 def expire(transaction: Transaction, who: Principal, said: ExpireMessages, now: float) -> None:
-    """The round does not wait for these messages any more; those without a reply get one, TIMED_OUT."""
+    """Expire messages: those without a reply get the error reply TIMED_OUT."""
     task = _working_task(transaction, who)
     rows = messages.by_ids(transaction.connection, said.message_ids, for_update=True).values()
     move(transaction, [Move(row, Expire(), _LATE) for row in rows if row.run_id == task.run_id], now)
@@ -79,7 +79,7 @@ def forget(transaction: Transaction, who: Principal, said: Forget) -> None:
 
 
 def fail(transaction: Transaction, rows: Sequence[Row[Any]], now: float) -> None:
-    """Answer messages for a node that does not exist any more."""
+    """Send error replies to messages for a node that no longer exists."""
     move(transaction, [Move(row, Fail(), _GONE) for row in rows], now)
 
 

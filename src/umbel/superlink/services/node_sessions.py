@@ -118,7 +118,7 @@ def deactivate(transaction: Transaction, node_id: int, session: int, now: float)
 def hear(
     transaction: Transaction, heard: Sequence[tuple[int, NodeEvent]], now: float, replica: int | None = None
 ) -> None:
-    """What became known of nodes, by id, in this order; what does not fit any more is left out.
+    """Apply events of nodes in order; events that no longer apply are skipped.
 
     `replica` is the SuperLink that heard it: of a node that polls another one meanwhile its silence says nothing.
     """

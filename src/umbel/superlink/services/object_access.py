@@ -25,7 +25,7 @@ def is_held(connection: Connection, who: Principal, digest: str, message_id: str
 def hold(transaction: Transaction, who: Principal, digests: Collection[str], message_id: str) -> None:
     """Keep objects that a task, or a node for its answer to a message, puts until it has said what they are.
 
-    Raises Conflict when nobody waits for them, PermissionRefused for a message of another node.
+    Raises Conflict if they are no longer expected, PermissionRefused for a message of another node.
     """
     run_id, message_id = _purpose(transaction.connection, who, message_id)
     contents.hold(transaction, run_id, digests, message_id)

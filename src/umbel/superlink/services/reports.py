@@ -114,7 +114,7 @@ def _from_event(event: Event, last_round: int) -> dict[str, Any]:
 
 
 class Taken(msgspec.Struct, frozen=True):
-    """A report that was taken in: whose, whether its task goes on, and what is to be shown live."""
+    """An accepted report: its run, whether its task continues, and its live events."""
 
     run_id: int
     alive: bool
@@ -122,7 +122,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 def begin(transaction: Transaction, who: Principal, moment: views.ViewContext) -> TaskInput:
-    """The task's process is there: what it needs to begin, or to go on."""
+    """Activate a task and return the input that its process needs to start or resume."""
     row = own_task(transaction.connection, who, for_update=True)
     apply(transaction, row, Activate(), moment.now)
     view = views.get(transaction.connection, row.run_id, moment)

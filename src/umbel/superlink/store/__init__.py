@@ -1,1 +1,1 @@
-"""Where the SuperLink keeps what must not be lost: tables, queries and migrations, for SQLite and PostgreSQL."""
+"""Persistence of the SuperLink: tables, queries and migrations for SQLite and PostgreSQL."""

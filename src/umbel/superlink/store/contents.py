@@ -52,7 +52,7 @@ def sizes(connection: Connection, run_id: int, names: Collection[str]) -> dict[s
 
 
 def drop_unused(transaction: Transaction, run_id: int) -> None:
-    """Delete the contents of a run that no message of it names any more, and drop objects that nothing refers to then."""
+    """Delete the contents of a run that no message refers to, and the objects that are then unreferenced."""
     mine = _message.c.run_id == run_id
     names = union(select(_message.c.content_id).where(mine), select(_message.c.reply_id).where(mine))
     used = set(transaction.execute(names).scalars())

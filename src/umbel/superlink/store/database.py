@@ -39,7 +39,7 @@ Fault = DBAPIError | PoolTimeout
 
 
 def typed(error: Fault) -> UmbelError | None:
-    """The error that a client may see; None for what can only be a fault of our own."""
+    """The error to show to a client; None for an internal error."""
     if isinstance(error, PoolTimeout):
         return DatabaseUnavailable("The database is overloaded.", hint=_WAIT)
     sqlite, state = _sqlite_code(error), getattr(error.orig, "sqlstate", None)
@@ -98,7 +98,7 @@ class Transaction:
         self.connection = connection
         self.topics: set[str] = set()  # to wake
         self.dropped: set[str] = set()  # digests of objects that may have lost their last reference
-        self.released: set[int] = set()  # tasks that no process works on any more
+        self.released: set[int] = set()  # tasks that no process works on any longer
         self.finished: set[int] = set()  # runs
         self.notes: list[tuple[str, object]] = []  # kind and data of what other SuperLinks are to know
         self.complete = False  # whether all was written: only the commit is left
@@ -118,7 +118,7 @@ class Transaction:
         return postgresql.insert(table)
 
     def guard_objects(self, *, removes: bool = False) -> None:
-        """Until the end of this transaction no other one removes objects, or (`removes`) none refers to objects anew.
+        """Until the end of this transaction no other one removes objects, or (`removes`) none adds references to objects.
 
         SQLite has one writer anyway, of one process.
         """

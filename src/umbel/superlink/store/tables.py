@@ -1,7 +1,7 @@
 """The tables. Times are seconds since the epoch; JSON is kept as text.
 
 The items of a run (events, logs, metrics) are append-only and numbered by one counter per run: `seq` is the
-order in which they were stored, across all kinds, and the cursor of every reader. Replies have a counter of their own, `number`.
+order in which they were stored, across all kinds, and the cursor of every reader. Replies have a separate counter, `number`.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ artifact = Table(
     Index(None, "digest"),
 )
 
-# Whoever put an object for a run holds it until it has said what the object is, or the run has ended.
+# The uploader of an object holds it until it has reported what the object is, or the run has ended.
 hold = Table(
     "hold",
     metadata,
@@ -239,7 +239,7 @@ message = Table(
     Column("group_id", String(200), nullable=False),
     Column("created_at", Float, nullable=False),
     Column("ttl", Float, nullable=False),
-    Column("until", Float),  # when the round goes on without a reply
+    Column("until", Float),  # deadline of the round, after which the reply is no longer awaited
     Column("keep_from", BigInteger, nullable=False),
     Column("attempt", Integer, nullable=False),  # of the task, when it last pushed the message
     Column("state", String(20), nullable=False),

@@ -92,7 +92,7 @@ def drop(transaction: Transaction, task_id: int, replica: int) -> bool:
 
 
 def end(transaction: Transaction, task_id: int) -> None:
-    """No process works on the task any more."""
+    """Delete the leases of a task that no process works on any longer."""
     transaction.execute(delete(_lease).where(_lease.c.task_id == task_id))
 
 
@@ -120,7 +120,7 @@ def replicas(connection: Connection) -> set[int]:
 def is_gone(transaction: Transaction, replica: int) -> bool:
     """Whether a SuperLink has ended: it held a lock of the database for as long as it lived.
 
-    Nobody else finds out the same until the end of the transaction. On SQLite there is never another one.
+    No other SuperLink obtains the same result until the end of the transaction. On SQLite there is never another one.
     """
     if transaction.connection.dialect.name != "postgresql":
         return True

@@ -14,7 +14,7 @@ class Batch(Generic[T, R]):
     """Gathers what is asked for while `work` is busy, and hands it over together. To be used in the event loop.
 
     `work` gives one result for each item, in order; an exception in the place of a result is raised to who asked for it,
-    and one that `work` raises itself to all. Nobody waits for company: a first item goes at once.
+    and one that `work` raises itself to all. The first item is never delayed.
     """
 
     def __init__(self, work: Callable[[Sequence[T]], Awaitable[Sequence[R | Exception]]], most: int = 500) -> None:

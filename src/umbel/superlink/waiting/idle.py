@@ -1,4 +1,4 @@
-"""End the local SuperLink when nobody has needed it for a while."""
+"""Exit of the local SuperLink after a period without use."""
 
 from __future__ import annotations
 

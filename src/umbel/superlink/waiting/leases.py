@@ -20,7 +20,7 @@ class Leases:
         self._parked: dict[int, int] = {}
 
     def beat(self, task_id: int, now: float) -> None:
-        """A sign of life: the task's lease begins anew."""
+        """Renew the task's lease."""
         self._deadlines[task_id] = now + self.seconds
 
     def known(self) -> set[int]:
@@ -32,7 +32,7 @@ class Leases:
         self._parked[task_id] = self._parked.get(task_id, 0) + 1
 
     def unpark(self, task_id: int, now: float) -> None:
-        """The heartbeat request ended, answered or cut: the lease, if there is one, begins anew."""
+        """A heartbeat request has ended: renew the lease, if there is one."""
         self._parked[task_id] -= 1
         if not self._parked[task_id]:
             del self._parked[task_id]
@@ -40,7 +40,7 @@ class Leases:
             self.beat(task_id, now)
 
     def end(self, task_id: int) -> None:
-        """The task is nobody's any more."""
+        """End the lease of the task."""
         self._deadlines.pop(task_id, None)
 
     def expired(self, now: float) -> list[int]:

@@ -96,21 +96,21 @@ class NodeLiveness:
         self._timer: asyncio.TimerHandle | None = None
 
     def activated(self, node_id: int) -> None:
-        """See `Presence.activated`."""
+        """A node has started a session."""
         self._presence.activated(node_id, self._loop.time())
         self._arm(self._loop.time() + SILENT_AFTER)
 
     def expect(self, node_ids: Iterable[int]) -> None:
-        """See `Presence.expect`."""
+        """Monitor nodes that may still be connected."""
         self._presence.expect(node_ids, self._loop.time())
         self._arm(self._loop.time() + OFFLINE_AFTER)
 
     def moved(self, node_id: int) -> None:
-        """See `Presence.moved`."""
+        """A node has moved to another SuperLink: stop monitoring it."""
         self._presence.moved(node_id)
 
     def leave(self, node_id: int) -> None:
-        """See `Presence.leave`."""
+        """A node has ended its session."""
         self._presence.leave(node_id, self._loop.time())
 
     @contextmanager

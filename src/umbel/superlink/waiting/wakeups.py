@@ -1,4 +1,4 @@
-"""Who waits for what: the asyncio events behind every long-poll, set by the writes."""
+"""Wake-ups: the asyncio events behind every long-poll, set after commits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 TASKS = "tasks"  # a task can be claimed
 NODES = "nodes"  # a node has come or gone
 SITE_WORK = "site-work"  # a node has said how far it is
-NODE_KEYS = "node-keys"  # a key of a node was replaced, or is not good any more
+NODE_KEYS = "node-keys"  # a node's key was replaced or revoked
 
 
 def run_topic(run_id: int) -> str:

@@ -42,7 +42,7 @@ def test_nobody_is_sampled_when_there_are_too_few() -> None:
 
 
 def test_a_criterion_says_who_may_be_sampled() -> None:
-    """Clients that do not fit are never in it; when too few fit, nobody is."""
+    """Clients that do not fit are never in it; when too few fit, no one is."""
     manager = manager_of(2, 3, 4, 5)
     assert cids(manager.sample(2, criterion=Even())) == ["2", "4"]
     assert manager.sample(3, criterion=Even()) == []
@@ -67,7 +67,7 @@ def test_a_cid_is_registered_once() -> None:
 
 
 def test_waiting_ends_at_the_timeout() -> None:
-    """Nobody comes."""
+    """No one comes."""
     assert manager_of(2).wait_for(1)
     assert not manager_of(2).wait_for(2, timeout=0)
 
@@ -86,7 +86,7 @@ def test_the_clients_are_the_nodes_that_are_online() -> None:
 
 
 def test_too_few_nodes_are_an_error_where_more_cannot_come() -> None:
-    """A simulation's nodes are what they are: to wait for more is to wait for ever."""
+    """A simulation's nodes are what they are: to wait for more is to wait forever."""
     manager = SimpleClientManager()
     with connected(grid_of(nodes=[2, 3]), manager):
         with pytest.raises(NotEnoughNodes, match="3 nodes are required"):
@@ -99,7 +99,7 @@ def test_too_few_nodes_are_an_error_where_more_cannot_come() -> None:
 
 
 def test_an_apps_own_manager_is_connected_too() -> None:
-    """A manager with a `sample` of its own gets the nodes, and what else it was given."""
+    """A manager with its own `sample` gets the nodes and its other arguments."""
 
     class First(SimpleClientManager):
         def sample(self, num_clients: int, *args: Any, reverse: bool = False, **kwargs: Any) -> list[ClientProxy]:

@@ -73,7 +73,7 @@ def test_fewer_clients_get_more_noise() -> None:
 
 
 def test_noise_differs_from_round_to_round_and_run_to_run() -> None:
-    """Nobody can subtract what was added."""
+    """No one can subtract what was added."""
     zeros = [0.0] * 10
     found = []
     for _ in range(2):

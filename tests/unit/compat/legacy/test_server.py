@@ -100,7 +100,7 @@ def test_the_first_model_may_be_a_clients() -> None:
 
 
 def test_a_client_without_a_model_leaves_it_empty(caplog: pytest.LogCaptureFixture) -> None:
-    """The run goes on, with a warning that says so."""
+    """The run continues, with a warning that says so."""
 
     class Silent(Adding):
         get_parameters = NumPyClient.get_parameters
@@ -156,7 +156,7 @@ def test_failures_may_spoil_a_phase() -> None:
 
 
 def test_a_run_in_which_everybody_fails_fails() -> None:
-    """After three such rounds it says why, and does not go on to the hundredth."""
+    """After three such rounds it says why, and does not continue to the hundredth."""
     with pytest.raises(AggregationFailed, match=r"Every client failed in 3 rounds.*no data here"):
         run(grid_of(failing(0, 1, 2, 3)), FedAvg(initial_parameters=model([0.0])), 100)
 
@@ -178,7 +178,7 @@ def test_who_does_not_train_is_a_failure_too() -> None:
 
 
 def test_the_timeout_is_that_of_each_phase() -> None:
-    """Whoever does not reply in time is a failure; how long that is, the grid is told."""
+    """A client that does not reply in time is a failure; the timeout is passed to the grid."""
     grid = grid_of(silent=[4])
     strategy = FedAvg(initial_parameters=model([0.0]), fit_metrics_aggregation_fn=mean)
     history = run(grid, strategy, round_timeout=9.0)
@@ -237,7 +237,7 @@ def test_an_apps_own_proxies_are_asked_one_by_one() -> None:
 
 
 def test_an_apps_own_server_leads_the_rounds() -> None:
-    """A subclass of Server that fits in its own way is told of the grid all the same."""
+    """A subclass of Server that fits in its own way still receives the grid."""
 
     class Twice(Server):
         def __init__(self) -> None:

@@ -317,7 +317,7 @@ def test_cyclic_training_goes_from_client_to_client() -> None:
 
 
 def test_the_turn_is_that_of_the_clients_the_manager_gives() -> None:
-    """With a manager that keeps an order, five rounds on four nodes begin anew in the fifth; train and evaluate go together."""
+    """With a manager that keeps an order, five rounds on four nodes begin again in the fifth; train and evaluate go together."""
 
     class InOrder(SimpleClientManager):
         def sample(self, num_clients: int, *args: Any, **kwargs: Any) -> list[ClientProxy]:

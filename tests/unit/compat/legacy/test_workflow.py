@@ -68,7 +68,7 @@ def test_models_of_bytes_are_refused() -> None:
 
 
 def test_a_round_without_clients_passes() -> None:
-    """Nobody is sampled, nothing is measured."""
+    """No one is sampled, nothing is measured."""
     grid = grid_of(nodes=[2, 3])
     strategy = FedAvg(min_fit_clients=3, min_evaluate_clients=3, initial_parameters=model([0.0]))
     context = context_of(strategy)

@@ -23,7 +23,7 @@ def configure(identifier: str, filename: str | None = None, host: str | None = N
 def update_console_handler(
     level: int | None = None, timestamps: bool | None = None, colored: bool | None = None
 ) -> None:
-    """Show messages from `level` on; how they look is up to whoever reads the run's log."""
+    """Show messages from `level` on; their format is decided by the log's reader."""
     if level is not None:
         FLOWER_LOGGER.setLevel(level)
 

@@ -167,16 +167,16 @@ class DPFedAvgNumPyClient(NumPyClient):
         self.client = client
 
     def set_context(self, context: Context) -> None:
-        """See NumPyClient."""
+        """Give the client its node's context."""
         super().set_context(context)
         self.client.set_context(context)
 
     def get_properties(self, config: Config) -> Properties:
-        """See NumPyClient."""
+        """What the server may know of this client."""
         return self.client.get_properties(config)
 
     def get_parameters(self, config: Config) -> NDArrays:
-        """See NumPyClient."""
+        """The client's model."""
         return self.client.get_parameters(config)
 
     def fit(self, parameters: NDArrays, config: Config) -> tuple[NDArrays, int, Metrics]:
@@ -197,5 +197,5 @@ class DPFedAvgNumPyClient(NumPyClient):
         return moved(sent, before, update).to_numpy_ndarrays(), num_examples, metrics
 
     def evaluate(self, parameters: NDArrays, config: Config) -> tuple[float, int, Metrics]:
-        """See NumPyClient."""
+        """Evaluate the model that came: the loss, the number of examples, metrics."""
         return self.client.evaluate(parameters, config)

@@ -89,7 +89,7 @@ class ClientManager(ABC):
 
     @abstractmethod
     def wait_for(self, num_clients: int, timeout: int) -> bool:
-        """Wait until there are so many clients; False when they are not after `timeout` seconds."""
+        """Wait for `num_clients` clients; False if there are fewer after `timeout` seconds."""
 
     @abstractmethod
     def sample(
@@ -110,16 +110,16 @@ class SimpleClientManager(ClientManager):
         return len(self.clients)
 
     def num_available(self) -> int:
-        """See ClientManager."""
+        """How many clients there are."""
         return len(self)
 
     def wait_for(self, num_clients: int, timeout: int = _PATIENCE) -> bool:
-        """See ClientManager."""
+        """Wait for `num_clients` clients; False if there are fewer after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: len(self.clients) >= num_clients, timeout)
 
     def register(self, client: ClientProxy) -> bool:
-        """See ClientManager."""
+        """Add a client; False when its cid is known already."""
         with self._changed:
             if client.cid in self.clients:
                 return False
@@ -128,19 +128,19 @@ class SimpleClientManager(ClientManager):
             return True
 
     def unregister(self, client: ClientProxy) -> None:
-        """See ClientManager."""
+        """Remove a client; one that is not there is no error."""
         with self._changed:
             self.clients.pop(client.cid, None)
             self._changed.notify_all()
 
     def all(self) -> dict[str, ClientProxy]:
-        """See ClientManager."""
+        """The clients by their cid."""
         return self.clients
 
     def sample(
         self, num_clients: int, min_num_clients: int | None = None, criterion: Criterion | None = None
     ) -> list[ClientProxy]:
-        """See ClientManager; nobody when fewer clients than `num_clients` fit."""
+        """Sample clients; an empty list if fewer than `num_clients` match the criterion."""
         self.wait_for(num_clients if min_num_clients is None else min_num_clients)
         fitting = [client for client in self.clients.values() if criterion is None or criterion.select(client)]
         if num_clients > len(fitting):

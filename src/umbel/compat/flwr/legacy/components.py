@@ -1,4 +1,4 @@
-"""What a `server_fn` returns."""
+"""ServerAppComponents: the return value of a `server_fn`."""
 
 from __future__ import annotations
 

@@ -47,21 +47,21 @@ class GridClientProxy(ClientProxy):
         self.grid = grid
 
     def get_properties(self, ins: GetPropertiesIns, timeout: float | None, group_id: int | None) -> GetPropertiesRes:
-        """See ClientProxy."""
+        """The client's properties."""
         asked = record_conversion.of_get_properties_ins(ins)
         return record_conversion.get_properties_res(self._ask("get_properties", asked, timeout, group_id))
 
     def get_parameters(self, ins: GetParametersIns, timeout: float | None, group_id: int | None) -> GetParametersRes:
-        """See ClientProxy."""
+        """The client's model."""
         asked = record_conversion.of_get_parameters_ins(ins)
         return record_conversion.get_parameters_res(self._ask("get_parameters", asked, timeout, group_id))
 
     def fit(self, ins: FitIns, timeout: float | None, group_id: int | None) -> FitRes:
-        """See ClientProxy."""
+        """Have the client train."""
         return record_conversion.fit_res(self._ask("train", record_conversion.of_fit_ins(ins), timeout, group_id))
 
     def evaluate(self, ins: EvaluateIns, timeout: float | None, group_id: int | None) -> EvaluateRes:
-        """See ClientProxy."""
+        """Have the client evaluate."""
         return record_conversion.evaluate_res(
             self._ask("evaluate", record_conversion.of_evaluate_ins(ins), timeout, group_id)
         )

@@ -15,7 +15,7 @@ _FRUITLESS_ROUNDS = 3  # first rounds in which every client may fail before the 
 
 
 class Telling:
-    """The reports of one run's rounds. Without a grid there is nobody to tell."""
+    """The reports of one run's rounds. Without a grid, nothing is reported."""
 
     def __init__(self, grid: Grid | None = None, num_rounds: int = 0) -> None:
         """Before the first round."""
@@ -33,7 +33,7 @@ class Telling:
         return self._report
 
     def started(self, server_round: int, phase: str, clients: int) -> None:
-        """So many clients were asked to train or evaluate."""
+        """A phase has started with this number of clients."""
         report = self.round(server_round)
         if report is not None:
             report.started(phase, clients)

@@ -149,7 +149,7 @@ class Server:
     def fit_round(
         self, server_round: int, timeout: float | None
     ) -> tuple[Parameters | None, Metrics, FitResultsAndFailures] | None:
-        """Train: the new model, if there is one, the metrics, and the results and failures. None when nobody was asked."""
+        """Train: the new model, if there is one, the metrics, and the results and failures. None if no client was asked."""
         instructions = self.strategy.configure_fit(
             server_round=server_round, parameters=self.parameters, client_manager=self._client_manager
         )
@@ -164,7 +164,7 @@ class Server:
     def evaluate_round(
         self, server_round: int, timeout: float | None
     ) -> tuple[float | None, Metrics, EvaluateResultsAndFailures] | None:
-        """Have clients evaluate: the loss, if there is one, the metrics, and the results and failures. None when nobody was asked."""
+        """Have clients evaluate: the loss, if there is one, the metrics, and the results and failures. None if no client was asked."""
         instructions = self.strategy.configure_evaluate(
             server_round=server_round, parameters=self.parameters, client_manager=self._client_manager
         )

@@ -179,7 +179,7 @@ class GetPropertiesRes:
 
 @dataclass
 class ReconnectIns:
-    """Asks a client to come back after so many seconds; None: not at all."""
+    """Instruction to a client to reconnect after a number of seconds; None: not at all."""
 
     seconds: int | None
 

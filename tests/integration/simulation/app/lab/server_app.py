@@ -1,4 +1,4 @@
-"""Averages, and tests with random numbers of its own; may raise in a round."""
+"""Averages, and tests with its own random numbers; may raise in a round."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each client minimises a parabola of its own."""
+"""Each client minimises its own parabola."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ def aggregate_trimmed_avg(results: Results, proportiontocut: float) -> NDArrays:
 
 
 def aggregate_krum(results: Results, num_malicious: int, to_keep: int) -> NDArrays:
-    """The model that has the nearest neighbours; with `to_keep` above 0 the weighted mean of so many such."""
+    """The model that has the nearest neighbours; with `to_keep` above 0, the weighted mean of that number of such models."""
     models = _models(results)
     order = krum_order(squared_distances(models), num_malicious, range(len(models)))
     if to_keep <= 0:

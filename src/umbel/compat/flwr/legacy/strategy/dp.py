@@ -41,7 +41,7 @@ class DifferentialPrivacy(Wrapper):
 
     One client moves the outcome by at most C / n, because all count the same, whatever their numbers of examples, and because the server
     clips even what clients should have clipped: there Flower's own wrappers promise more than they keep. A round with any failure is
-    not used. The noise comes from the operating system's generator, so that nobody can repeat it. For a budget of ε,
+    not used. The noise comes from the operating system's generator, so it cannot be reproduced. For a budget of ε,
     use Umbel's own strategies.
     """
 
@@ -77,7 +77,7 @@ class DifferentialPrivacy(Wrapper):
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """See Strategy."""
+        """The new model, None to keep the old one, and the metrics of the training."""
         if failures or not results:
             return None, {}
         if len(results) != self.num_sampled_clients:
@@ -168,7 +168,7 @@ class DifferentialPrivacyServerSideAdaptiveClipping(DifferentialPrivacy):
         self.noise_multiplier = update_noise_multiplier(noise_multiplier, clipped_count_stddev)
 
     def follow(self, within: int, results: FitResults, key: bytes) -> None:
-        """See DifferentialPrivacy."""
+        """Choose the norm for the next round; `within` updates were not longer than this one's."""
         noisy = within + self.clipped_count_stddev * float(gaussian.normal(key, b"count", 1)[0])
         share = noisy / len(results)
         self.clipping_norm = next_clipping_norm(
@@ -208,7 +208,7 @@ class _DPFedAvg(DifferentialPrivacy):
 
     @property
     def noise_stddev(self) -> float:
-        """See DifferentialPrivacy."""
+        """The standard deviation of what the server adds to each element of the mean."""
         return super().noise_stddev if self.server_side_noising else 0.0
 
     def extra_config(self) -> Config:

@@ -115,7 +115,7 @@ class FedAvg(Strategy):
     def configure_evaluate(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, EvaluateIns]]:
-        """See Strategy. Nobody when `fraction_evaluate` is 0."""
+        """The clients that evaluate and their instructions; empty if `fraction_evaluate` is 0."""
         if self.fraction_evaluate == 0:
             return []
         ins = EvaluateIns(parameters, _config(self.on_evaluate_config_fn, server_round))
@@ -127,7 +127,7 @@ class FedAvg(Strategy):
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """See Strategy."""
+        """The new model, None to keep the old one, and the metrics of the training."""
         kept, models = self.usable(server_round, results)
         failed = len(failures) + len(results) - len(kept)
         if not kept or not self.accepts(server_round, "fit", failed):
@@ -154,7 +154,7 @@ class FedAvg(Strategy):
         return self.evaluate_fn(server_round, parameters_to_ndarrays(parameters), {})
 
     def accepts(self, server_round: int, phase: str, failed: int) -> bool:
-        """Whether a phase in which so many clients failed counts."""
+        """Whether a phase with this number of failed clients is accepted."""
         if self.accept_failures or not failed:
             return True
         log.warning("Round %d: the result of %s is discarded because %d clients failed.", server_round, phase, failed)
@@ -227,7 +227,7 @@ class FaultTolerantFedAvg(FedAvg):
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """See Strategy."""
+        """The new model, None to keep the old one, and the metrics of the training."""
         if len(results) < self.completion_rate_fit * (len(results) + len(failures)):
             return None, {}
         return super().aggregate_fit(server_round, results, failures)
@@ -235,7 +235,7 @@ class FaultTolerantFedAvg(FedAvg):
     def aggregate_evaluate(
         self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
     ) -> tuple[float | None, Metrics]:
-        """See Strategy."""
+        """The loss, None when there is none, and the metrics of the evaluation."""
         if len(results) < self.completion_rate_evaluate * (len(results) + len(failures)):
             return None, {}
         return super().aggregate_evaluate(server_round, results, failures)
@@ -247,7 +247,7 @@ class FedAvgAndroid(FedAvg):
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """See Strategy."""
+        """The new model, None to keep the old one, and the metrics of the training."""
         if not results or not self.accepts(server_round, "fit", len(failures)):
             return None, {}
         models = [(self.parameters_to_ndarrays(res.parameters), res.num_examples) for _, res in results]
@@ -256,11 +256,11 @@ class FedAvgAndroid(FedAvg):
     def aggregate_evaluate(
         self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
     ) -> tuple[float | None, Metrics]:
-        """See Strategy."""
+        """The loss, None when there is none, and the metrics of the evaluation."""
         return super().aggregate_evaluate(server_round, results, failures)[0], {}
 
     def evaluate(self, server_round: int, parameters: Parameters) -> tuple[float, Metrics] | None:
-        """See Strategy."""
+        """The loss and metrics of the model at the server; None: the server does not evaluate."""
         if self.evaluate_fn is None:
             return None
         return self.evaluate_fn(server_round, self.parameters_to_ndarrays(parameters), {})
@@ -297,7 +297,7 @@ class FedProx(FedAvg):
         instructions = super().configure_fit(server_round, parameters, client_manager)
         changed = {
             id(ins): self._with_mu(ins) for _, ins in instructions
-        }  # clients that share an instruction go on sharing it
+        }  # clients that share an instruction keep sharing it
         return [(client, changed[id(ins)]) for client, ins in instructions]
 
     def _with_mu(self, ins: FitIns) -> FitIns:

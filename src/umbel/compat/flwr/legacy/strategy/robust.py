@@ -22,7 +22,7 @@ class FedMedian(FedAvg):
     """The median of each element over the clients, unweighted (Yin et al. 2018, arXiv 1803.01498)."""
 
     def combine(self, server_round: int, results: Results) -> NDArrays:
-        """See FedAvg."""
+        """The new model, from at least one client's model and number of examples."""
         return aggregate_median(results)
 
 
@@ -37,14 +37,14 @@ class FedTrimmedAvg(FedAvg):
         self.beta = beta
 
     def combine(self, server_round: int, results: Results) -> NDArrays:
-        """See FedAvg."""
+        """The new model, from at least one client's model and number of examples."""
         return aggregate_trimmed_avg(results, self.beta)
 
 
 class Krum(FedAvg):
     """The model that has the nearest neighbours (Blanchard et al. 2017, arXiv 1703.02757).
 
-    With `num_clients_to_keep` above 0 it is Multi-Krum: the weighted mean of so many such models.
+    With `num_clients_to_keep` above 0 it is Multi-Krum: the weighted mean of that number of models.
     """
 
     def __init__(self, *, num_malicious_clients: int = 0, num_clients_to_keep: int = 0, **kwargs: Any) -> None:
@@ -54,7 +54,7 @@ class Krum(FedAvg):
         self.num_clients_to_keep = num_clients_to_keep
 
     def combine(self, server_round: int, results: Results) -> NDArrays:
-        """See FedAvg."""
+        """The new model, from at least one client's model and number of examples."""
         return aggregate_krum(results, self.num_malicious_clients, self.num_clients_to_keep)
 
 
@@ -100,7 +100,7 @@ class Bulyan(FedAvg):
         self.aggregation_rule_kwargs = aggregation_rule_kwargs
 
     def combine(self, server_round: int, results: Results) -> NDArrays:
-        """See FedAvg."""
+        """The new model, from at least one client's model and number of examples."""
         return aggregate_bulyan(
             results, self.num_malicious_clients, self.first_aggregation_rule, **self.aggregation_rule_kwargs
         )

@@ -74,7 +74,7 @@ class FedOpt(FedAvg):
             self._rule = self.optimiser(eta=eta, eta_l=eta_l, beta_1=beta_1, beta_2=beta_2, tau=tau)
 
     def combine(self, server_round: int, results: Results) -> NDArrays:
-        """See FedAvg."""
+        """The new model, from at least one client's model and number of examples."""
         mean = aggregate(results)
         if self._rule is None:
             return mean
@@ -90,7 +90,7 @@ class FedAdagrad(FedOpt):
     def __init__(
         self, *, initial_parameters: Parameters, eta: float = 0.1, eta_l: float = 0.1, tau: float = 1e-9, **kwargs: Any
     ) -> None:
-        """See FedOpt."""
+        """η, η_l and τ above 0, β₁ and β₂ in [0, 1), and what FedAvg takes. Raises ConfigError."""
         super().__init__(
             initial_parameters=initial_parameters, eta=eta, eta_l=eta_l, beta_1=0.0, beta_2=0.0, tau=tau, **kwargs
         )
@@ -112,7 +112,7 @@ class FedAdam(FedOpt):
         tau: float = 1e-9,
         **kwargs: Any,
     ) -> None:
-        """See FedOpt."""
+        """η, η_l and τ above 0, β₁ and β₂ in [0, 1), and what FedAvg takes. Raises ConfigError."""
         super().__init__(
             initial_parameters=initial_parameters, eta=eta, eta_l=eta_l, beta_1=beta_1, beta_2=beta_2, tau=tau, **kwargs
         )
@@ -134,7 +134,7 @@ class FedYogi(FedOpt):
         tau: float = 1e-3,
         **kwargs: Any,
     ) -> None:
-        """See FedOpt."""
+        """η, η_l and τ above 0, β₁ and β₂ in [0, 1), and what FedAvg takes. Raises ConfigError."""
         super().__init__(
             initial_parameters=initial_parameters, eta=eta, eta_l=eta_l, beta_1=beta_1, beta_2=beta_2, tau=tau, **kwargs
         )

@@ -27,7 +27,7 @@ class Strategy(ABC):
     def configure_fit(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, FitIns]]:
-        """Who trains what; nobody: the round has no training."""
+        """The clients that train and their instructions; an empty list skips training in this round."""
 
     @abstractmethod
     def aggregate_fit(
@@ -39,7 +39,7 @@ class Strategy(ABC):
     def configure_evaluate(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, EvaluateIns]]:
-        """Who evaluates what; nobody: the round has no evaluation by clients."""
+        """The clients that evaluate and their instructions; an empty list skips evaluation by clients."""
 
     @abstractmethod
     def aggregate_evaluate(
@@ -65,13 +65,13 @@ class Wrapper(Strategy):
         return {}
 
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters | None:
-        """See Strategy."""
+        """The model of round 0; None: that of a client drawn by lot."""
         return self.strategy.initialize_parameters(client_manager)
 
     def configure_fit(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, FitIns]]:
-        """See Strategy."""
+        """The clients that train and their instructions; an empty list skips training in this round."""
         instructions = self.strategy.configure_fit(server_round, parameters, client_manager)
         for _, ins in instructions:
             ins.config.update(self.extra_config())
@@ -80,21 +80,21 @@ class Wrapper(Strategy):
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """See Strategy."""
+        """The new model, None to keep the old one, and the metrics of the training."""
         return self.strategy.aggregate_fit(server_round, results, failures)
 
     def configure_evaluate(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, EvaluateIns]]:
-        """See Strategy."""
+        """The clients that evaluate and their instructions; an empty list skips evaluation by clients."""
         return self.strategy.configure_evaluate(server_round, parameters, client_manager)
 
     def aggregate_evaluate(
         self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
     ) -> tuple[float | None, Metrics]:
-        """See Strategy."""
+        """The loss, None when there is none, and the metrics of the evaluation."""
         return self.strategy.aggregate_evaluate(server_round, results, failures)
 
     def evaluate(self, server_round: int, parameters: Parameters) -> tuple[float, Metrics] | None:
-        """See Strategy."""
+        """The loss and metrics of the model at the server; None: the server does not evaluate."""
         return self.strategy.evaluate(server_round, parameters)

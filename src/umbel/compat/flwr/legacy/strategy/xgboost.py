@@ -32,7 +32,7 @@ class FedXgb(FedAvg):
     def aggregate_evaluate(
         self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
     ) -> tuple[float | None, Metrics]:
-        """See Strategy."""
+        """The loss, None when there is none, and the metrics of the evaluation."""
         if not results or not self.accepts(server_round, "evaluate", len(failures)):
             return None, {}
         return 0, self.evaluate_metrics(server_round, results)
@@ -88,7 +88,7 @@ class FedXgbCyclic(FedXgb):
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """See Strategy."""
+        """The new model, None to keep the old one, and the metrics of the training."""
         if not results or not self.accepts(server_round, "fit", len(failures)):
             return None, {}
         for _, res in results:
@@ -99,13 +99,13 @@ class FedXgbCyclic(FedXgb):
     def configure_fit(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, FitIns]]:
-        """See Strategy."""
+        """The clients that train and their instructions; an empty list skips training in this round."""
         return _in_turn(server_round, super().configure_fit(server_round, parameters, client_manager))
 
     def configure_evaluate(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, EvaluateIns]]:
-        """See Strategy."""
+        """The clients that evaluate and their instructions; empty if `fraction_evaluate` is 0."""
         return _in_turn(server_round, super().configure_evaluate(server_round, parameters, client_manager))
 
 
