@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
 import json
 import math
+import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from umbel.charts import Chart, Line, render_page
 from umbel.cli.output import cannot_write, checked_name, make_folder, write_file
 from umbel.cli.report import app_text, status_text
 
@@ -23,60 +23,28 @@ if TYPE_CHECKING:
     from umbel.wire.control import ControlClient
 
 
-COLOURS = ("#2563eb", "#dc2626", "#059669", "#d97706", "#7c3aed", "#0891b2")  # one for each line of a chart
+def charts(points: Iterable[MetricPoint], *, nodes: bool = False) -> list[Chart]:
+    """One chart per metric in order of appearance; a later point of the same round replaces an earlier one.
 
-
-@dataclass(frozen=True)
-class Series:
-    """One line: the aggregate values of a metric over the rounds (both of the same length, in order; NaN where there is none)."""
-
-    label: str
-    rounds: list[int]
-    values: list[float]
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One chart: the lines that share a metric's key, over all phases and, if asked for, nodes."""
-
-    key: str
-    series: list[Series]
-
-
-def panels(points: Iterable[MetricPoint], *, nodes: bool = False) -> list[Panel]:
-    """One panel for each key in order of appearance; a later point of the same round replaces an earlier one."""
-    lines: dict[str, dict[str, dict[int, float]]] = {}
+    Metrics of several phases share a chart: `train_loss` of the train phase and `eval_loss` of the evaluate phase are both drawn as "loss".
+    """
+    lines: dict[str, dict[tuple[str, str | None], dict[int, float]]] = {}
     for point in points:
         if point.node_id is None or nodes:
-            label = point.phase if point.node_id is None else f"{point.phase} node {point.node_id}"
-            lines.setdefault(point.key, {}).setdefault(label, {})[point.round] = _number(point.value)
-    return [Panel(key, [_series(label, values) for label, values in group.items()]) for key, group in lines.items()]
+            site = None if point.node_id is None else f"node {point.node_id}"
+            label = point.phase if site is None else f"{point.phase} {site}"
+            value = math.nan if point.value is None else point.value
+            lines.setdefault(_PHASE_PREFIX.sub("", point.key), {}).setdefault((label, site), {})[point.round] = value
+    return [Chart(key, [_line(*name, values) for name, values in group.items()]) for key, group in lines.items()]
 
 
-def _series(label: str, values: dict[int, float]) -> Series:
+def _line(label: str, site: str | None, values: dict[int, float]) -> Line:
     rounds = sorted(values)
-    return Series(label, rounds, [values[number] for number in rounds])
+    return Line(label, rounds, [values[number] for number in rounds], site)
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
+_PHASE_PREFIX = re.compile(r"^(?:train|eval|evaluate)[_-](?=.)")
 COLUMNS = ("round", "phase", "node", "key", "value")
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>body{{font:16px system-ui,sans-serif;margin:2rem auto;max-width:1000px;padding:0 1rem;color:#222;background:#fff}}
-h1{{font-size:1.3rem}} .panel{{height:380px}}</style>
-<script>{plotly}</script></head>
-<body><h1>{title}</h1><p>{subtitle}</p><div id="panels"></div>
-<script>
-for (const panel of {data}) {{
-  const box = document.getElementById("panels").appendChild(document.createElement("div"));
-  box.className = "panel";
-  Plotly.newPlot(box, panel.traces, panel.layout, {{responsive: true, displaylogo: false}});
-}}
-</script></body></html>
-"""
 
 
 def as_json(points: list[MetricPoint], run: RunView) -> bytes:
@@ -91,36 +59,36 @@ def as_csv(points: list[MetricPoint], run: RunView) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows(_row(point) for point in points)
+    for point in points:
+        number, phase, node, key, value = _row(point)
+        writer.writerow((number, phase, node, plain_cell(key), value))
     return text.getvalue().encode()
 
 
+def plain_cell(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def as_html(points: list[MetricPoint], run: RunView) -> bytes:
-    """One page that shows a chart for each metric and needs no network: plotly.js is in it."""
-    charts = [
-        {
-            "traces": [_trace(line.label, line.rounds, line.values) for line in panel.series],
-            "layout": {
-                "title": {"text": html.escape(panel.key)},
-                "xaxis": {"title": {"text": "round"}, "tickformat": "d"},
-                "showlegend": True,
-                "template": {"layout": {"colorway": list(COLOURS)}},
-            },
-        }
-        for panel in panels(points, nodes=True)
-    ]
-    data = json.dumps(charts, allow_nan=False).replace("<", "\\u003c")
-    title = html.escape(f"Run {run.run_id}: {app_text(run)}")
-    subtitle = html.escape(f"{status_text(run)}, seed {run.seed}")
-    plotly = resources.files("plotly").joinpath("package_data/plotly.min.js").read_text(encoding="utf-8")
-    return _PAGE.format(title=title, subtitle=subtitle, plotly=plotly, data=data).encode()
+    """A page with one chart per metric, which needs no network."""
+    return render_page(_title(run), f"{status_text(run)}, seed {run.seed}", charts(points, nodes=True)).encode()
 
 
 def as_png(points: list[MetricPoint], run: RunView) -> bytes:
-    """The aggregates as an image with a chart for each metric."""
-    from umbel.cli.chart import draw_charts
+    """The aggregates as an image with one chart per metric. Raises DependenciesMissing without matplotlib."""
+    from umbel.charts.image import render_png
 
-    return draw_charts(panels(points), f"run {run.run_id}: {app_text(run)}")
+    return render_png(_title(run), charts(points))
+
+
+def _title(run: RunView) -> str:
+    return f"Run {run.run_id}: {app_text(run)}"
+
+
+def can_draw_images() -> bool:
+    """Whether matplotlib is installed."""
+    return find_spec("matplotlib") is not None
 
 
 MAKERS: dict[str, Callable[[list[MetricPoint], RunView], bytes]] = {
@@ -139,23 +107,14 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _trace(label: str, rounds: list[int], values: list[float]) -> dict[str, Any]:
-    return {
-        "type": "scatter",
-        "mode": "lines+markers",
-        "name": html.escape(label),
-        "x": rounds,
-        "y": [_finite(value) for value in values],
-    }
-
-
 CHECKPOINT = "checkpoint"  # the names of checkpoints begin with it
 
 
 def pull_run(client: ControlClient, run: RunView, target: Path, *, everything: bool = False) -> list[Path]:
     """Write the artifacts (checkpoints only if `everything`) and the metric files; returns the files written.
 
-    Metric files are written only if the run has metrics; an artifact of the same name is left as the app made it.
+    Metric files are written only if the run has metrics, the image only if matplotlib is installed; an artifact of the same name is left
+    as the app created it.
     Raises ObjectInvalid for an artifact whose name is not a file name, before anything is written.
     """
     chosen = [item for item in client.artifacts(run.run_id) if everything or not item.name.startswith(CHECKPOINT)]
@@ -164,7 +123,7 @@ def pull_run(client: ControlClient, run: RunView, target: Path, *, everything: b
     make_folder(target)
     written = [_download(client, item, target) for item in chosen]
     for name, make in MAKERS.items():
-        if points and name not in names:
+        if points and name not in names and (name != "metrics.png" or can_draw_images()):
             path = target / name
             write_file(path, make(points, run))
             written.append(path)

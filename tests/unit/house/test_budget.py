@@ -14,6 +14,7 @@ HEAVY = {
     "fastapi",
     "httpx2",
     "pandas",
+    "matplotlib",
     "plotly",
     "pydantic",
     "rich",

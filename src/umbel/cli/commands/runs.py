@@ -105,7 +105,7 @@ def pull(
     """Write a run's results into a folder: its artifacts (the model), and its metrics as JSON, CSV, HTML and PNG."""
     from umbel.cli.config import connect
     from umbel.cli.log import find_run
-    from umbel.cli.results import pull_run
+    from umbel.cli.results import can_draw_images, pull_run
 
     client = connect(superlink)
     view = find_run(client, run)
@@ -118,5 +118,7 @@ def pull(
     print(f"Run {view.run_id} → {target}")
     for path in written:
         print(f"  {path.name}  {path.stat().st_size} bytes")
+    if not can_draw_images() and any(path.name == "metrics.html" for path in written):
+        print("metrics.png was not drawn because matplotlib is not installed: pip install 'umbel[plots]'")
     if view.status != "finished":
         print("The run has not finished: pull it again later for the remaining results.")
