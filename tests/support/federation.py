@@ -22,7 +22,7 @@ PROGRAMS = {
     "serverapp": "umbel.deployment.main",
     "worker": "umbel.engine.worker",
 }
-_ONLINE = " is at http"  # what a node says once it has a session
+_ONLINE = " is connected to http"  # what a node says once it has a session
 
 
 class Node:
@@ -53,7 +53,7 @@ class Node:
 
     def answered(self, run_id: int) -> list[str]:
         """The messages of a run that it has answered, as often as it did. It has told that by the end of the run, or soon after."""
-        found = (re.search(rf"Run {run_id}: message (\S+) is answered", line) for line in self._lines)
+        found = (re.search(rf"Run {run_id}: replied to message (\S+)\.", line) for line in self._lines)
         return [match[1] for match in found if match]
 
     def wait(self) -> None:

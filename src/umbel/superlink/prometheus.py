@@ -1,12 +1,15 @@
-"""Prometheus metrics."""
+"""Prometheus metrics: recorded at little cost, and rendered by prometheus-client, which is imported at the first scrape."""
 
 from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 Labels = tuple[tuple[str, str], ...]  # names and values
 Kind = Literal["counter", "gauge"]
@@ -58,21 +61,24 @@ class Histogram:
         return [sum(counts[: place + 1]) for place in range(len(counts))], total
 
 
-def family(name: str, kind: Kind, about: str, values: Mapping[Labels, float]) -> str:
-    """The lines of one metric."""
-    lines = [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
-    lines += [_line(name, labels, value) for labels, value in sorted(values.items())]
-    return "\n".join(lines) + "\n"
+def family(name: str, kind: Kind, about: str, values: Mapping[Labels, float]) -> Metric:
+    """A metric with its values."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    labels = [label for label, _ in next(iter(values), ())]
+    made = (CounterMetricFamily if kind == "counter" else GaugeMetricFamily)(name, about, labels=labels)
+    for key, value in sorted(values.items()):
+        made.add_metric([text for _, text in key], value)
+    return made
 
 
-def histogram(name: str, about: str, measured: Histogram) -> str:
-    """The lines of a histogram."""
+def histogram(name: str, about: str, measured: Histogram) -> Metric:
+    """A histogram with its buckets."""
+    from prometheus_client.core import HistogramMetricFamily
+
     counts, total = measured.read()
-    lines = [f"# HELP {name} {about}", f"# TYPE {name} histogram"]
     bounds = ["+Inf" if bound == math.inf else f"{bound:g}" for bound in measured.bounds]
-    lines += [_line(f"{name}_bucket", (("le", bound),), count) for bound, count in zip(bounds, counts, strict=True)]
-    lines += [_line(f"{name}_sum", (), total), _line(f"{name}_count", (), counts[-1])]
-    return "\n".join(lines) + "\n"
+    return HistogramMetricFamily(name, about, buckets=list(zip(bounds, counts, strict=True)), sum_value=total)
 
 
 def by(label: str, counts: Iterable[tuple[str, int]]) -> dict[Labels, float]:
@@ -80,10 +86,23 @@ def by(label: str, counts: Iterable[tuple[str, int]]) -> dict[Labels, float]:
     return {((label, value),): count for value, count in counts}
 
 
-def _line(name: str, labels: Labels, value: float) -> str:
-    inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in labels)
-    return f"{name}{{{inside}}} {value:.12g}" if inside else f"{name} {value:.12g}"
+def exposition(families: Sequence[Metric]) -> bytes:
+    """The metrics in Prometheus' text format."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Families(families))
+    return generate_latest(registry)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+class _Families:
+    """A collector of metrics that have been read already."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+    def describe(self) -> Iterable[Metric]:
+        return ()

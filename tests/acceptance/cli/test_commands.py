@@ -67,7 +67,7 @@ def test_stop_and_its_json(umbel: Umbel, fake: FakeSuperLink) -> None:
 @pytest.mark.parametrize("command", ["stop", "pull", "log"])
 def test_an_unknown_run_is_an_error(umbel: Umbel, fake: FakeSuperLink, command: str) -> None:
     """Exit code 7, the same for each command that takes a run."""
-    assert umbel(command, "9", code=7).stderr.startswith("Error: There is no run 9.")
+    assert umbel(command, "9", code=7).stderr.startswith("Error: Run 9 does not exist.")
 
 
 def test_log_shows_what_is_there(umbel: Umbel, fake: FakeSuperLink) -> None:

@@ -105,7 +105,7 @@ def test_a_run_waits_for_room_for_its_model(control: ControlClient, umbel_home: 
     next(item for item in stream if item.event and item.event.kind == "waiting" and item.event.data["for"])
     waiting = control.get_run(run_id)
     assert waiting.status == "running"
-    assert "room on the SuperLink's disk: model.safetensors cannot be stored" in str(waiting.waiting_for)
+    assert "space on the SuperLink's disk: model.safetensors cannot be stored" in str(waiting.waiting_for)
     (umbel_home / "objects-full").unlink()
     run = wait(control, run_id)
     assert (run.sub_status, run.attempts, run.waiting_for) == ("completed", 1, None)

@@ -80,7 +80,7 @@ def test_a_killed_process_is_started_again_beside_its_files(
         wait_until_over(control, run_id)
         run = control.get_run(run_id)
         assert (run.sub_status, run.attempts) == ("completed", 2)
-        assert executor.line("[superexec] The files of run ") == "Removed the files of run"
+        assert executor.line("[superexec] Removed the files of run ") == f"{run_id}."
     assert list((umbel_home / "runs").iterdir()) == []
 
 
@@ -93,5 +93,5 @@ def test_a_stopped_run_ends_its_process(control: ControlClient, tmp_path: Path, 
         process = psutil.Process(int(executor.line(f"[run {run_id}] process ")))
         assert control.stop_run(run_id).sub_status == "stopped"
         wait_until_gone([process])
-        assert executor.line("[superexec] The files of run ") == "Removed the files of run"
+        assert executor.line("[superexec] Removed the files of run ") == f"{run_id}."
     assert list((umbel_home / "runs").iterdir()) == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import subprocess
+import sys
 
 import httpx2
 
@@ -65,7 +67,7 @@ async def test_its_numbers(served: Served) -> None:
     await asyncio.gather(waiting, return_exceptions=True)
     assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     found = numbers(response.text)
-    assert found['umbel_runs{status="running",outcome=""}'] == 1
+    assert found['umbel_runs{outcome="",status="running"}'] == 1
     assert found['umbel_tasks{state="active"}'] == 1
     assert found['umbel_requests_total{route="objects",status="201"}'] == 2
     assert found['umbel_received_bytes_total{route="objects"}'] > 1000
@@ -84,3 +86,10 @@ async def test_its_numbers_are_for_this_machine_or_a_token(served: Served) -> No
     assert refused.status_code == 401
     allowed = await served.client.get("/metrics", headers=somebody | {"Authorization": f"Bearer {USER}"})
     assert allowed.status_code == 200
+
+
+def test_prometheus_client_is_imported_at_the_first_scrape() -> None:
+    """A SuperLink that is never scraped does not pay for the library."""
+    command = "import sys, umbel.superlink.server.serve; print('prometheus_client' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, check=True, timeout=30)
+    assert done.stdout.strip() == "False"

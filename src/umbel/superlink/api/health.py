@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -17,6 +18,9 @@ from umbel.superlink import prometheus
 from umbel.superlink.api.requests import require_user, superlink
 from umbel.superlink.core import SuperLink
 from umbel.superlink.store import runs
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 _PATIENCE = 5.0  # seconds for the database and the disk to answer
 _FRESH = 5.0  # seconds for which the numbers of the database are told again: several scrapers cost one query
@@ -49,7 +53,7 @@ async def metrics(request: Request) -> Response:
         require_user(request)
     link = superlink(request)
     counted = await _counted(request, link)
-    return Response(_process(link) + counted, media_type=prometheus.CONTENT_TYPE)
+    return Response(prometheus.exposition([*_process(link), *counted]), media_type=prometheus.CONTENT_TYPE)
 
 
 def _look(connection: Connection) -> None:
@@ -60,58 +64,50 @@ def _unready(reason: str) -> Response:
     return JSONResponse({"status": "not ready", "reason": reason}, 503)
 
 
-async def _counted(request: Request, link: SuperLink) -> str:
+async def _counted(request: Request, link: SuperLink) -> list[Metric]:
     state, now = request.app.state, time.monotonic()
-    known: tuple[float, str] | None = getattr(state, "counted", None)
+    known: tuple[float, list[Metric]] | None = getattr(state, "counted", None)
     if known is None or now - known[0] > _FRESH:
         known = state.counted = (now, await link.db.aread(_stored))
     return known[1]
 
 
-def _stored(connection: Connection) -> str:
+def _stored(connection: Connection) -> list[Metric]:
     by_outcome: dict[prometheus.Labels, float] = {
         (("status", status), ("outcome", outcome)): number
         for status, outcome, number in runs.count_by_status(connection)
     }
-    return "".join(
-        (
-            prometheus.family("umbel_runs", "gauge", "Runs by status and outcome.", by_outcome),
-            *(
-                prometheus.family(
-                    f"umbel_{noun}", "gauge", f"{noun.capitalize()} by state.", prometheus.by("state", found)
-                )
-                for noun, found in runs.count_by_state(connection).items()
-            ),
-        )
-    )
+    return [
+        prometheus.family("umbel_runs", "gauge", "Runs by status and outcome.", by_outcome),
+        *(
+            prometheus.family(f"umbel_{noun}", "gauge", f"{noun.capitalize()} by state.", prometheus.by("state", found))
+            for noun, found in runs.count_by_state(connection).items()
+        ),
+    ]
 
 
-def _process(link: SuperLink) -> str:
+def _process(link: SuperLink) -> list[Metric]:
     traffic = link.traffic
     full: dict[prometheus.Labels, float] = {(): link.db.full_since is not None}
-    return "".join(
-        (
-            prometheus.family("umbel_info", "gauge", "The version.", {(("version", __version__),): 1}),
-            prometheus.family(
-                "umbel_uptime_seconds", "gauge", "Time since the SuperLink started.", {(): link.now() - link.started_at}
-            ),
-            prometheus.family("umbel_requests_total", "counter", "Requests answered.", traffic.requests.values),
-            prometheus.family(
-                "umbel_received_bytes_total", "counter", "Bytes received in requests.", traffic.bytes_in.values
-            ),
-            prometheus.family(
-                "umbel_sent_bytes_total", "counter", "Bytes sent in responses.", traffic.bytes_out.values
-            ),
-            prometheus.family(
-                "umbel_parked_requests",
-                "gauge",
-                "Waiting requests by topic.",
-                prometheus.by("topic", link.wakeups.parked()),
-            ),
-            prometheus.family("umbel_database_full", "gauge", "1 if the database has no space left.", full),
-            prometheus.histogram("umbel_database_write_seconds", "Transactions committed.", link.db.latency),
-        )
-    )
+    return [
+        prometheus.family("umbel_info", "gauge", "The version.", {(("version", __version__),): 1}),
+        prometheus.family(
+            "umbel_uptime_seconds", "gauge", "Time since the SuperLink started.", {(): link.now() - link.started_at}
+        ),
+        prometheus.family("umbel_requests_total", "counter", "Requests answered.", traffic.requests.values),
+        prometheus.family(
+            "umbel_received_bytes_total", "counter", "Bytes received in requests.", traffic.bytes_in.values
+        ),
+        prometheus.family("umbel_sent_bytes_total", "counter", "Bytes sent in responses.", traffic.bytes_out.values),
+        prometheus.family(
+            "umbel_parked_requests",
+            "gauge",
+            "Waiting requests by topic.",
+            prometheus.by("topic", link.wakeups.parked()),
+        ),
+        prometheus.family("umbel_database_full", "gauge", "1 if the database has no space left.", full),
+        prometheus.histogram("umbel_database_write_seconds", "Transactions committed.", link.db.latency),
+    ]
 
 
 ROUTES = [Route("/health", health), Route("/ready", ready), Route("/metrics", metrics)]
