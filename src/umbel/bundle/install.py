@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import tempfile
 from pathlib import Path
 
+from umbel._os import is_disk_full
 from umbel.bundle.read import Fab, read_fab
 from umbel.errors import Conflict, StorageFull, UmbelError
 
@@ -80,6 +80,6 @@ def _move_in(unpacked: Path, apps_dir: Path, fab: Fab) -> Path:
 
 
 def _cannot_write(error: OSError, apps_dir: Path) -> UmbelError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if is_disk_full(error):
         return StorageFull(f"No disk space left in {apps_dir} for the app.", hint="Free some space and try again.")
     return UmbelError(f"The app cannot be written to {apps_dir}: {error.strerror}.", hint="Check its permissions.")

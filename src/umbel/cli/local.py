@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -14,7 +13,7 @@ from typing import IO, TYPE_CHECKING
 
 import msgspec
 
-from umbel import __version__
+from umbel import __version__, _os
 from umbel.errors import Conflict, SuperLinkUnreachable, UmbelError
 from umbel.home import VARIABLE, home, local_dir
 from umbel.wire.api import UNDECODABLE, ServerInfo
@@ -64,7 +63,7 @@ def _start_once() -> ControlClient:
 def _turn() -> Iterator[None]:
     """Let one process at a time start the SuperLink of this home."""
     with (local_dir() / "start.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _os.lock(file.fileno())
         yield
 
 
@@ -132,7 +131,7 @@ def _wait_until_gone() -> None:
 
     def wait() -> None:
         with path.open("a") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
+            _os.lock(file.fileno(), shared=True)
         gone.set()
 
     threading.Thread(target=wait, daemon=True).start()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 import sys
@@ -11,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TextIO
 
+from umbel._os import is_disk_full
 from umbel.errors import ConfigError, NotFound, ObjectInvalid, StorageFull, UmbelError, UsageError
 
 
@@ -61,7 +61,7 @@ def make_folder(path: Path) -> None:
 
 def cannot_write(path: Path, error: OSError) -> UmbelError:
     """The error for a file or folder that could not be written."""
-    if error.errno == errno.ENOSPC:
+    if is_disk_full(error):
         return StorageFull(f"No disk space left for {path}.")
     return ConfigError(f"{path} cannot be written: {error.strerror}.", hint="Choose another path with --output.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 import time
@@ -10,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from umbel._os import is_disk_full
 from umbel.app.recorddict import RecordDict
 from umbel.errors import StorageFull
 from umbel.wire.records import pack, unpack
@@ -89,7 +89,7 @@ class StateStore:
         try:
             _write(path, str(exchange), data)
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_disk_full(error):
                 raise
             raise StorageFull(
                 f"No disk space left for the state of node {node_id}.",

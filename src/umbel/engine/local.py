@@ -10,12 +10,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
+from umbel._os import raise_file_limit
 from umbel.app.message import Error, ErrorCode, Message, failure
 from umbel.app.recorddict import RecordDict
 from umbel.engine import frames, shared_memory
 from umbel.engine.contents import Outbox
 from umbel.engine.exchange import Exchange
-from umbel.engine.resources import Plan, raise_file_limit
+from umbel.engine.resources import Plan
 from umbel.engine.scheduling import ThroughputEstimator, Work
 from umbel.engine.worker_handle import Assignment, WorkerHandle
 from umbel.errors import AppLoadError, UmbelError, from_code

@@ -8,12 +8,10 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
+from umbel import _os
 from umbel.errors import ResourcesMissing
-
-_SCHEDSTAT = Path("/proc/self/schedstat")  # Linux: time on a processor and time waiting for one, in ns
 
 
 class Stopwatch:
@@ -22,29 +20,12 @@ class Stopwatch:
     def __init__(self) -> None:
         """Starts at once."""
         self._began = time.perf_counter()
-        self._busy = _busy_seconds()
+        self._busy = _os.busy_seconds()
 
     def read(self) -> tuple[float, float]:
         """Seconds since the start, and thereof blocked."""
         seconds = time.perf_counter() - self._began
-        return seconds, max(0.0, seconds - (_busy_seconds() - self._busy))
-
-
-def _busy_seconds() -> float:
-    processor = time.process_time()
-    descriptor = _schedstat()
-    if descriptor is None:
-        return processor
-    return processor + int(os.pread(descriptor, 100, 0).split()[1]) / 1e9
-
-
-@cache
-def _schedstat() -> int | None:
-    """A descriptor of the file, opened once: it is read twice for each unit."""
-    try:
-        return os.open(_SCHEDSTAT, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
+        return seconds, max(0.0, seconds - (_os.busy_seconds() - self._busy))
 
 
 def peak_bytes() -> int:
@@ -76,15 +57,7 @@ class Machine:
 
 def this_machine() -> Machine:
     """What there is here and now."""
-    return Machine(
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _gpus(), _memory()
-    )
-
-
-def raise_file_limit() -> None:
-    """Let this process have as many open files as it may: each large reply that is not folded needs one while it is held."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return Machine(_os.usable_cpus(), _gpus(), _os.available_memory())
 
 
 def _gpus() -> tuple[str, ...]:
@@ -92,14 +65,6 @@ def _gpus() -> tuple[str, ...]:
     if visible is not None:
         return tuple(gpu for gpu in visible.split(",") if gpu)
     return tuple(str(i) for i in range(len(list(Path("/dev").glob("nvidia[0-9]*")))))
-
-
-def _memory() -> int:
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import mmap
 import os
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
+from umbel._os import anonymous_memory
 from umbel.app.safetensors import Part
 
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - the files have no name there
 _MAX_PARTS = 512  # buffers one writev call takes
 
 
 def create(size: int) -> int:
     """A file descriptor of `size` zero bytes of memory. Close it when the mapping is made and the descriptor is passed on."""
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("umbel", os.MFD_CLOEXEC)
-    else:
-        with tempfile.TemporaryFile(dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None) as file:
-            fd = os.dup(file.fileno())
-    os.ftruncate(fd, size)
-    return fd
+    return anonymous_memory(size)
 
 
 def write(parts: Sequence[Part]) -> tuple[int, int]:

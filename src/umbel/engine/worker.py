@@ -7,7 +7,6 @@ served, so that it knows whose fault it was when this process dies.
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
@@ -17,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
+from umbel._os import is_disk_full
 from umbel.app.context import Context
 from umbel.app.message import ErrorCode, Message, Metadata
 from umbel.app.recorddict import RecordDict
@@ -209,7 +209,7 @@ def _write(file: str, parts: list[Part]) -> None:
     try:
         shared_memory.append(fd, parts)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
         raise StorageFull(f"No disk space left for the reply {file}.", hint="Free some space.") from error
     finally:

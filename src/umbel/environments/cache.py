@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from umbel import _os
 from umbel.errors import ConfigError
 
 VARIABLE = "UMBEL_ENVIRONMENTS_GIB"
@@ -123,9 +123,6 @@ def _alone(place: Place) -> Iterator[bool]:
     """Acquire the lock exclusively if it is free; does not count as use."""
     descriptor = os.open(place.root / f"{place.key}.lock", os.O_RDWR)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        yield _os.try_lock(descriptor)
     finally:
         os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import sys
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+from umbel import _os
 from umbel.environments import base, cache
 from umbel.environments.install import Bounds, Lifeline, install
 from umbel.environments.requirements import check, missing, needed
@@ -92,21 +92,19 @@ def prepare(
 
 def _settle(place: cache.Place, requirements: list[str], bounds: Bounds, say: Say) -> None:
     """Hold the lock of an environment that is there, together with others."""
-    _take(bounds.lock, fcntl.LOCK_SH, say)
+    _take(bounds.lock, say, shared=True)
     while not place.folder.is_dir():
-        _take(bounds.lock, fcntl.LOCK_EX, say)
+        _take(bounds.lock, say, shared=False)
         if not place.folder.is_dir():
             say("installing")
             _make(place, requirements, bounds)
-        _take(bounds.lock, fcntl.LOCK_SH, say)  # the lock was let go of for a moment: look again
+        _take(bounds.lock, say, shared=True)  # the lock was let go of for a moment: look again
 
 
-def _take(lock: int, kind: int, say: Say) -> None:
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
+def _take(lock: int, say: Say, *, shared: bool) -> None:
+    if not _os.try_lock(lock, shared=shared):
         say("another run is installing packages")
-        fcntl.flock(lock, kind)
+        _os.lock(lock, shared=shared)
 
 
 def _make(place: cache.Place, requirements: list[str], bounds: Bounds) -> None:

@@ -9,12 +9,12 @@ import argparse
 import logging
 import os
 import select
-import signal
 import stat
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from umbel._os import wake_on_termination
 from umbel.environments import requirements
 from umbel.errors import UmbelError
 from umbel.superexec import plan
@@ -67,19 +67,12 @@ def _serve(client: RuntimeClient, slots: Mapping[str, int], programs: Mapping[st
 
     woken, wake = os.pipe()
     executor = Executor(client, slots, programs, lambda: os.write(wake, b"!"))
-    _wake_on_signal(wake)
+    wake_on_termination(wake)
     executor.start()
     _wait_for_end(woken)
     executor.end()
     if executor.failure:
         raise executor.failure
-
-
-def _wake_on_signal(wake: int) -> None:
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
 
 
 def _wait_for_end(woken: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
 from threading import Event, Lock, Thread
 from typing import IO, TYPE_CHECKING
 
+from umbel import _os
 from umbel.home import runs_dir
 from umbel.superexec.plan import Tail
 
@@ -28,7 +28,7 @@ def lock_scratch(run_id: int) -> Iterator[int]:
     folder.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _os.lock(descriptor)
         yield descriptor
     finally:
         os.close(descriptor)

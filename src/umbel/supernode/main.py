@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 from typing import TYPE_CHECKING
 
+from umbel._os import wake_on_termination
 from umbel.environments import requirements
 from umbel.errors import UmbelError
 from umbel.supernode import settings as options
@@ -45,7 +45,7 @@ def run(settings: Settings) -> int:
         patient = FleetClient(settings.superlink, credentials, patience=float("inf"), root_certificates=roots)
         client = FleetClient(settings.superlink, credentials, patience=0.0, root_certificates=roots)
         woken, wake = os.pipe()
-        _wake_on_signal(wake)
+        wake_on_termination(wake)
         agent = Agent(settings, client, build(settings, state, patient), lambda: os.write(wake, b"!"))
         agent.start()
         os.read(woken, 1)
@@ -54,13 +54,6 @@ def run(settings: Settings) -> int:
         if agent.failure:
             raise agent.failure
     return 0
-
-
-def _wake_on_signal(wake: int) -> None:
-    os.set_blocking(wake, False)
-    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: None)
 
 
 def _log_to(settings: Settings) -> None:

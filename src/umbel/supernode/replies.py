@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import re
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from umbel._os import boot_id, is_disk_full
 from umbel.app.message import ErrorCode
 from umbel.errors import ObjectInvalid, RequestInvalid, StorageFull, TooLarge, UmbelError
 from umbel.wire import contents
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from umbel.wire.programs import FleetClient
 
 
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # Linux
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -40,14 +39,6 @@ class Spooled(msgspec.Struct):
     data: bytes | None = None
     size: int = 0
     boot: str = ""  # of the machine
-
-
-def boot_id() -> str:
-    """What tells this start of the machine from others; empty where the machine does not say."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 _decode = msgspec.msgpack.Decoder(Spooled).decode
@@ -73,7 +64,7 @@ class Spool:
         try:
             temporary.write_bytes(msgspec.msgpack.encode(reply))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            if not is_disk_full(error):
                 raise
             raise StorageFull(
                 f"No disk space left for a reply in {self._directory}.", hint="Free some space."

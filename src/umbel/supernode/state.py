@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,6 +9,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from umbel import _os
 from umbel.errors import ConfigError, Conflict
 
 if TYPE_CHECKING:
@@ -51,13 +50,7 @@ def own_key(path: Path) -> Ed25519PrivateKey:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(pem)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
+        _os.replace_file(path, pem, durable=True)
     return load_key(path)
 
 
@@ -83,15 +76,13 @@ class StateDir:
     def lock(self) -> IO[str]:
         """A lock, held for as long as the file is open. Raises Conflict when another process holds it."""
         file = (self.root / "lock").open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise Conflict(
-                f"Another SuperNode is already using {self.root}.",
-                hint="Give each SuperNode its own --name (and thereby its own key) or its own --state-dir.",
-            ) from None
-        return file
+        if _os.try_lock(file.fileno()):
+            return file
+        file.close()
+        raise Conflict(
+            f"Another SuperNode is already using {self.root}.",
+            hint="Give each SuperNode its own --name (and thereby its own key) or its own --state-dir.",
+        )
 
     def client_state(self, run_id: int) -> Path:
         """Where a run's ClientApp keeps its state."""

@@ -6,7 +6,6 @@ chunks that are missing. What `on_progress` raises ends a transfer.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from itertools import accumulate
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, TypeVar, cast
 
+from umbel._os import is_disk_full
 from umbel.errors import ObjectInvalid, StorageFull
 from umbel.wire.http import BLOCK, HttpClient, Request, read_answer
 from umbel.wire.messages import CHUNK, INLINE_LIMIT, ContentRef, Missing, chunk_size, content_id
@@ -242,7 +242,7 @@ def _room_for(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as failure:
-        if failure.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(failure):
             raise
         raise StorageFull(f"No disk space left for {path}.", hint="Free some space and try again.") from failure
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import uuid
 from typing import TYPE_CHECKING
 
+from umbel._os import is_disk_full
 from umbel.errors import ObjectInvalid, StorageFull
 from umbel.wire.connection import Backoff
 from umbel.wire.http import BLOCK, CUT, Blocks, HttpClient, Request, read_answer, read_blocks
@@ -60,7 +60,7 @@ def get_to(client: HttpClient, digest: str, path: Path) -> None:
         temporary.replace(path)
     except BaseException as failure:
         temporary.unlink(missing_ok=True)
-        if isinstance(failure, OSError) and failure.errno == errno.ENOSPC:
+        if isinstance(failure, OSError) and is_disk_full(failure):
             raise StorageFull(f"No disk space left for {path}.", hint="Free some space and try again.") from failure
         raise
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from umbel.errors import ObjectInvalid, StorageFull
-from umbel.supernode.replies import Spool, Spooled, boot_id
+from umbel.supernode.replies import Spool, Spooled
 from umbel.wire.messages import ReplyError
 
 SMALL = Spooled("a", 7, 1.5, data=b"x")
@@ -53,13 +53,6 @@ def test_what_is_not_whole_is_removed(spool: Spool, tmp_path: Path) -> None:
 def test_replies_do_not_outlive_the_machine(spool: Spool, tmp_path: Path) -> None:
     """What its disk had not got when its power went looks whole, and is not."""
     assert Spool(tmp_path, "another start of the machine").replies() == []
-
-
-def test_starts_of_the_machine_can_be_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where the system says so; elsewhere all are one."""
-    assert boot_id() == boot_id()
-    monkeypatch.setattr("umbel.supernode.replies._BOOT_ID", tmp_path / "none")
-    assert boot_id() == ""
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a/b", "a.b", "x" * 65, "a\0"])

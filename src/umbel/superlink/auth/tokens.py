@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from pathlib import Path
 from typing import Literal
 
 import msgspec
 
+from umbel._os import replace_file
 from umbel.errors import PermissionRefused, Unauthenticated
 
 Role = Literal["user", "executor", "task", "node"]
@@ -37,11 +37,7 @@ def local_token(path: Path) -> str:
     except FileNotFoundError:
         pass
     token = secrets.token_urlsafe(32)
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(token)
-    temporary.rename(path)
+    replace_file(path, token.encode())
     return token
 
 

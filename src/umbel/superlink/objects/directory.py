@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import os
 import re
@@ -13,10 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Self
 
+from umbel import _os
 from umbel.errors import NotFound, ObjectInvalid, StorageFull, TooLarge
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 class ObjectDirectory:
@@ -143,7 +141,7 @@ def _typed_when_full() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_SPACE:
+        if _os.is_disk_full(error):
             hint = "Free some space on the disk of the SuperLink and send the object again."
             raise StorageFull(hint=hint) from error
         raise
@@ -153,16 +151,16 @@ def _open_locked(path: Path) -> IO[bytes]:
     """A new file, locked for as long as it is open: somebody writes it."""
     while True:
         file = path.open("xb", buffering=0)
-        fcntl.flock(file, fcntl.LOCK_EX)
+        _os.lock(file.fileno())
         if os.fstat(file.fileno()).st_nlink:
             return file
         file.close()  # taken for a left-over before it was locked
 
 
 def _remove_left_over(path: Path) -> None:
-    with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        path.unlink()
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if _os.try_lock(file.fileno()):
+            path.unlink()
 
 
 def _fsync_directory(path: Path) -> None:

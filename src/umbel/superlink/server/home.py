@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import IO, Any
+
+from umbel import _os
 
 
 class Home:
@@ -31,20 +30,14 @@ class Home:
     def take_lock(self) -> IO[str] | None:
         """The lock, held for as long as the file is open; None when another process holds it."""
         file = self.lock.open("a")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            return None
-        return file
+        if _os.try_lock(file.fileno()):
+            return file
+        file.close()
+        return None
 
     def write_info(self, info: dict[str, Any]) -> None:
         """Say where the SuperLink answers; readers see all of it or nothing."""
-        temporary = self.local / f"superlink.json.{secrets.token_hex(4)}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(info, file)
-        temporary.rename(self.info)
+        _os.replace_file(self.info, json.dumps(info).encode())
 
     def swap_number(self, number: int) -> int | None:
         """Keep this life's number among the SuperLinks on a database; returns that of the last life."""
