@@ -183,7 +183,7 @@ def test_a_certificate_that_clients_would_refuse_is_refused_first(made: certific
         tls.check(made.certificate, other_authority(made, tmp_path / "a"))
     with pytest.raises(ConfigError, match="contains no hostname"):
         tls.names(made.authority)
-    with pytest.raises(ConfigError, match="must be given together"):
+    with pytest.raises(ConfigError, match="matching key"):
         tls.server_context(made.certificate, made.authority_key)
     with pytest.raises(ConfigError, match="cannot be read as a certificate"):
         tls.check(made.key, None)
@@ -193,7 +193,7 @@ def test_a_certificate_that_clients_would_refuse_is_refused_first(made: certific
     ("options", "words"),
     [
         (["--host", "0.0.0.0"], "can be reached from other machines, so TLS is required"),
-        (["--ssl-certfile", "x"], "must be given together"),
+        (["--ssl-certfile", "x"], "matching key"),
         (["--ssl-certfile", "x", "--ssl-keyfile", "y", "--insecure"], "mutually exclusive"),
         (["--ssl-ca-certfile", "x"], "needs --ssl-certfile"),
     ],
