@@ -193,7 +193,7 @@ def test_a_certificate_that_clients_would_refuse_is_refused_first(made: certific
     ("options", "words"),
     [
         (["--host", "0.0.0.0"], "can be reached from other machines, so TLS is required"),
-        (["--ssl-certfile", "x"], "matching key"),
+        (["--ssl-certfile", "x"], "must be given together"),
         (["--ssl-certfile", "x", "--ssl-keyfile", "y", "--insecure"], "mutually exclusive"),
         (["--ssl-ca-certfile", "x"], "needs --ssl-certfile"),
     ],
