@@ -27,7 +27,7 @@ def load_component(app_dir: Path | str, reference: str) -> Any:
     except (Exception, SystemExit) as error:
         raise AppLoadError(
             f"The module {module_name!r} could not be imported: {type(error).__name__}: {error}.",
-            hint=_lacking(Path(app_dir)) or "Fix the import, or install the missing package next to Umbel.",
+            hint=_unsatisfied(Path(app_dir), error) or _hint(error),
             traceback=app_traceback(error),
         ) from error
     try:
@@ -39,15 +39,27 @@ def load_component(app_dir: Path | str, reference: str) -> Any:
         ) from None
 
 
-def _lacking(app_dir: Path) -> str | None:
-    """What the app declares and this machine does not have, in a sentence, with what to do; None when nothing is known to be missing."""
-    from umbel.bundle import load_app
-    from umbel.environments.requirements import check
+def _hint(error: BaseException) -> str:
+    if isinstance(error, ImportError):
+        return "Fix the import, or install the missing package next to Umbel."
+    return "Fix the error that the traceback shows."
 
+
+def _unsatisfied(app_dir: Path, error: BaseException) -> str | None:
+    """The app's unsatisfied requirements, with the remedy, if one of them explains the failed import; else None."""
+    from umbel.bundle import load_app
+    from umbel.environments.requirements import check, missing, provides
+
+    if not isinstance(error, ImportError) or not error.name:
+        return None
+    is_absent = isinstance(error, ModuleNotFoundError)
     try:
-        check(load_app(app_dir).dependencies)
-    except DependenciesMissing as missing:
-        return str(missing)
+        lacking = [
+            line for line in missing(load_app(app_dir).dependencies) if provides(line, error.name, is_absent=is_absent)
+        ]
+        check(lacking)
+    except DependenciesMissing as unsatisfied:
+        return str(unsatisfied)
     except AppInvalid:
         pass
     return None

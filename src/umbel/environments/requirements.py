@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -97,9 +97,32 @@ def check(dependencies: Iterable[str]) -> None:
     lacking = missing(dependencies)
     if lacking:
         raise DependenciesMissing(
-            f"The app needs {', '.join(lacking)}, which this machine does not have.",
-            hint=f"Install it beside Umbel, or have it installed for each run that needs it: {OPTION}.",
+            f"Unsatisfied requirements of the app: {', '.join(f'{line} ({_present(line)})' for line in lacking)}.",
+            hint=f"Install what is missing next to Umbel, or have it installed for each run that needs it: {OPTION}.",
         )
+
+
+def provides(dependency: str, module: str, *, is_absent: bool) -> bool:
+    """Whether a requirement may be what a failed import of `module` lacks.
+
+    An absent module may come from any requirement that is not installed; a module that is there belongs to known distributions.
+    """
+    name = canonicalize_name(Requirement(dependency).name)
+    if is_absent:
+        return _version(name) is None
+    return name in map(canonicalize_name, packages_distributions().get(module.partition(".")[0], ()))
+
+
+def _present(dependency: str) -> str:
+    version = _version(Requirement(dependency).name)
+    return "not installed" if version is None else f"installed: {version}"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return distribution(name).version
+    except PackageNotFoundError:
+        return None
 
 
 def _is_satisfied(requirement: Requirement, seen: _Seen) -> bool:

@@ -136,8 +136,8 @@ def test_without_permission_a_run_is_warned(wheels: Path, tmp_path: Path) -> Non
     runs = [wait(control, start(control, app, federation=TWO)) for app in (one, two)]
     for run in runs:
         (warning,) = said(control, run.run_id, "WARNING")
-        assert warning.startswith("The app needs demo-lib>=1, which this machine does not have. Install it")
+        assert warning.startswith("Unsatisfied requirements of the app: demo-lib>=1 (not installed). Install what")
     assert runs[0].cause is not None
     assert runs[0].cause.code == "app-load-failed"
-    assert "The app needs demo-lib>=1" in str(runs[0].cause.hint)
+    assert "demo-lib>=1 (not installed)" in str(runs[0].cause.hint)
     assert runs[1].sub_status == "completed"

@@ -115,9 +115,11 @@ def test_what_is_no_requirement_is_refused(line: str) -> None:
 
 
 def test_the_error_names_what_is_missing(packages: Path) -> None:
-    """What is missing is named, and both ways to get it; what is there is not."""
+    """What is missing is named, with the version that is there instead, and both ways to get it; what is there is not."""
     check(["demo-lib"])
     with pytest.raises(DependenciesMissing) as caught:
         check(["demo-lib", "demo-lib>2", "no-such-lib"])
-    assert caught.value.message == "The app needs demo-lib>2, no-such-lib, which this machine does not have."
+    assert caught.value.message == (
+        "Unsatisfied requirements of the app: demo-lib>2 (installed: 1.5), no-such-lib (not installed)."
+    )
     assert "--allow-runtime-dependency-installation" in str(caught.value.hint)
