@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None =
 
     `program` is what the process of every task runs, in place of `plan.PROGRAMS`.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.allow_runtime_dependency_installation:
         requirements.allow()
     logging.basicConfig(level=logging.INFO, format="[superexec] %(message)s", stream=sys.stderr)
@@ -84,7 +84,8 @@ def _wait_for_end(woken: int) -> None:
             return
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line of the program."""
     parser = argparse.ArgumentParser(prog="umbel-superexec", description="Execute the tasks of a SuperLink.")
     parser.add_argument(
         "--superlink", required=True, metavar="ADDRESS", help="https://HOST:PORT; several, separated by commas"

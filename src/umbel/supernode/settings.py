@@ -49,7 +49,7 @@ class Settings:
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
     """The settings in a command line. Raises UsageError, ConfigError."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     if options.name and not _NAME.fullmatch(options.name):
         raise UsageError(f"Invalid node name `{options.name}`.", hint="Use letters, digits, dots and hyphens.")
     machine, has_roots = this_machine(), bool(options.root_certificates)
@@ -104,7 +104,8 @@ def default_state_dir(name: str, private_key: Path | None) -> Path:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The command line of the program."""
     parser = argparse.ArgumentParser(
         prog="umbel-supernode",
         description="The agent of a site: executes the ClientApps of runs next to the site's data.",

@@ -37,6 +37,13 @@ class Settings:
 
 def parse(argv: list[str] | None) -> Settings:
     """The settings of a command line. Raises ConfigError, UsageError."""
+    options = vars(parser().parse_args(argv))
+    kept = storage_options.take_options(options, os.environ)
+    return Settings(access=take_options(options, options["host"]), keeping=kept, **options)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of umbel-superlink."""
     parser = _Parser(
         prog="umbel-superlink",
         description="The coordinator of a federation: stores runs, their messages and results, and dispatches their tasks.",
@@ -53,9 +60,7 @@ def parse(argv: list[str] | None) -> Settings:
     parser.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     storage_options.add_options(parser)
     add_options(parser)
-    options = vars(parser.parse_args(argv))
-    kept = storage_options.take_options(options, os.environ)
-    return Settings(access=take_options(options, options["host"]), keeping=kept, **options)
+    return parser
 
 
 def default_home() -> Path:
