@@ -48,7 +48,13 @@ COMMANDS = sorted({(place, " ".join(command.split())) for place, command in name
 
 def words(command: str) -> list[str]:
     """The words of a command as a shell would split it, without its comment."""
-    return shlex.split(command.split("  #", maxsplit=1)[0].split(" # ", maxsplit=1)[0].replace("…", "").replace("{", "").replace("}", ""))
+    return shlex.split(
+        command.split("  #", maxsplit=1)[0]
+        .split(" # ", maxsplit=1)[0]
+        .replace("…", "")
+        .replace("{", "")
+        .replace("}", "")
+    )
 
 
 @pytest.mark.parametrize(("place", "command"), COMMANDS)
