@@ -3,8 +3,8 @@
     python benchmarks/aggregation.py           five repeats, in turns
     python benchmarks/aggregation.py --check   exit status 1 unless it is as fast as Flower and its memory is that of a few models
 
-The replies' arrays are ten buffers of 40 MB, used again and again, so that neither product measures the disk. Each repeat is a process of
-its own, which says at its end how long it took and the most memory it held (ru_maxrss). Flower is measured where
+The replies' arrays are ten buffers of 40 MB, used again and again, so that neither product measures the disk. Each repeat is a separate
+process, which reports at its end how long it took and the most memory it held (ru_maxrss). Flower is measured where
 `benchmarks/simulation/run.py` has installed it, by the function that its FedAvg aggregates with.
 """
 

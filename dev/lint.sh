@@ -14,6 +14,7 @@ check mypy
 check lint-imports --no-cache --no-logo
 check python dev/check_lengths.py
 check deptry .
+check python dev/check_style.py
 check codespell
 [ ${#failed[@]} -eq 0 ] || { printf 'lint failed: %s\n' "${failed[*]}"; exit 1; }
 echo 'lint passed'

@@ -16,7 +16,7 @@ def inline(translator: Any, node: nodes.math) -> None:
 
 
 def block(translator: Any, node: nodes.math_block) -> None:
-    """Write a formula on a line of its own; its source stays readable as the alternative text."""
+    """Write a displayed formula; its source is the alternative text."""
     source = node.astext()
     translator.body.append(f'<div class="math" aria-label="{escape(source)}">{convert(source, display="block")}</div>')
     raise nodes.SkipNode

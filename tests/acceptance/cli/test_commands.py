@@ -227,7 +227,7 @@ def test_a_live_run_in_a_terminal(umbel: Umbel, fake: FakeSuperLink, app: Path) 
     while b"2/3" not in output:
         output += os.read(master, 4096)
     process.send_signal(signal.SIGINT)
-    while b"is stopped" not in output:
+    while b"has been stopped" not in output:
         output += os.read(master, 4096)
     assert process.wait(30) == 130
     os.close(master)

@@ -140,7 +140,7 @@ def test_ctrl_c_as_soon_as_the_run_is_there(umbel: Umbel, app: Path) -> None:
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert stderr.count("\n") == 1
-    assert "is stopped" in stderr
+    assert "has been stopped" in stderr
     assert_all_stopped(umbel)
 
 

@@ -110,7 +110,7 @@ def test_a_signal_while_the_run_streams_stops_it(
     process.send_signal(signum)
     returncode, _, stderr = ended(process)
     assert returncode == code
-    assert stderr == "Run 1000 is stopped.\n"
+    assert stderr == "Run 1000 has been stopped.\n"
     assert fake.runs[1000].sub_status == "stopped"
 
 
@@ -138,7 +138,7 @@ def test_a_third_signal_leaves_a_superlink_that_does_not_answer(umbel: Umbel, fa
     assert fake.stop_posted.wait(20)
     process.send_signal(signal.SIGINT)
     assert process.stdout is not None
-    while "has not yet answered" not in (line := process.stdout.readline()):
+    while "has not confirmed the stop request" not in (line := process.stdout.readline()):
         assert line
     process.send_signal(signal.SIGINT)
     assert ended(process)[0] == 130

@@ -59,7 +59,7 @@ def words(command: str) -> list[str]:
 
 @pytest.mark.parametrize(("place", "command"), COMMANDS)
 def test_a_command_that_is_named_exists(place: str, command: str) -> None:
-    """The program has this subcommand, and each option is one of its own."""
+    """The program has this subcommand, and it accepts each option."""
     program, *rest = words(command)
     if program == "umbel":
         node: Any = typer.main.get_command(build_app())
