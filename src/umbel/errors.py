@@ -1,8 +1,8 @@
-"""The errors a user of Umbel can meet, each with a code, an exit code and an HTTP status.
+"""Error classes of Umbel, each with a code, an exit code and an HTTP status.
 
-One table for the whole product: the command line turns an error into its `exit_code`, the HTTP API into a
-problem document with its `http_status`, and the documentation has one entry for each `code`. A class whose
-message is not given says its docstring's first line.
+The command line ends with the `exit_code` of an error, the HTTP API returns a problem document with its
+`http_status`, and the documentation has one entry per `code`. The default message of an error is the first line
+of its class's docstring.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from collections.abc import Iterator
 
 
 class UmbelError(Exception):
-    """Something went wrong in Umbel."""
+    """An operation of Umbel failed."""
 
     code = "error"
     exit_code = 1
     http_status = 500
 
     def __init__(self, message: str | None = None, *, hint: str | None = None) -> None:
-        """`message` says what happened and why, `hint` what to do about it."""
+        """Create an error.
+
+        Args:
+            message: what happened and why, as a complete sentence. Defaults to the first line of the class's docstring.
+            hint: what to do about it, as an imperative.
+        """
         self.message = message or (type(self).__doc__ or type(self).__name__).splitlines()[0]
         self.hint = hint
         super().__init__(self.message)
@@ -28,7 +33,7 @@ class UmbelError(Exception):
 
 
 class UsageError(UmbelError):
-    """The command was not understood."""
+    """The command line is not valid."""
 
     code, exit_code, http_status = "usage", 2, 400
 
@@ -58,13 +63,13 @@ class BundleInvalid(UmbelError):
 
 
 class NotFound(UmbelError):
-    """There is no such thing."""
+    """The requested object does not exist."""
 
     code, exit_code, http_status = "not-found", 7, 404
 
 
 class Conflict(UmbelError):
-    """The request does not fit the present state."""
+    """The request conflicts with the current state."""
 
     code, exit_code, http_status = "conflict", 8, 409
 
@@ -76,13 +81,13 @@ class Unauthenticated(UmbelError):
 
 
 class PermissionRefused(UmbelError):
-    """The credential does not allow this."""
+    """The credential does not permit this operation."""
 
     code, exit_code, http_status = "permission-refused", 10, 403
 
 
 class SuperLinkUnreachable(UmbelError):
-    """The SuperLink does not answer."""
+    """The SuperLink is not reachable."""
 
     code, exit_code, http_status = "superlink-unreachable", 11, 503
 
@@ -94,7 +99,7 @@ class StorageFull(UmbelError):
 
 
 class ObjectInvalid(UmbelError):
-    """The bytes do not have the digest, the size or the form they were announced with."""
+    """The data does not match its declared digest, size or format."""
 
     code, exit_code, http_status = "object-invalid", 13, 422
 
@@ -106,37 +111,37 @@ class TooLarge(UmbelError):
 
 
 class RequestInvalid(UmbelError):
-    """The request's body or parameters do not fit the API."""
+    """The body or the parameters of the request are not valid."""
 
     code, exit_code, http_status = "request-invalid", 15, 422
 
 
 class DatabaseUnavailable(UmbelError):
-    """The database of the SuperLink does not answer."""
+    """The database of the SuperLink is not available."""
 
     code, exit_code, http_status = "database-unavailable", 16, 503
 
 
 class VersionMismatch(UmbelError):
-    """Two programs of Umbel have versions that do not fit together."""
+    """Two programs of Umbel have incompatible versions."""
 
     code, exit_code, http_status = "version-mismatch", 18, 426
 
 
 class TlsFailed(UmbelError):
-    """There is no secure connection to the SuperLink: its certificate, or the protocol, is not what is expected."""
+    """No secure connection to the SuperLink could be established."""
 
     code, exit_code, http_status = "tls-failed", 17, 503
 
 
 class RunFailed(UmbelError):
-    """The run ended in failure."""
+    """The run failed."""
 
     code, exit_code, http_status = "run-failed", 20, 500
 
 
 class RunStopped(UmbelError):
-    """The run was stopped before its end."""
+    """The run was stopped before it finished."""
 
     code, exit_code, http_status = "run-stopped", 21, 409
 
@@ -153,13 +158,13 @@ class AppLoadError(AppError):
     code, exit_code, http_status = "app-load-failed", 23, 422
 
     def __init__(self, message: str | None = None, *, hint: str | None = None, traceback: str = "") -> None:
-        """`traceback` is the app's own, where its import failed."""
+        """`traceback` is the traceback of the app's failed import."""
         super().__init__(message, hint=hint)
         self.traceback = traceback
 
 
 class InconsistentReplies(AppError):
-    """The clients' replies do not fit together."""
+    """The clients' replies are inconsistent."""
 
     code, exit_code, http_status = "replies-inconsistent", 24, 500
 
@@ -171,43 +176,43 @@ class AggregationFailed(AppError):
 
 
 class NotEnoughNodes(AppError):
-    """Too few nodes came online, or answered, in the time allowed."""
+    """Too few nodes came online or replied in time."""
 
     code, exit_code, http_status = "nodes-missing", 26, 503
 
 
 class ResourcesMissing(UmbelError):
-    """This machine does not have the CPUs, GPUs or memory that a client asks for."""
+    """This machine does not have the CPUs, GPUs or memory that a client requires."""
 
     code, exit_code, http_status = "resources-missing", 27, 503
 
 
 class PartitionInvalid(AppError):
-    """The data cannot be divided as asked."""
+    """The data cannot be partitioned as requested."""
 
     code, exit_code, http_status = "partition-invalid", 28, 422
 
 
 class CheckpointInvalid(AppError):
-    """The run's checkpoint does not match the app that tries to resume from it."""
+    """The checkpoint of the run does not match the app."""
 
     code, exit_code, http_status = "checkpoint-invalid", 29, 422
 
 
 class SecureAggregationFailed(AggregationFailed):
-    """Too many nodes dropped out of a secure aggregation, so that there is no sum."""
+    """Too many nodes dropped out of a secure aggregation to compute the sum."""
 
     code, exit_code, http_status = "secure-aggregation-failed", 30, 500
 
 
 class SecureAggregationRefused(AppError):
-    """A message does not fit the protocol of secure aggregation, and was refused."""
+    """A message violated the protocol of secure aggregation and was rejected."""
 
     code, exit_code, http_status = "secure-aggregation-refused", 31, 422
 
 
 class DependenciesMissing(UmbelError):
-    """The app declares dependencies that this machine does not have."""
+    """The app declares dependencies that are not installed on this machine."""
 
     code, exit_code, http_status = "dependencies-missing", 40, 422
 
@@ -219,9 +224,9 @@ class EnvironmentFailed(UmbelError):
 
 
 def all_errors() -> Iterator[type[UmbelError]]:
-    """Every error class, parents first: the source of the documentation and of the code → class table.
+    """All error classes, parents first.
 
-    A subclass without its own code, for example in an app, counts as its parent's error.
+    Subclasses without their own code, such as those in apps, are omitted.
     """
     stack: list[type[UmbelError]] = [UmbelError]
     while stack:
@@ -231,6 +236,6 @@ def all_errors() -> Iterator[type[UmbelError]]:
 
 
 def from_code(code: str, message: str, hint: str | None = None) -> UmbelError:
-    """The error that a problem document with this `code` stands for."""
+    """The error of a problem document with this `code`; an UmbelError if the code is unknown."""
     known = {cls.code: cls for cls in all_errors()}
     return known.get(code, UmbelError)(message, hint=hint)

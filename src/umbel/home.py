@@ -1,4 +1,4 @@
-"""The files of one person on one machine: what lies where under `UMBEL_HOME`."""
+"""Directories of a user's files under `UMBEL_HOME`."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ VARIABLE = "UMBEL_HOME"
 
 
 def home() -> Path:
-    """`UMBEL_HOME`, or `~/.umbel`, as an absolute path; it may not exist yet."""
+    """The absolute path of `UMBEL_HOME` (default `~/.umbel`), which may not exist yet."""
     return Path(os.environ.get(VARIABLE) or "~/.umbel").expanduser().absolute()
 
 
 def local_dir(base: Path | None = None) -> Path:
-    """Where the local SuperLink keeps everything: token, database, objects, log. Raises ConfigError."""
+    """The directory of the local SuperLink: token, database, objects and log. Raises ConfigError."""
     return _private(base or home(), "local")
 
 
 def apps_dir(base: Path | None = None) -> Path:
-    """Where bundles are unpacked. Raises ConfigError."""
+    """The directory of unpacked bundles. Raises ConfigError."""
     return _private(base or home(), "apps")
 
 
 def runs_dir(base: Path | None = None) -> Path:
-    """Where each running simulation has its scratch directory, named by the run's id. Raises ConfigError."""
+    """The directory of the scratch directories of running simulations, named by run ID. Raises ConfigError."""
     return _private(base or home(), "runs")
 
 
 def environments_dir(base: Path | None = None) -> Path:
-    """Where the environments of apps lie that need more than Umbel's own. Raises ConfigError."""
+    """The directory of the virtual environments of apps with additional dependencies. Raises ConfigError."""
     return _private(base or home(), "environments")
 
 
 def _private(base: Path, name: str) -> Path:
-    """`base/name`, created if it is not there; both readable by their owner alone."""
+    """`base/name`, created if it does not exist; only the owner has access to both."""
     path = base / name
     try:
         base.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ NAMES_BY_CODE = {np.dtype(name).str: name for name in SAFETENSORS_NAMES if name 
 
 
 def storage_dtype(name: str) -> np.dtype:
-    """The NumPy dtype that holds elements of type `name`. Raises TypeError for a type that no Array can have."""
+    """The NumPy dtype that stores elements of type `name`. Raises TypeError for an unsupported type."""
     if name not in SAFETENSORS_NAMES:
         allowed = ", ".join(SAFETENSORS_NAMES)
         raise TypeError(f"An Array cannot hold elements of type {name!r}. Allowed: {allowed}.")
@@ -47,12 +47,12 @@ def storage_dtype(name: str) -> np.dtype:
 
 
 def bfloat16_to_float32(bits: NDArray[np.uint16]) -> NDArray[np.float32]:
-    """The numbers that bfloat16 `bits` stand for, exactly; same shape."""
+    """Convert bfloat16 bit patterns to float32, exactly; same shape."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def float32_to_bfloat16(values: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """`values` rounded to nearest even bfloat16, as bit patterns; NaN stays NaN; same shape."""
+    """Round `values` to the nearest bfloat16 (ties to even), as bit patterns; NaN stays NaN; same shape."""
     bits = np.ascontiguousarray(values, dtype=np.float32).reshape(np.shape(values)).view(np.uint32)
     rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) >> 16
     quiet_nan = (bits >> 16) | 0x40
@@ -63,13 +63,26 @@ STYPE = "numpy.ndarray"
 
 
 class Array:
-    """One tensor. It refers to the buffer it is made from: nothing is copied on the way in or out.
+    """A tensor that shares memory with its source.
 
-    Made from an ndarray, from a torch tensor (any device; bfloat16 too), or from `dtype, shape, stype, data` where `data` are
-    the bytes of a `.npy` file. Change the original and the Array changes; what is sent is what the buffer holds when
-    the message is pushed or returned.
+    The elements are not copied, so a change of the source changes the Array. A message transfers the elements that the
+    buffer contains when the message is pushed or returned.
 
-    Raises TypeError for an element type that cannot travel (objects, strings, dates).
+    Args:
+        ndarray: a NumPy array of bool, integer, floating-point or complex elements.
+        torch_tensor: a torch tensor on any device, bfloat16 included. Tensors on a GPU are copied to the CPU.
+        dtype: name of the element type of `data`, such as "float32".
+        shape: length of each dimension of `data`.
+        stype: the serialisation format of `data`; only "numpy.ndarray" is supported.
+        data: the bytes of a `.npy` file.
+
+    Raises:
+        TypeError: an element type that cannot be transferred (objects, strings, dates), or another serialisation format.
+        ValueError: `data` does not match `dtype` and `shape`.
+
+    Example:
+        >>> Array(np.zeros((2, 3), np.float32))
+        Array(float32, shape=(2, 3))
     """
 
     __slots__ = ("_values", "dtype")
@@ -89,7 +102,7 @@ class Array:
     def __init__(self, *, torch_tensor: torch.Tensor) -> None: ...
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """See the class."""
+        """Create an Array from an ndarray, a torch tensor or serialised data."""
         if len(args) == 1 and not kwargs:
             self._take(args[0])
         elif not args and kwargs.keys() == {"ndarray"}:
@@ -145,12 +158,12 @@ class Array:
 
     @classmethod
     def from_numpy_ndarray(cls, ndarray: NDArray[Any]) -> Self:
-        """The same as `Array(ndarray)`."""
+        """Create an Array from an ndarray, without copying."""
         return cls(ndarray=ndarray)
 
     @classmethod
     def from_torch_tensor(cls, tensor: torch.Tensor) -> Self:
-        """The same as `Array(tensor)`."""
+        """Create an Array from a torch tensor, without copying unless it is on a GPU."""
         return cls(torch_tensor=tensor)
 
     @property
@@ -165,17 +178,17 @@ class Array:
 
     @property
     def storage(self) -> NDArray[Any]:
-        """The elements as they are kept: the ndarray itself, or uint16 bit patterns for bfloat16. Not copied."""
+        """The stored elements, not copied: the ndarray itself, or uint16 bit patterns for bfloat16."""
         return self._values
 
     @property
     def stype(self) -> str:
-        """How `data` is serialised: always "numpy.ndarray", a `.npy` file."""
+        """The serialisation format of `data`: always "numpy.ndarray", a `.npy` file."""
         return STYPE
 
     @property
     def data(self) -> bytes:
-        """The elements as the bytes of a `.npy` file, created at each call; bfloat16 is widened to float32."""
+        """The elements as the bytes of a `.npy` file, serialised at each access; bfloat16 is widened to float32."""
         buffer = io.BytesIO()
         np.save(buffer, self.numpy(), allow_pickle=False)
         return buffer.getvalue()
@@ -196,13 +209,13 @@ class Array:
         return torch.from_numpy(values)
 
     def __eq__(self, other: object) -> bool:
-        """Same type, same shape and the same bits (so NaN equals NaN)."""
+        """Whether dtype, shape and bits are equal (so NaN equals NaN)."""
         if not isinstance(other, Array):
             return NotImplemented
         same_form = self.dtype == other.dtype and self.shape == other.shape
         return same_form and self._values.tobytes() == other._values.tobytes()
 
-    __hash__ = None  # type: ignore[assignment]  # it changes with its buffer
+    __hash__ = None  # type: ignore[assignment]  # mutable
 
     def __repr__(self) -> str:
         return f"Array({self.dtype}, shape={self.shape})"

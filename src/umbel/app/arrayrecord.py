@@ -1,4 +1,4 @@
-"""ArrayRecord: the named tensors of a model, in order."""
+"""ArrayRecord: the ordered, named tensors of a model."""
 
 from __future__ import annotations
 
@@ -18,16 +18,27 @@ if TYPE_CHECKING:
 
 
 class ArrayRecord(Record[Array]):
-    """Names → Arrays, in insertion order. Nothing is copied: each Array refers to the buffer it was made from.
+    """A dict of named Arrays in insertion order. The Arrays share memory with their sources.
 
-    Made empty, from a dict of Arrays, from a list of ndarrays (named "0", "1", …) or from a torch state dict.
-    `keep_input=False` empties the given container once its items are taken over.
+    Args:
+        array_dict: names and Arrays.
+        numpy_ndarrays: ndarrays, which are named "0", "1", ….
+        torch_state_dict: the state dict of a torch module.
+        keep_input: False empties the container after its items were added, so that its memory can be freed earlier.
+
+    Raises:
+        TypeError: another container, or items that are not tensors.
+
+    Example:
+        >>> record = ArrayRecord([np.zeros(3), np.ones((2, 2))])
+        >>> list(record)
+        ['0', '1']
     """
 
     __slots__ = ()
 
     array_type: ClassVar[type[Array]] = Array
-    """What tensors become."""
+    """The class of the Arrays that are created from tensors."""
 
     @overload
     def __init__(self) -> None: ...
@@ -39,7 +50,7 @@ class ArrayRecord(Record[Array]):
     def __init__(self, torch_state_dict: Mapping[str, torch.Tensor], *, keep_input: bool = True) -> None: ...
 
     def __init__(self, *args: Any, keep_input: bool = True, **kwargs: Any) -> None:
-        """Take over the tensors of the one given container. Raises TypeError for anything else."""
+        """Create a record, empty or from one container of tensors."""
         super().__init__()
         source = _single_source(args, kwargs)
         if source is None:
@@ -54,24 +65,24 @@ class ArrayRecord(Record[Array]):
 
     @classmethod
     def check_value(cls, key: str, value: object) -> Array:
-        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
+        """`value`, converted to a plain Python type where necessary. Raises TypeError for a type that the record does not allow."""
         if not isinstance(value, Array):
             raise TypeError(f"ArrayRecord[{key!r}] must be an Array, not {type(value).__name__}.")
         return value
 
     @classmethod
     def from_array_dict(cls, array_dict: Mapping[str, Array], *, keep_input: bool = True) -> Self:
-        """A record of these Arrays."""
+        """Create a record from a dict of Arrays."""
         return cls(array_dict, keep_input=keep_input)
 
     @classmethod
     def from_numpy_ndarrays(cls, ndarrays: list[NDArray[Any]], *, keep_input: bool = True) -> Self:
-        """A record of these ndarrays, named "0", "1", …."""
+        """Create a record from ndarrays, which are named "0", "1", …."""
         return cls(ndarrays, keep_input=keep_input)
 
     @classmethod
     def from_torch_state_dict(cls, state_dict: Mapping[str, torch.Tensor], *, keep_input: bool = True) -> Self:
-        """A record of the tensors of a torch state dict."""
+        """Create a record from a torch state dict."""
         return cls(state_dict, keep_input=keep_input)
 
     def to_numpy_ndarrays(self, *, keep_input: bool = True) -> list[NDArray[Any]]:
@@ -89,11 +100,11 @@ class ArrayRecord(Record[Array]):
         return tensors
 
     def count_bytes(self) -> int:
-        """Size of all elements plus the length of the keys in UTF-8."""
+        """The size of all elements plus the length of the keys in UTF-8, in bytes."""
         return sum(array.nbytes + len(key.encode()) for key, array in self.items())
 
     def schema(self) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
-        """Name, element type and shape of each tensor: what two records must share to be averaged."""
+        """Name, element type and shape of each tensor. Records can be averaged if their schemas are equal."""
         return tuple([(key, array.dtype, array.shape) for key, array in self.items()])
 
 

@@ -1,4 +1,4 @@
-"""Context, and resources that live as long as an app."""
+"""Context of an app, and resources bound to its lifetime."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ UserConfig = dict[str, UserConfigValue]
 
 @dataclass
 class Context:
-    """The run, the node, their settings, and a state that stays.
+    """The run and the node of an app, their settings, and the state of the node.
 
-    `node_config` holds `partition-id` (0 … num-partitions - 1) and `num-partitions` in a simulation. `state` belongs to
-    this node in this run: what a ClientApp writes there it finds again in the next round.
+    In a simulation, `node_config` contains `partition-id` (0 … num-partitions - 1) and `num-partitions`. `state` belongs to
+    one node in one run and persists between messages: a ClientApp finds there in the next round what it stored.
     """
 
     run_id: int
@@ -32,7 +32,7 @@ LifespanFn = Callable[[Context], Iterator[None]]
 
 @contextmanager
 def lifespan(fn: LifespanFn | None, context: Context) -> Iterator[None]:
-    """Run the code before the `yield` of `fn`, the body of the `with`, then the code after it, also when the body fails.
+    """Run `fn` up to its `yield`, then the body of the `with` statement, then the rest of `fn`, even if the body raises.
 
     Raises RuntimeError unless `fn` is a generator function that yields exactly once.
     """

@@ -6,13 +6,14 @@ import time
 import warnings
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from numbers import Integral
 from typing import NamedTuple
 
 from umbel.app.recorddict import RecordDict
 
 
 class ErrorCode(IntEnum):
-    """What kind of failure an error reply reports."""
+    """Kinds of failures that an error reply reports."""
 
     UNKNOWN = 0
     LOAD_CLIENT_APP_EXCEPTION = 1
@@ -28,7 +29,7 @@ class ErrorCode(IntEnum):
 
 
 class Error(NamedTuple):
-    """`code` is one of ErrorCode; `reason` is text for a person, a traceback where there is one."""
+    """The reason for a failed message: `code` is one of ErrorCode, `reason` a text, often a traceback."""
 
     code: int
     reason: str | None = None
@@ -47,7 +48,7 @@ class MessageType(StrEnum):
 
 
 _LEGACY_TYPES = frozenset({"get_parameters", "get_properties", "reconnect"})
-_VALID: set[str] = {*MessageType, *_LEGACY_TYPES}  # grows by what was found valid
+_VALID: set[str] = {*MessageType, *_LEGACY_TYPES}  # a cache: valid types are added
 
 
 def check_message_type(message_type: str) -> str:
@@ -65,7 +66,11 @@ def check_message_type(message_type: str) -> str:
 
 @dataclass(slots=True)
 class Metadata:
-    """Where a message comes from and goes to. Times are seconds since the epoch, `ttl` is in seconds."""
+    """Source, destination, type and lifetime of a message.
+
+    `created_at` is in seconds since the epoch (UTC), `ttl` in seconds and above 0. Raises ValueError for an invalid message
+    type or ttl, TypeError for node IDs that are not integers and a group ID that is not a str.
+    """
 
     message_type: str
     dst_node_id: int
@@ -79,15 +84,21 @@ class Metadata:
     delivered_at: str = ""
 
     def __post_init__(self) -> None:
-        """Check what an author can get wrong."""
+        """Validate the message type, the ttl and the types of IDs."""
         check_message_type(self.message_type)
+        for name in ("dst_node_id", "src_node_id"):
+            node_id = getattr(self, name)
+            if not isinstance(node_id, Integral):
+                raise TypeError(f"`{name}` must be an int, not {type(node_id).__name__}.")
+        if not isinstance(self.group_id, str):
+            raise TypeError(f"`group_id` must be a str, not {type(self.group_id).__name__}.")
         if self.ttl <= 0:
             raise ValueError(
                 f"The ttl of a message must be greater than 0 seconds, not {self.ttl}: the message may have expired."
             )
 
     def of_reply(self, ttl: float, created_at: float) -> Metadata:
-        """The metadata of a reply to this message: back to where it came from."""
+        """The metadata of a reply to this message, with source and destination exchanged."""
         return Metadata(
             message_type=self.message_type,
             dst_node_id=self.src_node_id,
@@ -101,14 +112,14 @@ class Metadata:
 
 
 DEFAULT_TTL = 43_200.0  # seconds: 12 hours
-_TTL_TOLERANCE = 0.1  # seconds a reply may outlive what it answers
+_TTL_TOLERANCE = 0.1  # seconds by which a reply may outlive its instruction
 
 
 class MessageInitializationError(TypeError):
     """A Message is made from content, dst_node_id and message_type, or from content or error and reply_to."""
 
     def __init__(self) -> None:
-        """The message is the class's docstring."""
+        """Use the docstring of the class as the message."""
         super().__init__(type(self).__doc__)
 
 
@@ -116,9 +127,26 @@ class Message:
     """An instruction for one node, or the reply to one.
 
     `Message(content, dst_node_id, message_type)` is an instruction; `Message(content, reply_to=msg)` or
-    `Message(error, reply_to=msg)` a reply. `ttl` is in seconds (default 43,200 for an instruction; what is left of the
-    instruction's for a reply). Raises MessageInitializationError (a TypeError) for any other combination, ValueError
-    for a bad message type or ttl.
+    `Message(error, reply_to=msg)` is a reply.
+
+    Args:
+        content: the records, or an Error in a reply.
+        dst_node_id: ID of the receiving node.
+        message_type: a category ("train", "evaluate", "query", "system"), optionally followed by a dot and an action.
+        error: the reason why a reply has no content.
+        reply_to: the instruction that this message answers.
+        ttl: lifetime in seconds, above 0. Defaults to 43,200 (12 hours) for an instruction and to the instruction's
+            remaining lifetime for a reply, which is also the maximum for a reply.
+        group_id: a label for the messages that belong together, such as those of one round.
+
+    Raises:
+        MessageInitializationError: any other combination of arguments (a TypeError).
+        TypeError: a node ID that is not an integer, or a group ID that is not a str.
+        ValueError: an invalid message type or ttl.
+
+    Example:
+        >>> message = Message(RecordDict({"arrays": arrays}), dst_node_id=5, message_type="train")
+        >>> reply = Message(RecordDict({"metrics": MetricRecord({"loss": 0.5})}), reply_to=message)
     """
 
     __slots__ = ("_content", "_error", "metadata")
@@ -136,7 +164,7 @@ class Message:
         ttl: float | None = None,
         group_id: str | None = None,
     ) -> None:
-        """See the class."""
+        """Create an instruction or a reply."""
         if isinstance(content, Error):
             content, error = None, content if error is None else error
         is_content = isinstance(content, RecordDict) and error is None
@@ -156,13 +184,13 @@ class Message:
                 dst_node_id=dst_node_id,
                 message_type=message_type,
                 ttl=DEFAULT_TTL if ttl is None else ttl,
-                group_id=group_id or "",
+                group_id="" if group_id is None else group_id,
                 created_at=time.time(),
             )
 
     @classmethod
     def from_parts(cls, metadata: Metadata, content: RecordDict | None, error: Error | None = None) -> Message:
-        """A Message with this very metadata: for those who carry messages, not for those who write them."""
+        """A Message with existing metadata, for transports. Apps call the constructor."""
         message = cls.__new__(cls)
         message.metadata = metadata
         message._content = content  # noqa: SLF001 - its own class
@@ -171,7 +199,7 @@ class Message:
 
     @property
     def content(self) -> RecordDict:
-        """The content. Raises ValueError when the message carries an error instead."""
+        """The records. Raises ValueError if the message has an error instead."""
         if self._content is None:
             raise ValueError("This message has no content because it carries an error: see `message.error`.")
         return self._content
@@ -184,7 +212,7 @@ class Message:
 
     @property
     def error(self) -> Error:
-        """The error. Raises ValueError when there is none."""
+        """The error. Raises ValueError if the message has content instead."""
         if self._error is None:
             raise ValueError("This message has no error: see `message.content`.")
         return self._error
@@ -196,29 +224,29 @@ class Message:
         self._error = value
 
     def has_content(self) -> bool:
-        """Whether there is a content."""
+        """Whether the message has content."""
         return self._content is not None
 
     def has_error(self) -> bool:
-        """Whether there is an error."""
+        """Whether the message has an error."""
         return self._error is not None
 
     def __repr__(self) -> str:
         return f"Message({self._error or self._content!r}, {self.metadata!r})"
 
 
-def failure(asked: Message, error: Error) -> Message:
+def failure(instruction: Message, error: Error) -> Message:
     """An error reply in place of a client's own reply. It is also valid for a message that has expired, which allows no other reply."""
-    metadata = asked.metadata
+    metadata = instruction.metadata
     return Message.from_parts(metadata.of_reply(metadata.ttl, metadata.created_at), None, error)
 
 
-def _reply_metadata(asked: Metadata, ttl: float | None) -> Metadata:
+def _reply_metadata(instruction: Metadata, ttl: float | None) -> Metadata:
     now = time.time()
-    left = asked.ttl - (now - asked.created_at)
+    left = instruction.ttl - (now - instruction.created_at)
     if ttl is not None and ttl > left + _TTL_TOLERANCE:
         warnings.warn(
             f"The reply's ttl of {ttl} s exceeds the remaining {left:.1f} s of the message and was reduced to it.",
             stacklevel=3,
         )
-    return asked.of_reply(left if ttl is None else min(ttl, left), now)
+    return instruction.of_reply(left if ttl is None else min(ttl, left), now)

@@ -14,24 +14,24 @@ R = TypeVar("R", bound=AnyRecord)
 
 
 def kind_of(record: AnyRecord) -> type[AnyRecord]:
-    """ArrayRecord, MetricRecord or ConfigRecord, also for an instance of a subclass."""
+    """The kind of a record: ArrayRecord, MetricRecord or ConfigRecord, also for an instance of a subclass."""
     if isinstance(record, ArrayRecord):
         return ArrayRecord
     return MetricRecord if isinstance(record, MetricRecord) else ConfigRecord
 
 
 class RecordDict(Record[AnyRecord]):
-    """Names → records. `array_records`, `metric_records` and `config_records` are live views of one kind each."""
+    """A dict of named records. `array_records`, `metric_records` and `config_records` are live views of one kind each."""
 
     __slots__ = ()
 
     def __init__(self, records: Mapping[str, AnyRecord] | None = None) -> None:
-        """Take over `records`. Raises TypeError for a value that is no record."""
+        """Create a RecordDict from `records`. Raises TypeError for a value that is not a record."""
         super().__init__(records)
 
     @classmethod
     def check_value(cls, key: str, value: object) -> AnyRecord:
-        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
+        """`value`, converted to a plain Python type where necessary. Raises TypeError for a type that the record does not allow."""
         if not isinstance(value, (ArrayRecord, MetricRecord, ConfigRecord)):
             raise TypeError(
                 f"RecordDict[{key!r}] must be an ArrayRecord, a MetricRecord or a ConfigRecord, not {type(value).__name__}."
@@ -49,22 +49,22 @@ class RecordDict(Record[AnyRecord]):
 
     @property
     def array_records(self) -> RecordView[ArrayRecord]:
-        """The ArrayRecords, live."""
+        """A live view of the ArrayRecords."""
         return RecordView(self, ArrayRecord)
 
     @property
     def metric_records(self) -> RecordView[MetricRecord]:
-        """The MetricRecords, live."""
+        """A live view of the MetricRecords."""
         return RecordView(self, MetricRecord)
 
     @property
     def config_records(self) -> RecordView[ConfigRecord]:
-        """The ConfigRecords, live."""
+        """A live view of the ConfigRecords."""
         return RecordView(self, ConfigRecord)
 
 
 class RecordView(MutableMapping[str, R], Generic[R]):
-    """The records of one kind in a RecordDict; what is written here is written there."""
+    """The records of one kind in a RecordDict. Changes to the view change the RecordDict."""
 
     def __init__(self, records: RecordDict, kind: type[R]) -> None:
         """A view of the records of type `kind` in `records`."""

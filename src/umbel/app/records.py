@@ -1,4 +1,4 @@
-"""Records of numbers and settings, and what all records share."""
+"""MetricRecord and ConfigRecord, the base class of records, and conversions of arrays."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _SINGLE = frozenset({"float16", BFLOAT16, "float32", "complex64"})
 
 
 def is_inexact(array: Array) -> bool:
-    """Whether the elements are floating-point or complex numbers, which an optimiser may step."""
+    """Whether the elements are floating-point or complex numbers, which optimisers may update."""
     return array.dtype.startswith(("float", "bfloat", "complex"))
 
 
 def floats(array: Array) -> Floats:
-    """The elements in one dimension, as float32 where that holds them all, otherwise as float64; possibly over the same memory.
+    """The elements as a one-dimensional float32 array, or float64 if float32 cannot represent the type; may share memory.
 
-    A complex number counts as two, its real and its imaginary part.
+    A complex number becomes two elements, its real and its imaginary part.
     """
     return widened(array.dtype, stored(array))
 
 
 def stored(array: Array) -> NDArray[Any]:
-    """The elements in one dimension as they are kept, over the same memory; a complex number counts as two."""
+    """The stored elements as a one-dimensional view; a complex number becomes two elements."""
     flat = array.storage.reshape(-1)
     return flat.view(np.float32) if array.dtype == "complex64" else flat
 
@@ -43,7 +43,7 @@ def widened(dtype: str, values: NDArray[Any]) -> Floats:
 
 
 def narrowed(dtype: str, values: Floats) -> NDArray[Any]:
-    """The opposite of `widened`: rounded to the type, whole numbers to nearest."""
+    """The inverse of `widened`: convert to the type, rounding to the nearest integer for integer types."""
     if dtype == BFLOAT16:
         return float32_to_bfloat16(values)
     if dtype == "complex64":
@@ -57,7 +57,7 @@ def as_array(values: NDArray[Any], like: Array) -> Array:
 
 
 def shaped(values: Floats, like: Array) -> Array:
-    """Numbers as `floats` gives them as an Array of the shape of `like`, in float32, float64 or complex64."""
+    """The inverse of `floats`: an Array of the shape of `like`, of type float32, float64 or complex64."""
     return Array((values.view(np.complex64) if like.dtype == "complex64" else values).reshape(like.shape))
 
 
@@ -65,12 +65,12 @@ V = TypeVar("V")
 
 
 class Record(dict[str, V]):
-    """A dict from str to values of the record's kind; anything else raises TypeError on the way in."""
+    """A dict with str keys and values of the types that the record allows; others raise TypeError."""
 
     __slots__ = ()
 
     def __init__(self, values: Mapping[str, V] | None = None) -> None:
-        """Take over `values`, each checked."""
+        """Create a record from `values`. Raises TypeError for a value of another type."""
         super().__init__()
         if values is not None:
             check, put = self.check_value, super().__setitem__
@@ -79,7 +79,7 @@ class Record(dict[str, V]):
 
     @classmethod
     def check_value(cls, key: str, value: object) -> V:
-        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
+        """`value`, converted to a plain Python type where necessary. Raises TypeError for a type that the record does not allow."""
         raise NotImplementedError
 
     @classmethod
@@ -92,12 +92,12 @@ class Record(dict[str, V]):
         super().__setitem__(self._check_key(key), self.check_value(key, value))
 
     def update(self, *args: Mapping[str, V] | Iterable[tuple[str, V]], **kwargs: V) -> None:  # type: ignore[override]
-        """Set each of the given items, checked."""
+        """Set the given items. Raises TypeError for a value of another type."""
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
     def setdefault(self, key: str, default: V) -> V:
-        """The value of `key`, set to `default` when absent."""
+        """The value of `key`, which is set to `default` if it is absent."""
         if key not in self:
             self[key] = default
         return self[key]
@@ -117,12 +117,12 @@ class Record(dict[str, V]):
 
 
 def fits(value: object) -> bool:
-    """Whether an int can travel: it must fit into 64 bits."""
+    """Whether an int can be transferred: it must fit into 64 bits."""
     return isinstance(value, int) and -(2**63) <= value < 2**64
 
 
 def check_list(key: str, value: list[Any], allowed: tuple[type, ...], owner: str) -> list[Any]:
-    """`value`, a list whose elements are all of one of the `allowed` types; NumPy's become plain ones. Raises TypeError otherwise."""
+    """A list whose elements all have the same `allowed` type; NumPy scalars become plain ones. Raises TypeError otherwise."""
     if not value:
         return value
     if any(isinstance(item, np.generic) for item in value):
@@ -142,22 +142,27 @@ _SCALARS = (bool, int, float, str, bytes)
 
 
 class ConfigRecord(Record[ConfigValue]):
-    """Names → bool, int, float, str, bytes, or a list of one of these types.
+    """A dict of settings: bool, int (64 bits), float, str, bytes, or a list of one of these types.
 
-    `keep_input=False` empties the given mapping once its items are taken over.
+    Args:
+        config_dict: the initial items.
+        keep_input: False empties `config_dict` after its items were added.
+
+    Raises:
+        TypeError: a value of another type.
     """
 
     __slots__ = ()
 
     def __init__(self, config_dict: Mapping[str, ConfigValue] | None = None, keep_input: bool = True) -> None:
-        """Take over the items of `config_dict`. Raises TypeError for a value of another type."""
+        """Create a record, optionally from the items of `config_dict`."""
         super().__init__(config_dict)
         if not keep_input and isinstance(config_dict, dict):
             config_dict.clear()
 
     @classmethod
     def check_value(cls, key: str, value: object) -> ConfigValue:
-        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
+        """`value`, converted to a plain Python type where necessary. Raises TypeError for a type that the record does not allow."""
         kind = type(value)
         if kind in _SCALARS and (kind is not int or fits(value)):
             return value  # type: ignore[return-value]
@@ -171,7 +176,7 @@ class ConfigRecord(Record[ConfigValue]):
         )
 
     def count_bytes(self) -> int:
-        """1 byte for a bool, 8 for a number, the length of a str (UTF-8) or of bytes; plus the keys."""
+        """The size in bytes: 1 for a bool, 8 for a number, the length of a str (UTF-8) or of bytes; plus the keys."""
         total = 0
         for key, value in self.items():
             items = value if isinstance(value, list) else [value]
@@ -191,22 +196,29 @@ MetricValue = int | float | list[int] | list[float]
 
 
 class MetricRecord(Record[MetricValue]):
-    """Names → int, float, or a list of ints or of floats. NumPy numbers become plain ones; bool is refused.
+    """A dict of numbers: int (64 bits), float, or a list of ints or of floats.
 
-    `keep_input=False` empties the given mapping once its items are taken over.
+    NumPy scalars become plain numbers. bool is not allowed.
+
+    Args:
+        metric_dict: the initial items.
+        keep_input: False empties `metric_dict` after its items were added.
+
+    Raises:
+        TypeError: a value of another type.
     """
 
     __slots__ = ()
 
     def __init__(self, metric_dict: Mapping[str, MetricValue] | None = None, keep_input: bool = True) -> None:
-        """Take over the items of `metric_dict`. Raises TypeError for a value of another type."""
+        """Create a record, optionally from the items of `metric_dict`."""
         super().__init__(metric_dict)
         if not keep_input and isinstance(metric_dict, dict):
             metric_dict.clear()
 
     @classmethod
     def check_value(cls, key: str, value: object) -> MetricValue:
-        """`value`, possibly brought to its plain form. Raises TypeError, naming `key`, when it does not belong here."""
+        """`value`, converted to a plain Python type where necessary. Raises TypeError for a type that the record does not allow."""
         kind = type(value)
         if kind is float or (kind is int and fits(value)):
             return value  # type: ignore[return-value]
@@ -219,6 +231,6 @@ class MetricRecord(Record[MetricValue]):
         )
 
     def count_bytes(self) -> int:
-        """8 bytes for each number plus the length of the keys in UTF-8."""
+        """The size in bytes: 8 for each number plus the length of the keys in UTF-8."""
         numbers = sum(len(value) if isinstance(value, list) else 1 for value in self.values())
         return 8 * numbers + sum(len(key.encode()) for key in self)

@@ -51,7 +51,7 @@ async def test_it_is_not_ready_without_its_database(served: Served) -> None:
     served.link.db.close()
     served.link.db = own
     assert response.status_code == 503
-    assert response.json()["reason"] == "The database of the SuperLink does not answer."
+    assert response.json()["reason"] == "The database of the SuperLink is not available."
 
 
 async def test_its_numbers(served: Served) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 
 from umbel.app import Error, ErrorCode, Message, MessageInitializationError, MessageType, Metadata, RecordDict
@@ -132,3 +133,24 @@ def test_parts() -> None:
     """A transport reconstructs a message from its metadata."""
     metadata = Metadata("query", 2, ttl=1.0, created_at=0.0)
     assert Message.from_parts(metadata, None, ERROR).metadata is metadata
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"dst_node_id": "5"}, "`dst_node_id` must be an int, not str"),
+        ({"src_node_id": 1.0}, "`src_node_id` must be an int, not float"),
+        ({"group_id": 3}, "`group_id` must be a str, not int"),
+    ],
+)
+def test_metadata_of_other_types_is_refused(values: dict[str, Any], problem: str) -> None:
+    """Node IDs are integers and group IDs are strings."""
+    with pytest.raises(TypeError, match=problem):
+        Metadata(**{"message_type": "train", "dst_node_id": 5, "ttl": 1.0, "created_at": 0.0, **values})
+
+
+def test_node_ids_of_numpy_are_accepted() -> None:
+    """A node ID that was sampled with NumPy is an integer, too; a group ID of 0 is no missing one."""
+    assert Message(RecordDict(), np.int64(5), "train").metadata.dst_node_id == 5  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="`group_id` must be a str"):
+        Message(RecordDict(), 5, "train", group_id=0)  # type: ignore[arg-type]

@@ -139,3 +139,23 @@ def test_nothing_is_imported_before_it_is_used() -> None:
     program = "import sys; from umbel.compat import flwr; flwr.install(); print('numpy' in sys.modules, 'umbel.app' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "False"]
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("flwr.clientapp.typing", "Mod"),
+        ("flwr.clientapp.client_app", "ClientApp"),
+        ("flwr.client.typing", "ClientFnExt"),
+        ("flwr.client.client_app", "ClientApp"),
+        ("flwr.common.record.arrayrecord", "ArrayRecord"),
+        ("flwr.server.server", "fit_clients"),
+        ("flwr.server.server", "evaluate_clients"),
+        ("flwr.server.server", "FitResultsAndFailures"),
+        ("flwr.server.server_app", "ServerApp"),
+        ("flwr.serverapp.strategy.multikrum", "MultiKrum"),
+    ],
+)
+def test_classes_can_be_imported_from_the_modules_that_define_them(module: str, name: str) -> None:
+    """Apps may import a public name by the path of Flower's module for it."""
+    assert hasattr(importlib.import_module(module), name)

@@ -11,7 +11,7 @@ from umbel.app import Context
 from umbel.app.safetensors import decode
 from umbel.compat.flwr.legacy.client import NumPyClient
 from umbel.compat.flwr.legacy.client_requests import fit_clients
-from umbel.compat.flwr.legacy.clientmanager import SimpleClientManager
+from umbel.compat.flwr.legacy.clientmanager import ClientProxy, SimpleClientManager
 from umbel.compat.flwr.legacy.components import ServerAppComponents
 from umbel.compat.flwr.legacy.gridproxy import ClientFailed, GridClientProxy
 from umbel.compat.flwr.legacy.server import Server, ServerConfig
@@ -26,7 +26,7 @@ from umbel.compat.flwr.legacy.typing import (
     NDArrays,
     ReconnectIns,
 )
-from umbel.errors import AggregationFailed
+from umbel.errors import AggregationFailed, RunStopped
 
 CONTEXT = Context(1, 1)
 
@@ -316,3 +316,35 @@ def test_models_with_nan_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
     ).losses_centralized
     assert losses[1][1] == pytest.approx((0 + 2 * 1 + 3 * 2) / 6)
     assert "excluded client 5" in caplog.text
+
+
+class FailingProxy(GridClientProxy):
+    """A client proxy of an app, which raises a given exception."""
+
+    def __init__(self, node_id: int, failure: Exception) -> None:
+        """`failure` is raised by `fit` and `evaluate`."""
+        super().__init__(node_id, grid_of())
+        self.failure = failure
+
+    def fit(self, ins: FitIns, timeout: float | None, group_id: int | None) -> FitRes:
+        """Raise the exception."""
+        raise self.failure
+
+
+@pytest.mark.parametrize("failure", [RuntimeError("broken"), OSError("no route"), KeyError("loss")])
+def test_any_exception_of_a_proxy_is_a_failure_of_that_client(failure: Exception) -> None:
+    """The other clients' results count, and the exception is among the failures."""
+    instruction = FitIns(model([0.0]), {})
+    instructions: list[tuple[ClientProxy, FitIns]] = [
+        (FailingProxy(2, failure), instruction),
+        (GridClientProxy(3, grid_of()), instruction),
+    ]
+    results, failures = fit_clients(instructions, None, None, 1)
+    assert [proxy.cid for proxy, _ in results] == ["3"]
+    assert failures == [failure]
+
+
+def test_an_error_of_umbel_ends_the_round() -> None:
+    """A stopped run is not a failure of one client."""
+    with pytest.raises(RunStopped):
+        fit_clients([(FailingProxy(2, RunStopped()), FitIns(model([0.0]), {}))], None, None, 1)

@@ -12,12 +12,13 @@ from umbel.app.recorddict import RecordDict
 from umbel.compat.flwr.legacy import record_conversion
 from umbel.compat.flwr.legacy.clientmanager import ClientProxy
 from umbel.compat.flwr.legacy.gridproxy import ClientFailed, GridClientProxy, content_of
-from umbel.compat.flwr.legacy.run_events import Telling, told
+from umbel.compat.flwr.legacy.run_events import RunReporter, reply_content
 from umbel.compat.flwr.legacy.typing import Code, EvaluateIns, EvaluateRes, FitIns, FitRes
+from umbel.errors import UmbelError
 from umbel.serverapp.aggregation.reduction import Reply
 from umbel.serverapp.grid import Grid, RoundPolicy
 
-__all__ = ["evaluate_clients", "fit_clients"]
+__all__ = ["EvaluateResultsAndFailures", "FitResultsAndFailures", "evaluate_clients", "fit_clients"]
 
 Ins = TypeVar("Ins", FitIns, EvaluateIns)
 Res = TypeVar("Res", FitRes, EvaluateRes)
@@ -34,13 +35,22 @@ def fit_clients(
     timeout: float | None,
     group_id: int,
     *,
-    telling: Telling | None = None,
+    reporter: RunReporter | None = None,
 ) -> FitResultsAndFailures:
-    """Have the clients train: their results, and what failed, each in the order of the instructions.
+    """Have clients train, concurrently where they belong to one Grid.
 
-    A client that raised, or replied too late, is a ClientFailed among the failures; one that does not train, its answer.
+    Args:
+        client_instructions: pairs of a client and its instruction.
+        max_workers: ignored; the federation's settings determine the concurrency.
+        timeout: seconds to wait for the clients; None means no limit.
+        group_id: number of the round.
+        reporter: reports the progress of the run; by default nothing is reported.
+
+    Returns:
+        The results and the failures, each in the order of the instructions. A failure is the exception that a client
+        raised (ClientFailed for a node that failed or did not reply in time), or a result whose status is not OK.
     """
-    return _ask(_TRAIN, client_instructions, timeout, group_id, telling or Telling())
+    return _request(_TRAIN, client_instructions, timeout, group_id, reporter or RunReporter())
 
 
 def evaluate_clients(
@@ -49,10 +59,10 @@ def evaluate_clients(
     timeout: float | None,
     group_id: int,
     *,
-    telling: Telling | None = None,
+    reporter: RunReporter | None = None,
 ) -> EvaluateResultsAndFailures:
-    """As `fit_clients`, to evaluate."""
-    return _ask(_EVALUATE, client_instructions, timeout, group_id, telling or Telling())
+    """Have clients evaluate. Arguments and return value are those of `fit_clients`."""
+    return _request(_EVALUATE, client_instructions, timeout, group_id, reporter or RunReporter())
 
 
 @dataclass(frozen=True)
@@ -74,18 +84,18 @@ _EVALUATE = _Phase[EvaluateIns, EvaluateRes](
 )
 
 
-def _ask(
+def _request(
     phase: _Phase[Ins, Res],
     instructions: Sequence[tuple[ClientProxy, Ins]],
     timeout: float | None,
     group_id: int,
-    telling: Telling,
+    reporter: RunReporter,
 ) -> tuple[list[tuple[ClientProxy, Res]], list[tuple[ClientProxy, Res] | BaseException]]:
-    telling.started(group_id, phase.name, len(instructions))
+    reporter.started(group_id, phase.name, len(instructions))
     results: list[tuple[ClientProxy, Res]] = []
     failures: list[tuple[ClientProxy, Res] | BaseException] = []
     replies = []
-    for proxy, answer in _answers(phase, instructions, timeout, group_id):
+    for proxy, answer in _responses(phase, instructions, timeout, group_id):
         if isinstance(answer, BaseException):
             failures.append(answer)
         elif answer.status.code is Code.OK:
@@ -93,21 +103,21 @@ def _ask(
         else:
             failures.append((proxy, answer))
         replies.append(_reply(proxy, answer))
-    telling.replies(group_id, phase.name, replies)
+    reporter.replies(group_id, phase.name, replies)
     return results, failures
 
 
-def _answers(
+def _responses(
     phase: _Phase[Ins, Res], instructions: Sequence[tuple[ClientProxy, Ins]], timeout: float | None, group_id: int
 ) -> Iterator[tuple[ClientProxy, Res | BaseException]]:
     grid = _common_grid([proxy for proxy, _ in instructions])
     if grid is not None:
         replies = grid.exchange(_messages(phase, instructions, group_id), RoundPolicy(timeout))
         for (proxy, _), reply in zip(instructions, replies, strict=True):
-            yield proxy, _caught(partial(_decoded, phase, reply))
+            yield proxy, _result_or_failure(partial(_decoded, phase, reply))
     else:
         for proxy, ins in instructions:
-            yield proxy, _caught(partial(phase.call, proxy, ins, timeout, group_id))
+            yield proxy, _result_or_failure(partial(phase.call, proxy, ins, timeout, group_id))
 
 
 def _decoded(phase: _Phase[Ins, Res], reply: Message) -> Res:
@@ -115,14 +125,14 @@ def _decoded(phase: _Phase[Ins, Res], reply: Message) -> Res:
 
 
 def _common_grid(proxies: Sequence[ClientProxy]) -> Grid | None:
-    """The grid that all proxies belong to, None when an app has brought its own proxies."""
+    """The grid to which all proxies belong; None if any proxy is of another class."""
     grids = {id(proxy.grid): proxy.grid for proxy in proxies if type(proxy) is GridClientProxy}
     mixed = len(grids) != 1 or any(type(proxy) is not GridClientProxy for proxy in proxies)
     return None if mixed else next(iter(grids.values()))
 
 
 def _messages(phase: _Phase[Ins, Res], instructions: Sequence[tuple[ClientProxy, Ins]], group_id: int) -> list[Message]:
-    """A message for each. Clients that are sent the same model share its record: it travels once."""
+    """One message per client. Clients with the same instruction share its record, so it is transferred once."""
     contents: dict[int, RecordDict] = {}
     messages = []
     for proxy, ins in instructions:
@@ -133,12 +143,14 @@ def _messages(phase: _Phase[Ins, Res], instructions: Sequence[tuple[ClientProxy,
     return messages
 
 
-def _caught(answer: Callable[[], Res]) -> Res | BaseException:
-    """The answer, or why there is none: a client's failure is no exception for the others."""
+def _result_or_failure(request: Callable[[], Res]) -> Res | Exception:
+    """The result of a request, or the exception that it raised. Errors of Umbel (such as a stopped run) propagate."""
     try:
-        return answer()
-    except (LookupError, TypeError, ValueError) as reason:
-        return reason
+        return request()
+    except UmbelError:
+        raise
+    except Exception as failure:  # noqa: BLE001 - a proxy of an app may raise anything; the round continues without it
+        return failure
 
 
 def _reply(proxy: ClientProxy, answer: FitRes | EvaluateRes | BaseException) -> Reply:
@@ -148,4 +160,4 @@ def _reply(proxy: ClientProxy, answer: FitRes | EvaluateRes | BaseException) -> 
         return Reply(node_id, error=Error(code, str(answer)))
     if answer.status.code is not Code.OK:
         return Reply(node_id, error=Error(ErrorCode.CLIENT_APP_RAISED_EXCEPTION, answer.status.message))
-    return Reply(node_id, content=told(answer.metrics, getattr(answer, "loss", None)))
+    return Reply(node_id, content=reply_content(answer.metrics, getattr(answer, "loss", None)))

@@ -1,4 +1,4 @@
-"""Events of a run of the older API, as Umbel's own strategies report them."""
+"""Progress and metrics of a run of the older API, reported as Umbel's own strategies do."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from umbel.serverapp.rounds.report import RoundReport
 _FRUITLESS_ROUNDS = 3  # first rounds in which every client may fail before the run does
 
 
-class Telling:
-    """The reports of one run's rounds. Without a grid, nothing is reported."""
+class RunReporter:
+    """Reports the rounds of one run. Without a grid, it reports nothing."""
 
     def __init__(self, grid: Grid | None = None, num_rounds: int = 0) -> None:
-        """Before the first round."""
+        """`grid` receives the reports; `num_rounds` is the planned number of rounds."""
         self._grid = grid
         self._num_rounds = num_rounds
         self._report: RoundReport | None = None
@@ -26,20 +26,20 @@ class Telling:
         self._has_trained = False
 
     def round(self, server_round: int) -> RoundReport | None:
-        """The report of this round, which begins at the first call; None without a grid."""
+        """The report of this round, created at the first call; None without a grid."""
         if self._grid is not None and (self._report is None or self._report.server_round != server_round):
             rounds = max(self._num_rounds, server_round)
             self._report = RoundReport(self._grid, server_round, rounds, self._reasons)
         return self._report
 
     def started(self, server_round: int, phase: str, clients: int) -> None:
-        """A phase has started with this number of clients."""
+        """Report the start of a phase with this number of clients."""
         report = self.round(server_round)
         if report is not None:
             report.started(phase, clients)
 
     def replies(self, server_round: int, phase: str, replies: Sequence[Reply]) -> None:
-        """What they answered."""
+        """Report the clients' replies of a phase."""
         report = self.round(server_round)
         if report is not None:
             report.replies(phase, replies)
@@ -47,13 +47,13 @@ class Telling:
     def aggregate(
         self, server_round: int, phase: str, metrics: Mapping[str, object], loss: float | None = None
     ) -> None:
-        """The metrics of a phase as a whole."""
+        """Report the aggregated metrics of a phase."""
         report = self.round(server_round)
         if report is not None:
             report.aggregate(phase, numbers(metrics, loss))
 
     def finished(self, server_round: int) -> None:
-        """The round is over. Raises AggregationFailed when every client has failed in each of the first rounds."""
+        """Report the end of the round. Raises AggregationFailed if every client has failed in each of the first rounds."""
         report = self.round(server_round)
         if report is None:
             return
@@ -69,7 +69,7 @@ class Telling:
 
 
 def numbers(metrics: Mapping[str, object], loss: float | None = None) -> MetricRecord:
-    """Those of the metrics that are numbers, after the loss, if there is one."""
+    """The numeric metrics, preceded by the loss if there is one."""
     kept = {} if loss is None else {"loss": float(loss)}
     for key, value in metrics.items():
         if isinstance(value, (int, float)):
@@ -77,6 +77,6 @@ def numbers(metrics: Mapping[str, object], loss: float | None = None) -> MetricR
     return MetricRecord(kept)
 
 
-def told(metrics: Mapping[str, object], loss: float | None = None) -> RecordDict:
+def reply_content(metrics: Mapping[str, object], loss: float | None = None) -> RecordDict:
     """The content of a Reply with these metrics."""
     return RecordDict({"metrics": numbers(metrics, loss)})

@@ -14,17 +14,25 @@ from umbel.compat.flwr.legacy.client_requests import (
     fit_clients,
 )
 from umbel.compat.flwr.legacy.clientmanager import ClientManager
-from umbel.compat.flwr.legacy.run_events import Telling
+from umbel.compat.flwr.legacy.run_events import RunReporter
 from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
 from umbel.compat.flwr.legacy.strategy.strategy import Strategy
 from umbel.compat.flwr.legacy.typing import Code, GetParametersIns, Metrics, Parameters, Scalar
 
-__all__ = ["History", "Server", "ServerConfig"]
+__all__ = [
+    "EvaluateResultsAndFailures",
+    "FitResultsAndFailures",
+    "History",
+    "Server",
+    "ServerConfig",
+    "evaluate_clients",
+    "fit_clients",
+]
 
 
 @dataclass
 class ServerConfig:
-    """`round_timeout` is in seconds, for each phase of a round; None: no limit."""
+    """Number of rounds and time limit. `round_timeout` is in seconds and applies to each phase of a round; None means no limit."""
 
     num_rounds: int = 1
     round_timeout: float | None = None
@@ -39,10 +47,13 @@ _Series = dict[str, list[tuple[int, Scalar]]]
 
 
 class History:
-    """Pairs (round, value). "distributed" is what clients measured, "centralized" what the strategy's `evaluate` did."""
+    """Losses and metrics by round, as pairs (round, value).
+
+    "distributed" values are aggregated over the clients, "centralized" ones come from the strategy's `evaluate`.
+    """
 
     def __init__(self) -> None:
-        """Nothing measured yet."""
+        """Create an empty history."""
         self.losses_distributed: _Losses = []
         self.losses_centralized: _Losses = []
         self.metrics_distributed_fit: _Series = {}
@@ -50,23 +61,23 @@ class History:
         self.metrics_centralized: _Series = {}
 
     def add_loss_distributed(self, server_round: int, loss: float) -> None:
-        """The clients' mean loss."""
+        """Add the clients' mean loss."""
         self.losses_distributed.append((server_round, loss))
 
     def add_loss_centralized(self, server_round: int, loss: float) -> None:
-        """The loss at the server."""
+        """Add the loss measured at the server."""
         self.losses_centralized.append((server_round, loss))
 
     def add_metrics_distributed_fit(self, server_round: int, metrics: Metrics) -> None:
-        """The metrics of the clients' training."""
+        """Add the aggregated training metrics of the clients."""
         _add(self.metrics_distributed_fit, server_round, metrics)
 
     def add_metrics_distributed(self, server_round: int, metrics: Metrics) -> None:
-        """The metrics of the clients' evaluation."""
+        """Add the aggregated evaluation metrics of the clients."""
         _add(self.metrics_distributed, server_round, metrics)
 
     def add_metrics_centralized(self, server_round: int, metrics: Metrics) -> None:
-        """The metrics at the server."""
+        """Add the metrics measured at the server."""
         _add(self.metrics_centralized, server_round, metrics)
 
     def __repr__(self) -> str:
@@ -93,38 +104,46 @@ log = logging.getLogger(__name__)
 
 
 class Server:
-    """Leads the rounds: fit, the strategy's own evaluation, evaluation by clients."""
+    """Runs the rounds: training by clients, evaluation at the server, evaluation by clients."""
 
-    telling = Telling()  # whom the run's rounds are told
+    reporter = RunReporter()
 
     def __init__(self, *, client_manager: ClientManager, strategy: Strategy | None = None) -> None:
-        """Without a strategy it is FedAvg."""
+        """`strategy` defaults to FedAvg."""
         self._client_manager = client_manager
         self.parameters = Parameters([], "numpy.ndarray")
         self.strategy: Strategy = FedAvg() if strategy is None else strategy
         self.max_workers: int | None = None
 
     def set_max_workers(self, max_workers: int | None) -> None:
-        """Of no consequence here: the run's settings say how many clients train at once."""
+        """Has no effect: the federation's settings determine how many clients train concurrently."""
         self.max_workers = max_workers
 
     def set_strategy(self, strategy: Strategy) -> None:
-        """Use this strategy from now on."""
+        """Replace the strategy."""
         self.strategy = strategy
 
     def client_manager(self) -> ClientManager:
-        """Who the clients are."""
+        """The manager of the available clients."""
         return self._client_manager
 
     def fit(self, num_rounds: int, timeout: float | None) -> tuple[History, float]:
-        """Run the rounds: what was measured in them, and the seconds they took. A phase waits `timeout` seconds at most."""
+        """Run the rounds.
+
+        Args:
+            num_rounds: number of rounds.
+            timeout: seconds to wait for the clients in each phase; None means no limit.
+
+        Returns:
+            The history, and the elapsed time in seconds.
+        """
         history = History()
         self.parameters = self._get_initial_parameters(server_round=0, timeout=timeout)
         self._evaluate(0, history)
         began = time.perf_counter()
         for server_round in range(1, num_rounds + 1):
             self._round(server_round, timeout, history)
-            self.telling.finished(server_round)
+            self.reporter.finished(server_round)
         return history, time.perf_counter() - began
 
     def _round(self, server_round: int, timeout: float | None, history: History) -> None:
@@ -141,7 +160,7 @@ class Server:
             history.add_metrics_distributed(server_round, evaluated[1])
 
     def _evaluate(self, server_round: int, history: History) -> None:
-        evaluated = evaluate_centrally(self.strategy, server_round, self.parameters, self.telling)
+        evaluated = evaluate_centrally(self.strategy, server_round, self.parameters, self.reporter)
         if evaluated is not None:
             history.add_loss_centralized(server_round, evaluated[0])
             history.add_metrics_centralized(server_round, evaluated[1])
@@ -149,43 +168,52 @@ class Server:
     def fit_round(
         self, server_round: int, timeout: float | None
     ) -> tuple[Parameters | None, Metrics, FitResultsAndFailures] | None:
-        """Train: the new model, if there is one, the metrics, and the results and failures. None if no client was asked."""
+        """Train in one round.
+
+        Returns:
+            The new model (None to keep the current one), the metrics, and the results and failures; None if no client
+            was selected.
+        """
         instructions = self.strategy.configure_fit(
             server_round=server_round, parameters=self.parameters, client_manager=self._client_manager
         )
         if not instructions:
             log.info("Round %d: no clients to train.", server_round)
             return None
-        answers = fit_clients(instructions, self.max_workers, timeout, server_round, telling=self.telling)
-        parameters, metrics = self.strategy.aggregate_fit(server_round, *answers)
-        self.telling.aggregate(server_round, "train", metrics)
-        return parameters, metrics, answers
+        outcome = fit_clients(instructions, self.max_workers, timeout, server_round, reporter=self.reporter)
+        parameters, metrics = self.strategy.aggregate_fit(server_round, *outcome)
+        self.reporter.aggregate(server_round, "train", metrics)
+        return parameters, metrics, outcome
 
     def evaluate_round(
         self, server_round: int, timeout: float | None
     ) -> tuple[float | None, Metrics, EvaluateResultsAndFailures] | None:
-        """Have clients evaluate: the loss, if there is one, the metrics, and the results and failures. None if no client was asked."""
+        """Evaluate on the clients in one round.
+
+        Returns:
+            The loss (None if there is none), the metrics, and the results and failures; None if no client was selected.
+        """
         instructions = self.strategy.configure_evaluate(
             server_round=server_round, parameters=self.parameters, client_manager=self._client_manager
         )
         if not instructions:
             return None
-        answers = evaluate_clients(instructions, self.max_workers, timeout, server_round, telling=self.telling)
-        loss, metrics = self.strategy.aggregate_evaluate(server_round, *answers)
-        self.telling.aggregate(server_round, "evaluate", metrics, loss)
-        return loss, metrics, answers
+        outcome = evaluate_clients(instructions, self.max_workers, timeout, server_round, reporter=self.reporter)
+        loss, metrics = self.strategy.aggregate_evaluate(server_round, *outcome)
+        self.reporter.aggregate(server_round, "evaluate", metrics, loss)
+        return loss, metrics, outcome
 
     def disconnect_all_clients(self, timeout: float | None) -> None:
-        """Nothing to do: nodes stay for the next run."""
+        """Does nothing: nodes stay connected for the next run."""
 
     def _get_initial_parameters(self, server_round: int, timeout: float | None) -> Parameters:
         return initial_parameters(self.strategy, self._client_manager, timeout)
 
 
 def initial_parameters(strategy: Strategy, client_manager: ClientManager, timeout: float | None) -> Parameters:
-    """The strategy's initial model, or that of a client drawn by lot.
+    """The strategy's initial model, or that of a randomly chosen client.
 
-    A client that gives none leaves the model empty. Raises ClientFailed when the one that was drawn failed.
+    If the client returns no model, the run starts with an empty one. Raises ClientFailed if the client failed.
     """
     parameters = strategy.initialize_parameters(client_manager=client_manager)
     if parameters is not None:
@@ -201,10 +229,10 @@ def initial_parameters(strategy: Strategy, client_manager: ClientManager, timeou
 
 
 def evaluate_centrally(
-    strategy: Strategy, server_round: int, parameters: Parameters, telling: Telling
+    strategy: Strategy, server_round: int, parameters: Parameters, reporter: RunReporter
 ) -> tuple[float, Metrics] | None:
-    """The strategy's own evaluation of the model, if it has one; round 0 is that of the initial model."""
+    """Evaluate the model with the strategy's `evaluate`; None if it does not evaluate. Round 0 is the initial model."""
     evaluated = strategy.evaluate(server_round, parameters=parameters)
     if evaluated is not None:
-        telling.aggregate(server_round, "server", evaluated[1], evaluated[0])
+        reporter.aggregate(server_round, "server", evaluated[1], evaluated[0])
     return evaluated

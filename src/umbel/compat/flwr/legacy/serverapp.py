@@ -12,7 +12,7 @@ from umbel.compat.flwr.legacy import record_conversion
 from umbel.compat.flwr.legacy.clientmanager import ClientManager, SimpleClientManager
 from umbel.compat.flwr.legacy.components import ServerAppComponents
 from umbel.compat.flwr.legacy.gridproxy import connected
-from umbel.compat.flwr.legacy.run_events import Telling
+from umbel.compat.flwr.legacy.run_events import RunReporter
 from umbel.compat.flwr.legacy.server import History, Server, ServerConfig
 from umbel.compat.flwr.legacy.strategy.strategy import Strategy
 from umbel.compat.flwr.legacy.typing import Parameters
@@ -53,7 +53,7 @@ def main(
 def lead(grid: Grid, components: ServerAppComponents) -> History:
     """Run all rounds, and keep the model as the artifact model.safetensors."""
     server, config = _with_defaults(components)
-    server.telling = Telling(grid, config.num_rounds)
+    server.reporter = RunReporter(grid, config.num_rounds)
     with connected(grid, server.client_manager()):
         history, seconds = server.fit(num_rounds=config.num_rounds, timeout=config.round_timeout)
         server.disconnect_all_clients(timeout=config.round_timeout)

@@ -13,7 +13,7 @@ from umbel.compat.flwr.legacy import record_conversion
 from umbel.compat.flwr.legacy.client_requests import evaluate_clients, fit_clients
 from umbel.compat.flwr.legacy.clientmanager import ClientManager, SimpleClientManager
 from umbel.compat.flwr.legacy.gridproxy import connected
-from umbel.compat.flwr.legacy.run_events import Telling
+from umbel.compat.flwr.legacy.run_events import RunReporter
 from umbel.compat.flwr.legacy.server import History, ServerConfig, evaluate_centrally, initial_parameters
 from umbel.compat.flwr.legacy.serverapp import keep_model
 from umbel.compat.flwr.legacy.strategy.fedavg import FedAvg
@@ -41,7 +41,7 @@ class LegacyContext(Context):
         self.strategy = FedAvg() if strategy is None else strategy
         self.client_manager = SimpleClientManager() if client_manager is None else client_manager
         self.history = History()
-        self.telling = Telling()
+        self.reporter = RunReporter()
 
 
 _NO_SECAGG = (
@@ -77,7 +77,7 @@ class DefaultWorkflow:
     def __call__(self, grid: Grid, context: Context) -> None:
         """Run all rounds, and keep the model as the artifact model.safetensors. Raises TypeError for another context."""
         legacy = _legacy(context)
-        legacy.telling = Telling(grid, legacy.config.num_rounds)
+        legacy.reporter = RunReporter(grid, legacy.config.num_rounds)
         began = time.perf_counter()
         with connected(grid, legacy.client_manager):
             _keep(legacy, initial_parameters(legacy.strategy, legacy.client_manager, legacy.config.round_timeout))
@@ -87,7 +87,7 @@ class DefaultWorkflow:
                 self.fit_workflow(grid, legacy)
                 _evaluate_centrally(legacy, server_round)
                 self.evaluate_workflow(grid, legacy)
-                legacy.telling.finished(server_round)
+                legacy.reporter.finished(server_round)
         log.info("%d rounds took %.2f s.\n%s", legacy.config.num_rounds, time.perf_counter() - began, legacy.history)
         keep_model(grid, _model(legacy), legacy.config.num_rounds)
 
@@ -99,9 +99,9 @@ def default_fit_workflow(grid: Grid, context: Context) -> None:
     if not instructions:
         return
     timeout = legacy.config.round_timeout
-    answers = fit_clients(instructions, None, timeout, server_round, telling=legacy.telling)
-    parameters, metrics = legacy.strategy.aggregate_fit(server_round, *answers)
-    legacy.telling.aggregate(server_round, "train", metrics)
+    outcome = fit_clients(instructions, None, timeout, server_round, reporter=legacy.reporter)
+    parameters, metrics = legacy.strategy.aggregate_fit(server_round, *outcome)
+    legacy.reporter.aggregate(server_round, "train", metrics)
     if parameters:
         _keep(legacy, parameters)
         legacy.history.add_metrics_distributed_fit(server_round, metrics)
@@ -114,16 +114,16 @@ def default_evaluate_workflow(grid: Grid, context: Context) -> None:
     if not instructions:
         return
     timeout = legacy.config.round_timeout
-    answers = evaluate_clients(instructions, None, timeout, server_round, telling=legacy.telling)
-    loss, metrics = legacy.strategy.aggregate_evaluate(server_round, *answers)
-    legacy.telling.aggregate(server_round, "evaluate", metrics, loss)
+    outcome = evaluate_clients(instructions, None, timeout, server_round, reporter=legacy.reporter)
+    loss, metrics = legacy.strategy.aggregate_evaluate(server_round, *outcome)
+    legacy.reporter.aggregate(server_round, "evaluate", metrics, loss)
     if loss is not None:
         legacy.history.add_loss_distributed(server_round, loss)
         legacy.history.add_metrics_distributed(server_round, metrics)
 
 
 def _evaluate_centrally(context: LegacyContext, server_round: int) -> None:
-    evaluated = evaluate_centrally(context.strategy, server_round, _model(context), context.telling)
+    evaluated = evaluate_centrally(context.strategy, server_round, _model(context), context.reporter)
     if evaluated is not None:
         context.history.add_loss_centralized(server_round, evaluated[0])
         context.history.add_metrics_centralized(server_round, evaluated[1])
