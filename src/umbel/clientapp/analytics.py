@@ -1,4 +1,4 @@
-"""A site's answers to the questions of `umbel.serverapp.analytics`: sums over its records, never a record."""
+"""Replies to the queries of `umbel.serverapp.analytics`: sums over the records of a site, never single records."""
 
 from __future__ import annotations
 
@@ -18,17 +18,26 @@ Counts = NDArray[np.int64]
 
 
 class Table(Protocol):
-    """Named columns of numbers, all of one length: a dict of arrays, a structured array, a data frame."""
+    """Named columns of numbers of equal length: a dict of arrays, a structured array or a data frame."""
 
     def __getitem__(self, column: str, /) -> Any:
         """The column of this name."""
 
 
 def answer(message: Message, table: Table) -> Message:
-    """The reply to a question of `Analytics`. Values that are NaN are counted as missing and left out.
+    """Reply to a query of `Analytics`. NaN values count as missing and are omitted.
 
-    Raises ValueError for a question that cannot be answered, with the name of the column.
+    Args:
+        message: the query.
+        table: the records of the site, as named columns.
 
+    Returns:
+        A reply with counts and sums.
+
+    Raises:
+        ValueError: a column is missing or unsuitable for the query.
+
+    Example:
     >>> @app.query("analytics")
     ... def analytics(message: Message, context: Context) -> Message:
     ...     return answer(message, load_my_records())

@@ -16,7 +16,7 @@ _STAGES = "umbel_stages"
 
 
 class Stage(IntEnum):
-    """What a mod does to a reply, in the order in which it must happen."""
+    """Effects of mods on a reply, in the order in which they must happen."""
 
     CLIP = 1
     NOISE = 2
@@ -27,7 +27,7 @@ _VERBS = {Stage.CLIP: "clips", Stage.NOISE: "adds noise", Stage.MASK: "masks"}
 
 
 def staged(*stages: Stage) -> Callable[[F], F]:
-    """Say of a mod which stages it does, in order. A mod without any may stand anywhere.
+    """Declare the stages of a mod, in order. A mod without stages may have any position.
 
     >>> @staged(Stage.MASK)
     ... def my_mod(message, context, call_next): ...
@@ -41,7 +41,7 @@ def staged(*stages: Stage) -> Callable[[F], F]:
 
 
 def check_order(mods: Sequence[Callable[..., Any]]) -> None:
-    """Raise ConfigError when a reply would pass these mods, the first of them outermost, in a wrong order, or one stage twice."""
+    """Raise ConfigError if a reply would pass these mods (the first is outermost) in an invalid order, or one stage twice."""
     done: tuple[Stage, Callable[..., Any]] | None = None
     for mod in reversed(mods):
         stages: tuple[Stage, ...] = getattr(mod, _STAGES, ())
@@ -71,16 +71,25 @@ _PAUSE = 0.1  # seconds between two that are passed on: a person sees no more
 
 
 class _Feedback:
-    """Whom to tell, and when he was told last."""
+    """The listener for progress reports, and the time of its last report."""
 
     listener: Listener | None = None
     told_at = 0.0
 
 
 def progress(done: float, total: float = 0.0, unit: str = "steps") -> None:
-    """Say that `done` of `total` steps (or what `unit` names; 0: unknown how many) of the message's work are done.
+    """Report the progress of the work on the current message.
 
-    Shown, at a real site, in what the run waits for. It costs next to nothing, so call it as often as you like.
+    Deployed runs show it in their status. A call is cheap, so an app may call it after every step.
+
+    Args:
+        done: number of completed steps.
+        total: number of all steps; 0 if it is unknown.
+        unit: name of the steps in the plural, such as "batches".
+
+    Example:
+        >>> for number, batch in enumerate(batches, start=1):
+        ...     progress(number, total=len(batches), unit="batches")
     """
     now = time.monotonic()
     if _Feedback.listener is not None and (now - _Feedback.told_at >= _PAUSE or done == total):
@@ -89,7 +98,7 @@ def progress(done: float, total: float = 0.0, unit: str = "steps") -> None:
 
 
 def listen(listener: Listener | None) -> None:
-    """Pass on what is said from now on."""
+    """Set the listener for progress reports; None removes it."""
     _Feedback.listener = listener
 
 
@@ -99,18 +108,22 @@ _DEFAULT_ACTION = "default"
 
 
 class ClientApp:
-    """Functions that answer messages, each `(message, context) -> message`, registered with decorators.
+    """The functions that handle messages at a client, each `(message, context) -> message`, registered with decorators.
 
-    `mods` wrap every function, the first given outermost; the mods of one function come inside them. A decorator raises ConfigError for
-    mods in an order that would undo what they do: see `umbel.clientapp.clientapp`.
+    Args:
+        mods: wrappers for all functions; the first is outermost. The mods of a single function are inside them.
 
+    Raises:
+        ConfigError: by a decorator, if one mod would undo the effect of another in the given order.
+
+    Example:
     >>> app = ClientApp()
     >>> @app.train()
     ... def train(message: Message, context: Context) -> Message: ...
     """
 
     def __init__(self, *, mods: Sequence[Mod] | None = None) -> None:
-        """An app without functions yet."""
+        """Create an app without functions."""
         self._mods: list[Mod] = list(mods or [])
         self._functions: dict[str, ClientFn] = {}
         self._lifespan: LifespanFn | None = None
@@ -118,23 +131,23 @@ class ClientApp:
     def train(
         self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None
     ) -> Callable[[ClientFn], ClientFn]:
-        """Register the function that answers `train` messages, or `train.<action>` ones."""
+        """Register the handler of `train` messages, or of `train.<action>` messages."""
         return self._register("train", action, mods)
 
     def evaluate(
         self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None
     ) -> Callable[[ClientFn], ClientFn]:
-        """Register the function that answers `evaluate` messages, or `evaluate.<action>` ones."""
+        """Register the handler of `evaluate` messages, or of `evaluate.<action>` messages."""
         return self._register("evaluate", action, mods)
 
     def query(
         self, action: str = _DEFAULT_ACTION, *, mods: Sequence[Mod] | None = None
     ) -> Callable[[ClientFn], ClientFn]:
-        """Register the function that answers `query` messages, or `query.<action>` ones."""
+        """Register the handler of `query` messages, or of `query.<action>` messages."""
         return self._register("query", action, mods)
 
     def lifespan(self) -> Callable[[LifespanFn], LifespanFn]:
-        """Register a generator of the context that runs around every call: it must yield exactly once."""
+        """Register a generator function of the context that wraps every call and yields exactly once."""
 
         def register(fn: LifespanFn) -> LifespanFn:
             if self._lifespan is not None:
@@ -160,7 +173,7 @@ class ClientApp:
         return register
 
     def __call__(self, message: Message, context: Context) -> Message:
-        """The answer of the function registered for this type of message. Raises ValueError when there is none."""
+        """Handle a message and return the reply. Raises ValueError if no function is registered for its type."""
         fn = self.function_for(message.metadata.message_type)
         if self._lifespan is None:
             return fn(message, context)
@@ -168,7 +181,7 @@ class ClientApp:
             return fn(message, context)
 
     def function_for(self, message_type: str) -> ClientFn:
-        """The function, within its mods, that answers messages of this type. Raises ValueError when there is none."""
+        """The handler of messages of this type, wrapped in its mods. Raises ValueError if there is none."""
         fn = self._functions.get(message_type) or self._functions.get(message_type.removesuffix(f".{_DEFAULT_ACTION}"))
         if fn is None:
             known = ", ".join(sorted(self._functions)) or "none"

@@ -26,8 +26,15 @@ if TYPE_CHECKING:
 
 
 class Correction:
-    """The correction of one round. Make it before training: it copies the arrays that came.
+    """The gradient correction of one round. Create it before training, because it copies the received arrays.
 
+    Args:
+        message: the train message.
+
+    Raises:
+        ValueError: the message does not contain exactly one ArrayRecord besides `control`.
+
+    Example:
     >>> correction = Correction(message)
     >>> for x, y in batches:
     ...     gradients = loss_gradients(weights, x, y)
@@ -36,7 +43,7 @@ class Correction:
     """
 
     def __init__(self, message: Message) -> None:
-        """`message` is the one that asks to train. Raises ValueError when it does not hold exactly one ArrayRecord beside `control`."""
+        """Copy the received arrays of a train message."""
         received = arrays_of(message.content)
         self._mu = proximal_mu(message.content) or 0.0
         pulled = {name: array for name, array in received.items() if self._mu and is_inexact(array)}
@@ -45,7 +52,7 @@ class Correction:
         self._names = list(received)
 
     def add(self, gradients: Sequence[NDArray[Any]], weights: Sequence[NDArray[Any]]) -> None:
-        """Add it to the `gradients`, in place. Both are in the order of the message's arrays, and of their shapes."""
+        """Add the correction to `gradients`, in place. Gradients and weights have the order and the shapes of the message's arrays."""
         for name, gradient, weight in zip(self._names, gradients, weights, strict=True):
             if name in self._control:
                 np.add(gradient, self._control[name].numpy(), out=gradient, casting="same_kind")
@@ -53,7 +60,7 @@ class Correction:
                 np.add(gradient, self._mu * (weight - self._received[name]), out=gradient, casting="same_kind")
 
     def add_torch(self, named_parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> None:
-        """Add it to the `.grad` of each parameter, between `loss.backward()` and `optimizer.step()`.
+        """Add the correction to the `.grad` of each parameter, between `loss.backward()` and `optimizer.step()`.
 
         >>> correction.add_torch(net.named_parameters())
         """

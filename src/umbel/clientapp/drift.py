@@ -19,12 +19,12 @@ Numbers = dict[str, Floats]
 
 
 def is_train(message: Message) -> bool:
-    """Whether it asks to train: mods against drift leave other messages alone."""
+    """Whether it is a train message. Drift mods do not change other messages."""
     return message.metadata.message_type.partition(".")[0] == "train"
 
 
 def arrays_of(content: RecordDict) -> ArrayRecord:
-    """The one ArrayRecord beside `control`. Raises ValueError when there is none or more than one."""
+    """The only ArrayRecord besides `control`. Raises ValueError if there is none or more than one."""
     found = [record for key, record in content.array_records.items() if key != CONTROL]
     if len(found) != 1:
         raise ValueError(
@@ -34,7 +34,7 @@ def arrays_of(content: RecordDict) -> ArrayRecord:
 
 
 def numbers_of(arrays: ArrayRecord) -> Numbers:
-    """Copies of the floating-point tensors: the app may train in the memory that it got."""
+    """Copies of the floating-point tensors, because the app may train in place."""
     return {name: floats(array).copy() for name, array in arrays.items() if is_inexact(array)}
 
 
@@ -44,12 +44,12 @@ def record_of(numbers: Numbers, like: ArrayRecord) -> ArrayRecord:
 
 
 def flat_record(numbers: Numbers) -> ArrayRecord:
-    """The numbers as a record to be kept in `context.state`."""
+    """The numbers as a record for `context.state`."""
     return ArrayRecord({name: Array(values) for name, values in numbers.items()})
 
 
 def kept(state: RecordDict, key: str, like: Numbers) -> Numbers:
-    """What `flat_record` kept under `key`; zeros like `like` in the first round, and when the model is of another form."""
+    """The numbers stored under `key` by `flat_record`; zeros like `like` in the first round or if the model has changed its form."""
     record = state.array_records.get(key)
     if record is None or {n: a.shape for n, a in record.items()} != {n: v.shape for n, v in like.items()}:
         return {name: 0 * values for name, values in like.items()}
@@ -57,7 +57,7 @@ def kept(state: RecordDict, key: str, like: Numbers) -> Numbers:
 
 
 def proximal_mu(content: RecordDict) -> float | None:
-    """The number `proximal-mu` in the message's configuration, None when there is none."""
+    """The value of `proximal-mu` in the message's configuration; None if it is absent."""
     for config in content.config_records.values():
         value: Any = config.get("proximal-mu")
         if isinstance(value, (int, float)):
@@ -66,7 +66,7 @@ def proximal_mu(content: RecordDict) -> float | None:
 
 
 def number_above_0(reply: Message, key: str) -> float:
-    """The metric `key` of the app's reply. Raises ValueError, saying what the mod needs it for, unless it is a number above 0."""
+    """The metric `key` of the app's reply. Raises ValueError unless it is a number above 0."""
     records: list[MetricRecord] = list(reply.content.metric_records.values())
     values = [record[key] for record in records if key in record]
     if len(values) != 1 or not isinstance(values[0], (int, float)) or not 0 < values[0] <= sys.float_info.max:

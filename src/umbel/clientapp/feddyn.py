@@ -1,4 +1,4 @@
-"""The client's half of FedDyn: its dual variable, kept in `context.state`.
+"""Client mod of FedDyn: the dual variable of a client, stored in `context.state`.
 
     app = ClientApp(mods=[feddyn_mod])
 
@@ -16,14 +16,14 @@ _STATE = "feddyn"
 
 
 def feddyn_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
-    """Give the app -λ as the record `control`, and remember the new λ.
+    """Pass -λ to the app as the record `control`, and store the updated λ.
 
-    With w^t the arrays that came and w those that go back,
+    With the received arrays w^t and the returned arrays w,
 
         λ ← λ - α (w - w^t)
 
     (Acar et al. 2021, arXiv 2111.04263), which is the gradient of the client's own loss at w where training has
-    converged. α is `proximal-mu` in the configuration. Messages that do not ask to train pass. Raises ValueError when it is missing.
+    converged. α is `proximal-mu` in the configuration. Other messages than train messages are passed on unchanged. Raises ValueError if α is missing.
     """
     if not is_train(message):
         return call_next(message, context)

@@ -1,4 +1,4 @@
-"""The client's half of FedNova: how much work its local steps were.
+"""Client helper of FedNova: the normalised number of local steps.
 
 metrics = MetricRecord({"num-examples": n, "local-steps": normalising_steps(steps, momentum=0.9)})
 """

@@ -1,4 +1,4 @@
-"""The client's half of SCAFFOLD: its control variate, kept in `context.state`.
+"""Client mod of SCAFFOLD: the control variate of a client, stored in `context.state`.
 
     app = ClientApp(mods=[scaffold_mod])
 
@@ -16,15 +16,15 @@ _STATE = "scaffold"
 
 
 def scaffold_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
-    """Give the app c - c_i as the record `control`, and send back by how much c_i has changed.
+    """Pass c - c_i to the app as the record `control`, and return the change of c_i.
 
-    With w the arrays that came and y those that go back, after K steps of learning rate η,
+    With the received arrays w and the arrays y returned after K steps of learning rate η,
 
         c_i ← c_i - c + (w - y) / (K η)
 
     (Karimireddy et al. 2019, arXiv 1910.06378, option II). `local-steps` is K and `learning-rate` η in the app's MetricRecord; where η
-    changes on the way, its mean. Messages that do not ask to train pass. Raises ValueError when the message or the reply lacks what
-    it takes.
+    changes between steps, its mean. Other messages than train messages are passed on unchanged. Raises ValueError if the message or
+    the reply lacks a required record or metric.
     """
     if not is_train(message):
         return call_next(message, context)

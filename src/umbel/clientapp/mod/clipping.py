@@ -19,12 +19,12 @@ Change = Callable[[list[Floats], RecordDict], bool]
 
 
 def is_train(message: Message) -> bool:
-    """Whether it asks to train."""
+    """Whether it is a train message."""
     return message.metadata.message_type.partition(".")[0] == "train"
 
 
 def single_record(content: RecordDict, kind: type[Any], whose: str) -> Any:
-    """The one record of type `kind`. Raises ValueError when there is none or more than one."""
+    """The only record of type `kind`. Raises ValueError if there is none or more than one."""
     found = [record for record in content.values() if isinstance(record, kind)]
     if len(found) != 1:
         raise ValueError(f"{whose} must contain exactly one {kind.__name__}, but it contains {len(found)}.")
@@ -32,7 +32,7 @@ def single_record(content: RecordDict, kind: type[Any], whose: str) -> Any:
 
 
 def refused(message: Message, mod: str, reason: ValueError) -> Message:
-    """The reply that says what a mod lacks."""
+    """An error reply for a message that does not meet the preconditions of a mod."""
     return Message(Error(ErrorCode.MOD_FAILED_PRECONDITION, f"{mod}: {reason}"), reply_to=message)
 
 
@@ -114,14 +114,14 @@ def _bound(message: Message) -> float:
 
 
 def message_size_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
-    """Write to the run's log how many bytes the content of the message and of its reply has."""
+    """Log the size in bytes of the content of the message and of its reply."""
     reply = call_next(message, context)
     _say(f"Message size: {_bytes(message)} bytes received, {_bytes(reply)} bytes sent.")
     return reply
 
 
 def arrays_size_mod(message: Message, context: Context, call_next: ClientFn) -> Message:
-    """Write to the run's log how many elements and bytes the arrays of the message and of its reply have."""
+    """Log the number of elements and bytes of the arrays of the message and of its reply."""
     reply = call_next(message, context)
     _say(f"Arrays: {_arrays(message)} received, {_arrays(reply)} sent.")
     return reply

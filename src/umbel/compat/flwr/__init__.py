@@ -1,4 +1,4 @@
-"""Apps written for Flower: `import flwr` gets Umbel's own classes, in the processes of an app and where `install` was called.
+"""Support of apps written for Flower: `import flwr` returns Umbel's classes in app processes and after a call of `install`.
 
 `umbel.compat.flwr.table` says which module stands for which; nothing of it is imported before an app imports it.
 """

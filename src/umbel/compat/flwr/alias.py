@@ -1,4 +1,4 @@
-"""The import alias: a finder that answers `import flwr` with modules over Umbel's own, and errors for what is missing."""
+"""Import alias: a finder that maps `import flwr` to Umbel's modules, with errors for missing names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HOWTO = "docs/howto/coming-from-flower.md"
 
 
 class MissingName(AttributeError):
-    """A module of `flwr` is asked for a name that the alias does not have."""
+    """A module of `flwr` has no such name in the alias."""
 
     def __init__(self, module: str, name: str, instead: str | None = None) -> None:
         """`instead` says why it is missing and what to use."""
@@ -25,7 +25,7 @@ class MissingName(AttributeError):
 
 
 class MissingModule(ModuleNotFoundError):
-    """A module of `flwr`, or a name in one, is imported that the alias does not have."""
+    """The alias does not have the imported module of `flwr`."""
 
     def __init__(self, full_name: str, instead: str | None = None) -> None:
         """`instead` says why it is missing and what to use."""
@@ -41,7 +41,7 @@ _displaced: dict[str, ModuleType] = {}  # what `flwr` was before, by name: an in
 
 
 def install() -> None:
-    """From now on `import flwr` in this process gets Umbel's classes, even where Flower is installed. Once is enough."""
+    """Make `import flwr` return Umbel's classes in this process, even if Flower is installed. Repeated calls have no effect."""
     if _FINDER in sys.meta_path:
         return
     _displaced.update(_take_out())
@@ -49,7 +49,7 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Undo `install`: modules that were there before are there again. What an app has imported, it keeps."""
+    """Undo `install` and restore the modules that it displaced. Names that an app has already imported remain valid."""
     if _FINDER not in sys.meta_path:
         return
     sys.meta_path.remove(_FINDER)
@@ -60,7 +60,7 @@ def uninstall() -> None:
 
 @contextmanager
 def active() -> Iterator[None]:
-    """The alias is installed within the `with`, and afterwards as it was before."""
+    """Install the alias within the `with` statement and restore the earlier state afterwards."""
     if _FINDER in sys.meta_path:
         yield
         return
@@ -72,10 +72,10 @@ def active() -> Iterator[None]:
 
 
 class AliasModule(ModuleType):
-    """A module of `flwr`: its names are those of the module that the table gives it, fetched when they are asked for."""
+    """A module of `flwr` whose names are those of its provider in the table, imported at first access."""
 
     def __getattr__(self, name: str) -> Any:
-        """A name of the module behind, or a submodule. Raises MissingName."""
+        """A name of the provider, or a submodule. Raises MissingName."""
         full_name = f"{self.__name__}.{name}"
         if full_name in MODULES:
             return importlib.import_module(full_name)
@@ -94,12 +94,12 @@ class AliasModule(ModuleType):
 
 
 class _Finder(MetaPathFinder, Loader):
-    """Finds and makes the modules of the table; refuses whatever else is called `flwr.…`."""
+    """Finds and creates the modules of the table; rejects other modules of `flwr`."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of an aliased module; None for a module of somebody else. Raises MissingModule."""
+        """The spec of an aliased module; None for a module outside `flwr`. Raises MissingModule."""
         if name.partition(".")[0] != ROOT:
             return None
         if name not in MODULES:
@@ -109,11 +109,11 @@ class _Finder(MetaPathFinder, Loader):
         return ModuleSpec(name, self, is_package=True)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """An empty module that fetches its names when they are asked for."""
+        """An empty module that imports its names at first access."""
         return AliasModule(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Nothing to run: see AliasModule."""
+        """Does nothing: an AliasModule has no code to execute."""
 
 
 _FINDER = _Finder()

@@ -1,4 +1,4 @@
-"""Attributes of an app's own strategy that no checkpoint covers."""
+"""Attributes of custom strategies that no checkpoint covers."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ __all__ = ["ClientApp"]
 
 
 class ClientApp(clientapp.ClientApp):
-    """Umbel's ClientApp, which may also be made from a `client_fn` of the older API. See `umbel.clientapp.ClientApp`."""
+    """A ClientApp, optionally created from a `client_fn` of the older API; otherwise like `umbel.clientapp.ClientApp`."""
 
     def __init__(self, client_fn: Callable[[Any], Any] | None = None, mods: Sequence[Mod] | None = None) -> None:
-        """`client_fn(context)` makes the client that answers every message; then no function can be registered."""
+        """`client_fn(context)` creates the client for each message and excludes registered functions."""
         super().__init__(mods=mods)
         self._legacy: ClientFn | None = None
         if client_fn is not None:
@@ -33,10 +33,10 @@ class ClientApp(clientapp.ClientApp):
         return super()._register(category, action, mods)
 
     def function_for(self, message_type: str) -> ClientFn:
-        """The function, within its mods, that answers messages of this type. Raises ValueError when there is none."""
+        """The handler of messages of this type, wrapped in its mods. Raises ValueError if there is none."""
         return self._legacy or super().function_for(message_type)
 
     def __call__(self, message: Message, context: Context) -> Message:
-        """The answer of the function registered for this type of message. Raises ValueError when there is none."""
+        """Handle a message and return the reply. Raises ValueError if no function is registered for its type."""
         adopt_content(context.state)
         return super().__call__(adopt(message), context)

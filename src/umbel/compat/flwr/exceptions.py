@@ -1,4 +1,4 @@
-"""`flwr.app.exception` and `flwr.serverapp.exception`: what ends an app, under the names that apps catch and raise."""
+"""`flwr.app.exception` and `flwr.serverapp.exception`: the exceptions that apps catch and raise."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ AppExitException = AppError
 
 
 class InconsistentMessageReplies(InconsistentReplies):
-    """The clients' replies do not fit together."""
+    """The clients' replies are inconsistent."""
 
     def __init__(self, reason: str) -> None:
-        """`reason` says why."""
+        """`reason` is the explanation."""
         super().__init__(reason)
 
 
@@ -22,13 +22,13 @@ class AggregationError(AggregationFailed):
     """The strategy could not aggregate the clients' replies."""
 
     def __init__(self, reason: str) -> None:
-        """`reason` says why."""
+        """`reason` is the explanation."""
         super().__init__(reason)
 
 
 @contextmanager
 def under_flowers_names() -> Iterator[None]:
-    """What Umbel's strategies raise comes out as one of these."""
+    """Convert exceptions of Umbel's strategies to those of this module."""
     try:
         yield
     except InconsistentReplies as error:

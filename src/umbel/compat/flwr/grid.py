@@ -1,4 +1,4 @@
-"""The Grid that apps written for Flower talk to."""
+"""Grid with the interface that apps written for Flower expect."""
 
 from __future__ import annotations
 
@@ -15,34 +15,34 @@ from umbel.serverapp.grid import CheckpointStore, RoundPolicy, Run
 
 
 class Grid(grid.Grid):
-    """Another Grid, with lists for answers and with Flower's older methods."""
+    """A Grid that returns lists and has Flower's earlier methods."""
 
     def __init__(self, inner: grid.Grid) -> None:
-        """`inner` does the work."""
+        """Delegate to `inner`."""
         self._inner = inner
 
     # What apps call
 
     @property
     def run(self) -> Run:
-        """The run this grid works for."""
+        """The run of this grid."""
         return self._inner.run
 
     def set_run(self, run: object) -> None:
-        """Nothing: a Grid belongs to its run."""
+        """Does nothing: a Grid belongs to one run."""
 
     def create_message(
         self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
     ) -> records.Message:
-        """The same as `Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)`."""
+        """Equivalent to `Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)`."""
         return records.Message(content, dst_node_id, message_type, group_id=group_id, ttl=ttl)
 
     def get_node_ids(self) -> list[int]:
-        """The nodes that are online now."""
+        """The IDs of the nodes that are online."""
         return list(self._inner.get_node_ids())
 
     def get_nodes(self) -> Iterator[SimpleNamespace]:
-        """The nodes that are online now, each with its `node_id`."""
+        """The nodes that are online, each with its `node_id`."""
         return (SimpleNamespace(node_id=node_id) for node_id in self.get_node_ids())
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
@@ -50,7 +50,7 @@ class Grid(grid.Grid):
         return list(self._inner.push_messages(messages))
 
     def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
-        """The replies that have arrived to these messages, each handed out once. Does not wait."""
+        """The replies to these messages that have arrived since the last call. Does not wait."""
         return [records.adopt(reply) for reply in self._inner.pull_messages(message_ids)]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> list[Message]:

@@ -1,7 +1,7 @@
-"""Records and messages as apps written for Flower expect them: an Array is a copy, not a view of the app's memory.
+"""Records and messages with the semantics of Flower: an Array is a copy, not a view of the app's memory.
 
-Whatever reaches such an app is made one of these by `adopt…`, in place and without copying; whatever it sends is as good as
-Umbel's own, as a subclass without additional fields.
+The functions `adopt…` convert incoming messages in place, without copying. Outgoing messages need no conversion, because these
+classes are subclasses without additional fields.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Array(array.Array):
-    """An Array that holds a copy of what it was made from, and hands out copies. See `umbel.app.Array`."""
+    """An Array that copies its source and returns copies; otherwise like `umbel.app.Array`."""
 
     __slots__ = ()
 
@@ -42,7 +42,7 @@ class Array(array.Array):
 
 
 class ArrayRecord(arrayrecord.ArrayRecord):
-    """Names → Arrays that are copies. See `umbel.app.ArrayRecord`."""
+    """A dict of named Arrays that are copies; otherwise like `umbel.app.ArrayRecord`."""
 
     __slots__ = ()
     array_type: ClassVar[type[array.Array]] = Array
@@ -61,7 +61,7 @@ def _npy_header(each: array.Array) -> int:
 
 
 class RecordDict(recorddict.RecordDict):
-    """The content of a message, with the names that its views had before. See `umbel.app.RecordDict`."""
+    """The content of a message, with the earlier names of its views; otherwise like `umbel.app.RecordDict`."""
 
     __slots__ = ()
 
@@ -73,7 +73,7 @@ class RecordDict(recorddict.RecordDict):
         metrics_records: Mapping[str, MetricRecord] | None = None,
         configs_records: Mapping[str, ConfigRecord] | None = None,
     ) -> None:
-        """Take over all the records. The keywords are older names for parts of `records`."""
+        """Create a RecordDict from all given records. The keywords are earlier names for parts of `records`."""
         super().__init__(
             {**(records or {}), **(parameters_records or {}), **(metrics_records or {}), **(configs_records or {})}
         )
@@ -95,7 +95,7 @@ class RecordDict(recorddict.RecordDict):
 
 
 class Message(message.Message):
-    """A message that can make its reply. See `umbel.app.Message`."""
+    """A message that can create its reply; otherwise like `umbel.app.Message`."""
 
     __slots__ = ()
 
@@ -109,7 +109,7 @@ class Message(message.Message):
 
 
 def adopt(carrier: message.Message) -> Message:
-    """The same message, which has become one of these, and so has its content."""
+    """Convert a message and its content to the classes of this module, in place, and return it."""
     carrier.__class__ = Message
     if carrier.has_content():
         adopt_content(carrier.content)
@@ -117,7 +117,7 @@ def adopt(carrier: message.Message) -> Message:
 
 
 def adopt_content(content: recorddict.RecordDict) -> RecordDict:
-    """The same content, which has become one of these."""
+    """Convert the content of a message to the classes of this module, in place, and return it."""
     content.__class__ = RecordDict
     for record in content.values():
         if isinstance(record, arrayrecord.ArrayRecord):
@@ -126,7 +126,7 @@ def adopt_content(content: recorddict.RecordDict) -> RecordDict:
 
 
 def adopt_arrays(arrays: arrayrecord.ArrayRecord) -> ArrayRecord:
-    """The same arrays, which have become such as hand out copies."""
+    """Convert arrays to the classes of this module, in place, and return them."""
     arrays.__class__ = ArrayRecord
     for each in arrays.values():
         each.__class__ = Array

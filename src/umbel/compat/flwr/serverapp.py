@@ -27,7 +27,7 @@ MISSING = dict.fromkeys(
 
 
 class ServerApp(serverapp.ServerApp):
-    """Umbel's ServerApp, which may also be made from the parts of the older API. See `umbel.serverapp.ServerApp`."""
+    """A ServerApp, optionally created from components of the older API; otherwise like `umbel.serverapp.ServerApp`."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class ServerApp(serverapp.ServerApp):
         client_manager: Any = None,
         server_fn: Callable[[Context], Any] | None = None,
     ) -> None:
-        """With any of these, main is the older API's rounds. Raises ValueError for `server_fn` together with another."""
+        """Any argument makes main run the rounds of the older API. Raises ValueError for `server_fn` with another argument."""
         super().__init__()
         parts = {"server": server, "config": config, "strategy": strategy, "client_manager": client_manager}
         given = {name: part for name, part in parts.items() if part is not None}

@@ -1,4 +1,4 @@
-"""`flwr.serverapp.strategy`: Umbel's strategies with the habits of Flower's."""
+"""`flwr.serverapp.strategy`: Umbel's strategies with the behaviour of Flower's."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ log = logging.getLogger("flwr")
 
 
 class Strategy(umbels.Strategy):
-    """Rounds that change the configurations they were given, hand out copies of arrays, and fail with Flower's exceptions."""
+    """Rounds that modify the given configurations, pass copies of arrays to apps and raise Flower's exceptions."""
 
     def start(
         self,
@@ -111,7 +111,7 @@ class Strategy(umbels.Strategy):
 
 
 def _shared(given: ConfigRecord | None, own: ConfigRecord) -> ConfigRecord:
-    """The app's configuration, with what the rounds so far have made of it."""
+    """The app's configuration with the changes made in earlier rounds."""
     if given is None:
         return own
     given.clear()
@@ -131,14 +131,14 @@ class FedAvg(Strategy, umbels.FedAvg):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """As Umbel's; the round is also written into `config` itself."""
+        """Configure as Umbel's strategy does, and also write the round into `config`."""
         config[_ROUND] = server_round
         return super().configure_train(server_round, arrays, config, grid)
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """As Umbel's; the round is also written into `config` itself."""
+        """Configure as Umbel's strategy does, and also write the round into `config`."""
         config[_ROUND] = server_round
         return super().configure_evaluate(server_round, arrays, config, grid)
 
@@ -154,13 +154,13 @@ class FedAvg(Strategy, umbels.FedAvg):
     # What subclasses in apps call, though its names begin with an underscore.
 
     def _construct_messages(self, record: RecordDict, node_ids: list[int], message_type: str) -> list[Message]:
-        """The same content for each of the nodes."""
+        """Create messages with the same content for all nodes."""
         return [records.Message(record, node_id, message_type) for node_id in node_ids]
 
     def _check_and_log_replies(
         self, replies: Iterable[Message], is_train: bool, validate: bool = True
     ) -> tuple[list[Message], list[Message]]:
-        """The replies with contents, and those with errors. Raises InconsistentMessageReplies, if asked to `validate`."""
+        """Split replies into those with content and those with errors. With `validate`, raises InconsistentMessageReplies."""
         messages = list(replies)
         valid = [message for message in messages if message.has_content()]
         errors = [message for message in messages if message.has_error()]
@@ -173,7 +173,7 @@ class FedAvg(Strategy, umbels.FedAvg):
 
 
 def _in_order(names: str) -> Callable[[type[S]], type[S]]:
-    """Have a strategy take its arguments in the order of these names, as Flower's does; others by name only."""
+    """Accept positional arguments in the order of these names, as Flower's strategy does; others are keyword-only."""
 
     def reorder(cls: type[S]) -> type[S]:
         own = cls.__init__
@@ -228,7 +228,7 @@ class FedProx(FedAvg, umbels.FedProx):
     def configure_train(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
-        """As Umbel's; round and μ are also written into `config` itself."""
+        """Configure as Umbel's strategy does, and also write the round and μ into `config`."""
         config["proximal-mu"] = float(self.proximal_mu)
         return super().configure_train(server_round, arrays, config, grid)
 
@@ -245,7 +245,7 @@ class MultiKrum(FedAvg, umbels.MultiKrum):
 
 @_in_order(f"{_SAMPLING} num_malicious_nodes {_KEYS} selection_rule")
 class Bulyan(FedAvg, umbels.Bulyan):
-    """As `umbel.serverapp.strategy.Bulyan`, but the models are selected all at once by their first scores, not one after another."""
+    """Like `umbel.serverapp.strategy.Bulyan`, but all models are selected by their initial scores instead of one after another."""
 
     def _selected(self, arrays: Sequence[ArrayRecord], usable: Sequence[Reply], theta: int) -> list[ArrayRecord]:
         if self.selection_rule is not None:

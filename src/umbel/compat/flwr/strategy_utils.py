@@ -1,4 +1,4 @@
-"""`flwr.serverapp.strategy.strategy_utils`: what custom strategies use of it."""
+"""`flwr.serverapp.strategy.strategy_utils`: the functions that custom strategies use."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ log = logging.getLogger("flwr")
 
 
 def aggregate_arrayrecords(records: Sequence[RecordDict], weighting_metric_name: str) -> ArrayRecord:
-    """The mean of the contents' arrays, weighted by the metric of that name. Raises ValueError when the weights sum to 0."""
+    """The weighted mean of the arrays; the metric of that name is the weight. Raises ValueError if the weights sum to 0."""
     weights = [weight_of(content, weighting_metric_name) for content in records]
     return adopt_arrays(mean_of([single_record(content, ArrayRecord) for content in records], weights))
 
 
 def aggregate_metricrecords(records: Sequence[RecordDict], weighting_metric_name: str) -> MetricRecord:
-    """The mean of each of the contents' metrics, weighted by the metric of that name, which is left out itself."""
+    """The weighted mean of each metric; the metric of that name is the weight and is omitted."""
     return weighted_mean(records, weighting_metric_name)
 
 
 def sample_nodes(grid: Grid, min_available_nodes: int, sample_size: int) -> tuple[list[int], list[int]]:
-    """A random sample of nodes, drawn once enough are online, and all online nodes."""
+    """A random sample of the nodes, drawn once enough are online, and all online nodes."""
     nodes = list(grid.wait_for_nodes(max(min_available_nodes, sample_size)))
     return random.sample(nodes, sample_size), nodes
 
@@ -71,7 +71,7 @@ def config_to_str(config: ConfigRecord) -> str:
 def log_strategy_start_info(
     num_rounds: int, arrays: ArrayRecord, train_config: ConfigRecord | None, evaluate_config: ConfigRecord | None
 ) -> None:
-    """Write to the log what a strategy is started with."""
+    """Log the settings with which a strategy starts."""
     log.info("Rounds: %d; arrays: %.2f MB.", num_rounds, arrays.count_bytes() / 2**20)
     log.info("Train config: %s", config_to_str(train_config or ConfigRecord()))
     log.info("Evaluate config: %s", config_to_str(evaluate_config or ConfigRecord()))

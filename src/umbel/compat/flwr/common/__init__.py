@@ -1,4 +1,4 @@
-"""`flwr.common`: what apps share between their two sides, newer and older names alike."""
+"""`flwr.common`: names that client and server apps share, current and earlier ones."""
 
 from datetime import UTC, datetime
 
@@ -53,7 +53,7 @@ array_from_numpy = Array.from_numpy_ndarray
 
 
 def now() -> datetime:
-    """This moment, in UTC."""
+    """The current time in UTC."""
     return datetime.now(tz=UTC)
 
 

@@ -35,7 +35,7 @@ _NO_PARAMETERS = Parameters([], "")
 
 
 class Client(ABC):
-    """Trains and evaluates at a site. Each method that an app does not override answers that it is not implemented."""
+    """A client with typed messages. Methods that an app does not override reply that they are not implemented."""
 
     context: Context
     """The node's context, from before the first method is called."""
@@ -49,7 +49,7 @@ class Client(ABC):
         self.context = context
 
     def get_properties(self, ins: GetPropertiesIns) -> GetPropertiesRes:
-        """What the server may know of this client."""
+        """The properties that this client reports to the server."""
         return GetPropertiesRes(_missing(Code.GET_PROPERTIES_NOT_IMPLEMENTED, "get_properties"), {})
 
     def get_parameters(self, ins: GetParametersIns) -> GetParametersRes:
@@ -57,15 +57,15 @@ class Client(ABC):
         return GetParametersRes(_missing(Code.GET_PARAMETERS_NOT_IMPLEMENTED, "get_parameters"), _NO_PARAMETERS)
 
     def fit(self, ins: FitIns) -> FitRes:
-        """Train the model that came."""
+        """Train the received model."""
         return FitRes(_missing(Code.FIT_NOT_IMPLEMENTED, "fit"), _NO_PARAMETERS, 0, {})
 
     def evaluate(self, ins: EvaluateIns) -> EvaluateRes:
-        """Evaluate the model that came."""
+        """Evaluate the received model."""
         return EvaluateRes(_missing(Code.EVALUATE_NOT_IMPLEMENTED, "evaluate"), 0.0, 0, {})
 
     def to_client(self) -> Client:
-        """Itself."""
+        """Return the client itself."""
         return self
 
 
@@ -79,7 +79,7 @@ _EVALUATE = (float, int, dict)
 
 
 class NumPyClient(ABC):
-    """Trains and evaluates at a site. An app overrides the methods that its strategy uses."""
+    """A client with ndarrays. An app overrides the methods that its strategy uses."""
 
     context: Context
     """The node's context, from before the first method is called."""
@@ -93,7 +93,7 @@ class NumPyClient(ABC):
         self.context = context
 
     def get_properties(self, config: Config) -> Properties:
-        """What the server may know of this client."""
+        """The properties that this client reports to the server."""
         return {}
 
     def get_parameters(self, config: Config) -> NDArrays:
@@ -101,20 +101,20 @@ class NumPyClient(ABC):
         return []
 
     def fit(self, parameters: NDArrays, config: Config) -> tuple[NDArrays, int, Metrics]:
-        """Train the model that came: the new model, the number of examples, metrics."""
+        """Train the received model. Returns the new model, the number of examples and metrics."""
         return [], 0, {}
 
     def evaluate(self, parameters: NDArrays, config: Config) -> tuple[float, int, Metrics]:
-        """Evaluate the model that came: the loss, the number of examples, metrics."""
+        """Evaluate the received model. Returns the loss, the number of examples and metrics."""
         return 0.0, 0, {}
 
     def to_client(self) -> Client:
-        """A Client that calls this one."""
+        """A Client that delegates to this one."""
         return _Adapter(self)
 
 
 class _Adapter(Client):
-    """Calls a NumPyClient; what that does not override is not implemented here either."""
+    """Delegates to a NumPyClient; methods that it does not override reply that they are not implemented."""
 
     def __init__(self, client: NumPyClient) -> None:
         self.numpy_client = client
@@ -160,7 +160,7 @@ def _check(method: str, answer: tuple[object, ...], types: tuple[type, ...], wor
 
 
 class DPFedAvgNumPyClient(NumPyClient):
-    """Clips what another client trained, and adds noise where the server asks for it."""
+    """Clips the update of another client and adds noise if the server requests it."""
 
     def __init__(self, client: NumPyClient) -> None:
         """`client` trains."""
@@ -172,7 +172,7 @@ class DPFedAvgNumPyClient(NumPyClient):
         self.client.set_context(context)
 
     def get_properties(self, config: Config) -> Properties:
-        """What the server may know of this client."""
+        """The properties that this client reports to the server."""
         return self.client.get_properties(config)
 
     def get_parameters(self, config: Config) -> NDArrays:
@@ -197,5 +197,5 @@ class DPFedAvgNumPyClient(NumPyClient):
         return moved(sent, before, update).to_numpy_ndarrays(), num_examples, metrics
 
     def evaluate(self, parameters: NDArrays, config: Config) -> tuple[float, int, Metrics]:
-        """Evaluate the model that came: the loss, the number of examples, metrics."""
+        """Evaluate the received model. Returns the loss, the number of examples and metrics."""
         return self.client.evaluate(parameters, config)

@@ -1,4 +1,4 @@
-"""Answers the messages of the older API with a Client that `client_fn` makes for each."""
+"""Handler of the older API: a `client_fn` creates a Client for each message."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ClientFnExt = Callable[[Context], Client]
 
 
 def handler(client_fn: Callable[[Any], Client | NumPyClient]) -> Handler:
-    """A function that answers every message of the older API.
+    """A function that handles every message of the older API.
 
     `client_fn(context)` makes the client; the oldest form, `client_fn(cid)` with the partition's id as a str, still works, with a
     warning. Raises ValueError when it takes another number of arguments.

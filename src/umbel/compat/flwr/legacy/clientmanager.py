@@ -25,42 +25,42 @@ __all__ = ["ClientManager", "ClientProxy", "Criterion", "SimpleClientManager"]
 
 
 class ClientProxy(ABC):
-    """Asks one client and waits for its answer, at most `timeout` seconds. `group_id` is the round."""
+    """Sends requests to one client and waits up to `timeout` seconds for its reply. `group_id` is the number of the round."""
 
     node_id: int
 
     def __init__(self, cid: str) -> None:
-        """`cid` is the node's id as a str."""
+        """`cid` is the node ID as a str."""
         self.cid = cid
         self.properties: Properties = {}
 
     @abstractmethod
     def get_properties(self, ins: GetPropertiesIns, timeout: float | None, group_id: int | None) -> GetPropertiesRes:
-        """The client's properties."""
+        """Request the client's properties."""
 
     @abstractmethod
     def get_parameters(self, ins: GetParametersIns, timeout: float | None, group_id: int | None) -> GetParametersRes:
-        """The client's model."""
+        """Request the client's model."""
 
     @abstractmethod
     def fit(self, ins: FitIns, timeout: float | None, group_id: int | None) -> FitRes:
-        """Have the client train."""
+        """Request training."""
 
     @abstractmethod
     def evaluate(self, ins: EvaluateIns, timeout: float | None, group_id: int | None) -> EvaluateRes:
-        """Have the client evaluate."""
+        """Request evaluation."""
 
     @abstractmethod
     def reconnect(self, ins: ReconnectIns, timeout: float | None, group_id: int | None) -> DisconnectRes:
-        """Have the client go away and come back."""
+        """Request a reconnection."""
 
 
 class Criterion(ABC):
-    """Says of a client whether it may be sampled."""
+    """A condition that sampled clients must meet."""
 
     @abstractmethod
     def select(self, client: ClientProxy) -> bool:
-        """Whether it may."""
+        """Whether the client may be sampled."""
 
 
 log = logging.getLogger(__name__)
@@ -69,19 +69,19 @@ _PATIENCE = 86_400  # seconds
 
 
 class ClientManager(ABC):
-    """Keeps the clients and samples among them."""
+    """Registers the available clients and samples from them."""
 
     @abstractmethod
     def num_available(self) -> int:
-        """How many clients there are."""
+        """The number of registered clients."""
 
     @abstractmethod
     def register(self, client: ClientProxy) -> bool:
-        """Add a client; False when its cid is known already."""
+        """Add a client; False if its cid is already registered."""
 
     @abstractmethod
     def unregister(self, client: ClientProxy) -> None:
-        """Remove a client; one that is not there is no error."""
+        """Remove a client. Unknown clients are ignored."""
 
     @abstractmethod
     def all(self) -> dict[str, ClientProxy]:
@@ -95,14 +95,14 @@ class ClientManager(ABC):
     def sample(
         self, num_clients: int, min_num_clients: int | None = None, criterion: Criterion | None = None
     ) -> list[ClientProxy]:
-        """`num_clients` of the clients that fit `criterion`, once there are `min_num_clients` in all."""
+        """Sample `num_clients` of the clients that match `criterion`, once `min_num_clients` are registered."""
 
 
 class SimpleClientManager(ClientManager):
-    """Samples uniformly, with the generator of `random`, which the run's seed has seeded."""
+    """Samples uniformly with the generator of `random`, which is seeded with the run's seed."""
 
     def __init__(self) -> None:
-        """No clients yet."""
+        """Create a manager without clients."""
         self.clients: dict[str, ClientProxy] = {}
         self._changed = threading.Condition()
 
@@ -110,7 +110,7 @@ class SimpleClientManager(ClientManager):
         return len(self.clients)
 
     def num_available(self) -> int:
-        """How many clients there are."""
+        """The number of registered clients."""
         return len(self)
 
     def wait_for(self, num_clients: int, timeout: int = _PATIENCE) -> bool:
@@ -119,7 +119,7 @@ class SimpleClientManager(ClientManager):
             return self._changed.wait_for(lambda: len(self.clients) >= num_clients, timeout)
 
     def register(self, client: ClientProxy) -> bool:
-        """Add a client; False when its cid is known already."""
+        """Add a client; False if its cid is already registered."""
         with self._changed:
             if client.cid in self.clients:
                 return False
@@ -128,7 +128,7 @@ class SimpleClientManager(ClientManager):
             return True
 
     def unregister(self, client: ClientProxy) -> None:
-        """Remove a client; one that is not there is no error."""
+        """Remove a client. Unknown clients are ignored."""
         with self._changed:
             self.clients.pop(client.cid, None)
             self._changed.notify_all()

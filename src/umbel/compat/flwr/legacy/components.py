@@ -13,7 +13,7 @@ __all__ = ["ServerAppComponents"]
 
 @dataclass
 class ServerAppComponents:
-    """The parts that lead the rounds; None is the default: Server, one round, FedAvg, SimpleClientManager."""
+    """The components of a server. None selects the default: Server, one round, FedAvg, SimpleClientManager."""
 
     server: Server | None = None
     config: ServerConfig | None = None

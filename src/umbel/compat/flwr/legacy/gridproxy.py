@@ -1,4 +1,4 @@
-"""Clients that are reached through Umbel's Grid."""
+"""Client proxies over Umbel's Grid."""
 
 from __future__ import annotations
 
@@ -29,45 +29,45 @@ __all__ = ["GridClientProxy"]
 
 
 class ClientFailed(ValueError):
-    """A client has no answer: it raised, or was too late."""
+    """A client raised an exception or did not reply in time."""
 
     def __init__(self, error: Error) -> None:
-        """The message is the client's own reason, `code` one of ErrorCode."""
+        """The message is the reason of `error`; `code` is one of ErrorCode."""
         super().__init__(error.reason or f"The client failed with code {error.code}.")
         self.code = error.code
 
 
 class GridClientProxy(ClientProxy):
-    """One node of a Grid. A call raises ClientFailed, a ValueError, when the client has no answer."""
+    """A client on a node of a Grid. Requests raise ClientFailed (a ValueError) if the client fails."""
 
     def __init__(self, node_id: int, grid: Grid) -> None:
-        """The cid is the node's id."""
+        """The cid is the node ID."""
         super().__init__(str(node_id))
         self.node_id = node_id
         self.grid = grid
 
     def get_properties(self, ins: GetPropertiesIns, timeout: float | None, group_id: int | None) -> GetPropertiesRes:
-        """The client's properties."""
+        """Request the client's properties."""
         asked = record_conversion.of_get_properties_ins(ins)
         return record_conversion.get_properties_res(self._ask("get_properties", asked, timeout, group_id))
 
     def get_parameters(self, ins: GetParametersIns, timeout: float | None, group_id: int | None) -> GetParametersRes:
-        """The client's model."""
+        """Request the client's model."""
         asked = record_conversion.of_get_parameters_ins(ins)
         return record_conversion.get_parameters_res(self._ask("get_parameters", asked, timeout, group_id))
 
     def fit(self, ins: FitIns, timeout: float | None, group_id: int | None) -> FitRes:
-        """Have the client train."""
+        """Request training."""
         return record_conversion.fit_res(self._ask("train", record_conversion.of_fit_ins(ins), timeout, group_id))
 
     def evaluate(self, ins: EvaluateIns, timeout: float | None, group_id: int | None) -> EvaluateRes:
-        """Have the client evaluate."""
+        """Request evaluation."""
         return record_conversion.evaluate_res(
             self._ask("evaluate", record_conversion.of_evaluate_ins(ins), timeout, group_id)
         )
 
     def reconnect(self, ins: ReconnectIns, timeout: float | None, group_id: int | None) -> DisconnectRes:
-        """Nothing to do: a node's connection does not belong to a run."""
+        """Does nothing: the connection of a node is independent of the run."""
         return DisconnectRes("")
 
     def message(self, message_type: str, content: RecordDict, group_id: int | None) -> Message:
@@ -81,7 +81,7 @@ class GridClientProxy(ClientProxy):
 
 
 def content_of(reply: Message) -> RecordDict:
-    """The content of a reply. Raises ClientFailed when there is none."""
+    """The content of a reply. Raises ClientFailed if it has an error."""
     if reply.has_error():
         raise ClientFailed(reply.error)
     return reply.content
@@ -89,7 +89,7 @@ def content_of(reply: Message) -> RecordDict:
 
 @contextmanager
 def connected(grid: Grid, manager: ClientManager) -> Iterator[None]:
-    """Within the `with`, the manager's clients are the grid's online nodes, looked up whenever it is asked about them.
+    """Register the grid's online nodes with the manager within the `with` statement, refreshed at each access.
 
     `sample` and `wait_for` wait for nodes as the grid does: it raises NotEnoughNodes where more can never come.
     """
@@ -108,7 +108,7 @@ def connected(grid: Grid, manager: ClientManager) -> Iterator[None]:
 
 
 class _Registry:
-    """Registers the grid's nodes with a manager, each as a GridClientProxy."""
+    """Registers the grid's nodes with a manager, as GridClientProxy objects."""
 
     def __init__(self, grid: Grid, manager: ClientManager) -> None:
         self._grid = grid
@@ -117,7 +117,7 @@ class _Registry:
         self._seen: object = None
 
     def refresh(self) -> None:
-        """Register the nodes that have come, unregister those that have gone."""
+        """Register the nodes that have come online and unregister those that have gone offline."""
         online = self._grid.get_node_ids()
         if online == self._seen:
             return  # a simulation's nodes are a range, which compares at once

@@ -55,7 +55,7 @@ def put_parameters(content: RecordDict, of: str, parameters: Parameters) -> None
 
 
 def parameters_in(content: RecordDict, of: str) -> Parameters:
-    """The model in `content`. Raises KeyError when there is none."""
+    """The model in `content`. Raises KeyError if there is none."""
     arrays = content.array_records[f"{of}.parameters"]
     form = content.config_records.get(f"{of}.tensors")
     if form is not None:
@@ -64,26 +64,26 @@ def parameters_in(content: RecordDict, of: str) -> Parameters:
 
 
 def of_fit_ins(ins: FitIns) -> RecordDict:
-    """The content of a message that asks to train."""
+    """The content of a train request."""
     content = RecordDict({"fitins.config": ConfigRecord(ins.config)})
     put_parameters(content, "fitins", ins.parameters)
     return content
 
 
 def fit_ins(content: RecordDict) -> FitIns:
-    """What `of_fit_ins` was given."""
+    """The inverse of `of_fit_ins`."""
     return FitIns(parameters_in(content, "fitins"), _scalars(content.config_records["fitins.config"]))
 
 
 def of_evaluate_ins(ins: EvaluateIns) -> RecordDict:
-    """The content of a message that asks to evaluate."""
+    """The content of an evaluate request."""
     content = RecordDict({"evaluateins.config": ConfigRecord(ins.config)})
     put_parameters(content, "evaluateins", ins.parameters)
     return content
 
 
 def evaluate_ins(content: RecordDict) -> EvaluateIns:
-    """What `of_evaluate_ins` was given."""
+    """The inverse of `of_evaluate_ins`."""
     return EvaluateIns(parameters_in(content, "evaluateins"), _scalars(content.config_records["evaluateins.config"]))
 
 
@@ -97,7 +97,7 @@ def of_fit_res(res: FitRes) -> RecordDict:
 
 
 def fit_res(content: RecordDict) -> FitRes:
-    """What `of_fit_res` was given. What a mod has added to its numbers, such as the norm bit, becomes a metric."""
+    """The inverse of `of_fit_res`. Numbers that a mod has added, such as the norm bit, become metrics."""
     numbers = dict(content.metric_records["fitres.num_examples"])
     count = cast(int, numbers.pop(_COUNT))
     metrics = _scalars(content.config_records["fitres.metrics"]) | _scalars(numbers)
@@ -114,7 +114,7 @@ def of_evaluate_res(res: EvaluateRes) -> RecordDict:
 
 
 def evaluate_res(content: RecordDict) -> EvaluateRes:
-    """What `of_evaluate_res` was given."""
+    """The inverse of `of_evaluate_res`."""
     loss = cast(float, content.metric_records["evaluateres.loss"][_LOSS])
     count = cast(int, content.metric_records["evaluateres.num_examples"][_COUNT])
     metrics = _scalars(content.config_records["evaluateres.metrics"])
@@ -122,12 +122,12 @@ def evaluate_res(content: RecordDict) -> EvaluateRes:
 
 
 def of_get_parameters_ins(ins: GetParametersIns) -> RecordDict:
-    """The content of a message that asks for a client's model."""
+    """The content of a request for a client's model."""
     return RecordDict({"getparametersins.config": ConfigRecord(ins.config)})
 
 
 def get_parameters_ins(content: RecordDict) -> GetParametersIns:
-    """What `of_get_parameters_ins` was given."""
+    """The inverse of `of_get_parameters_ins`."""
     return GetParametersIns(_scalars(content.config_records["getparametersins.config"]))
 
 
@@ -139,17 +139,17 @@ def of_get_parameters_res(res: GetParametersRes) -> RecordDict:
 
 
 def get_parameters_res(content: RecordDict) -> GetParametersRes:
-    """What `of_get_parameters_res` was given."""
+    """The inverse of `of_get_parameters_res`."""
     return GetParametersRes(_status(content, "getparametersres"), parameters_in(content, "getparametersres"))
 
 
 def of_get_properties_ins(ins: GetPropertiesIns) -> RecordDict:
-    """The content of a message that asks for a client's properties."""
+    """The content of a request for a client's properties."""
     return RecordDict({"getpropertiesins.config": ConfigRecord(ins.config)})
 
 
 def get_properties_ins(content: RecordDict) -> GetPropertiesIns:
-    """What `of_get_properties_ins` was given."""
+    """The inverse of `of_get_properties_ins`."""
     return GetPropertiesIns(_scalars(content.config_records["getpropertiesins.config"]))
 
 
@@ -161,7 +161,7 @@ def of_get_properties_res(res: GetPropertiesRes) -> RecordDict:
 
 
 def get_properties_res(content: RecordDict) -> GetPropertiesRes:
-    """What `of_get_properties_res` was given."""
+    """The inverse of `of_get_properties_res`."""
     properties: Properties = _scalars(content.config_records["getpropertiesres.properties"])
     return GetPropertiesRes(_status(content, "getpropertiesres"), properties)
 
@@ -176,7 +176,7 @@ def _status(content: RecordDict, of: str) -> Status:
 
 
 def _scalars(record: Mapping[str, object]) -> Config:
-    """A copy of the record. Raises TypeError when it holds a list: the older API knows single values only."""
+    """A copy of the record. Raises TypeError for a list, because the older API has single values only."""
     for key, value in record.items():
         if isinstance(value, list):
             raise TypeError(f"{key!r} is a list, but a config or metric of the older API is a single value.")

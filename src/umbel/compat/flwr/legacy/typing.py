@@ -50,12 +50,12 @@ __all__ = [
 
 
 def ndarrays_to_parameters(ndarrays: NDArrays) -> Parameters:
-    """The ndarrays, each as the bytes of a `.npy` file."""
+    """Serialise ndarrays, each as the bytes of a `.npy` file."""
     return Parameters([ndarray_to_bytes(ndarray) for ndarray in ndarrays], STYPE)
 
 
 def parameters_to_ndarrays(parameters: Parameters) -> NDArrays:
-    """New ndarrays with the same bits. Raises ValueError for a tensor that is no `.npy` file or holds objects."""
+    """Deserialise ndarrays. Raises ValueError for a tensor that is not a `.npy` file or contains objects."""
     return [bytes_to_ndarray(tensor) for tensor in parameters.tensors]
 
 
@@ -86,7 +86,7 @@ MetricsAggregationFn = Callable[[list[tuple[int, Metrics]]], Metrics]
 
 
 class Code(Enum):
-    """Whether a client did what it was asked for."""
+    """Status codes of a request."""
 
     OK = 0
     GET_PROPERTIES_NOT_IMPLEMENTED = 1
@@ -97,7 +97,7 @@ class Code(Enum):
 
 @dataclass
 class Status:
-    """How a request ended, and a word about it."""
+    """The outcome of a request, with an explanation."""
 
     code: Code
     message: str
@@ -105,7 +105,7 @@ class Status:
 
 @dataclass
 class Parameters:
-    """A model: one `bytes` for each tensor; `tensor_type` says in which form ("numpy.ndarray": that of a `.npy` file)."""
+    """A model: one `bytes` per tensor in the format `tensor_type` ("numpy.ndarray" means a `.npy` file)."""
 
     tensors: list[bytes]
     tensor_type: str
@@ -113,7 +113,7 @@ class Parameters:
 
 @dataclass
 class GetParametersIns:
-    """Asks a client for its model."""
+    """Request for the model of a client."""
 
     config: Config
 
@@ -128,7 +128,7 @@ class GetParametersRes:
 
 @dataclass
 class FitIns:
-    """Asks a client to train this model."""
+    """Request to train a model."""
 
     parameters: Parameters
     config: Config
@@ -136,7 +136,7 @@ class FitIns:
 
 @dataclass
 class FitRes:
-    """What a client trained, on how many examples."""
+    """A trained model and the number of training examples."""
 
     status: Status
     parameters: Parameters
@@ -146,7 +146,7 @@ class FitRes:
 
 @dataclass
 class EvaluateIns:
-    """Asks a client to evaluate this model."""
+    """Request to evaluate a model."""
 
     parameters: Parameters
     config: Config
@@ -154,7 +154,7 @@ class EvaluateIns:
 
 @dataclass
 class EvaluateRes:
-    """A client's loss, on how many examples."""
+    """The loss of a model and the number of evaluated examples."""
 
     status: Status
     loss: float
@@ -164,7 +164,7 @@ class EvaluateRes:
 
 @dataclass
 class GetPropertiesIns:
-    """Asks a client for its properties."""
+    """Request for the properties of a client."""
 
     config: Config
 
@@ -179,21 +179,21 @@ class GetPropertiesRes:
 
 @dataclass
 class ReconnectIns:
-    """Instruction to a client to reconnect after a number of seconds; None: not at all."""
+    """Request to reconnect after a number of seconds; None means not at all."""
 
     seconds: int | None
 
 
 @dataclass
 class DisconnectRes:
-    """Why a client left."""
+    """The reason of a disconnection."""
 
     reason: str
 
 
 @dataclass
 class ServerMessage:
-    """One of the requests."""
+    """Any of the requests."""
 
     get_properties_ins: GetPropertiesIns | None = None
     get_parameters_ins: GetParametersIns | None = None
@@ -203,7 +203,7 @@ class ServerMessage:
 
 @dataclass
 class ClientMessage:
-    """One of the answers."""
+    """Any of the responses."""
 
     get_properties_res: GetPropertiesRes | None = None
     get_parameters_res: GetParametersRes | None = None

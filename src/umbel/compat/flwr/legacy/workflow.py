@@ -26,7 +26,7 @@ __all__ = ["DefaultWorkflow", "LegacyContext"]
 
 
 class LegacyContext(Context):
-    """A context with the parts of the server, and what was measured so far."""
+    """A context with the server's components and the history of the run."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class LegacyContext(Context):
         strategy: Strategy | None = None,
         client_manager: ClientManager | None = None,
     ) -> None:
-        """Of `context`, whose state it shares; parts that are not given are the defaults."""
+        """Share the state of `context`. Components that are not given have their defaults."""
         super().__init__(context.run_id, context.node_id, context.node_config, context.state, context.run_config)
         self.config = ServerConfig() if config is None else config
         self.strategy = FedAvg() if strategy is None else strategy
@@ -63,19 +63,19 @@ _CONFIG, _MODEL, _ROUND, _BEGAN = (
 
 
 class DefaultWorkflow:
-    """Leads the rounds: `fit_workflow`, the strategy's own evaluation, `evaluate_workflow`. Called with a LegacyContext.
+    """Runs the rounds: `fit_workflow`, evaluation at the server, `evaluate_workflow`. Requires a LegacyContext.
 
     A step finds the model in `context.state.array_records["parameters"]` and the round in
     `context.state.config_records["config"]["current_round"]`, and leaves the new model there.
     """
 
     def __init__(self, fit_workflow: Workflow | None = None, evaluate_workflow: Workflow | None = None) -> None:
-        """Without a step it is the usual one."""
+        """Steps that are not given have their defaults."""
         self.fit_workflow: Workflow = fit_workflow or default_fit_workflow
         self.evaluate_workflow: Workflow = evaluate_workflow or default_evaluate_workflow
 
     def __call__(self, grid: Grid, context: Context) -> None:
-        """Run all rounds, and keep the model as the artifact model.safetensors. Raises TypeError for another context."""
+        """Run all rounds and save the model as the artifact model.safetensors. Raises TypeError for another context."""
         legacy = _legacy(context)
         legacy.reporter = RunReporter(grid, legacy.config.num_rounds)
         began = time.perf_counter()
@@ -93,7 +93,7 @@ class DefaultWorkflow:
 
 
 def default_fit_workflow(grid: Grid, context: Context) -> None:
-    """Have the strategy's clients train, and take over what the strategy makes of it. Raises TypeError for another context."""
+    """Train on the clients that the strategy selects and aggregate their results. Raises TypeError for another context."""
     legacy, server_round = _legacy(context), _current_round(context)
     instructions = legacy.strategy.configure_fit(server_round, _model(legacy), legacy.client_manager)
     if not instructions:
@@ -108,7 +108,7 @@ def default_fit_workflow(grid: Grid, context: Context) -> None:
 
 
 def default_evaluate_workflow(grid: Grid, context: Context) -> None:
-    """Have the strategy's clients evaluate the model. Raises TypeError for another context."""
+    """Evaluate the model on the clients that the strategy selects. Raises TypeError for another context."""
     legacy, server_round = _legacy(context), _current_round(context)
     instructions = legacy.strategy.configure_evaluate(server_round, _model(legacy), legacy.client_manager)
     if not instructions:

@@ -17,61 +17,61 @@ EvaluateFailures = list[tuple[ClientProxy, EvaluateRes] | BaseException]
 
 
 class Strategy(ABC):
-    """Says who trains and evaluates with what, and what becomes of the answers."""
+    """Selects the clients of a round, configures them and aggregates their results."""
 
     @abstractmethod
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters | None:
-        """The model of round 0; None: that of a client drawn by lot."""
+        """The initial model, or None to use that of a randomly chosen client."""
 
     @abstractmethod
     def configure_fit(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, FitIns]]:
-        """The clients that train and their instructions; an empty list skips training in this round."""
+        """The clients to train and their instructions. An empty list skips training in this round."""
 
     @abstractmethod
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """The new model, None to keep the old one, and the metrics of the training."""
+        """The new model (None to keep the current one) and the aggregated training metrics."""
 
     @abstractmethod
     def configure_evaluate(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, EvaluateIns]]:
-        """The clients that evaluate and their instructions; an empty list skips evaluation by clients."""
+        """The clients to evaluate and their instructions. An empty list skips evaluation by clients."""
 
     @abstractmethod
     def aggregate_evaluate(
         self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
     ) -> tuple[float | None, Metrics]:
-        """The loss, None when there is none, and the metrics of the evaluation."""
+        """The aggregated loss (None if there is none) and the aggregated evaluation metrics."""
 
     @abstractmethod
     def evaluate(self, server_round: int, parameters: Parameters) -> tuple[float, Metrics] | None:
-        """The loss and metrics of the model at the server; None: the server does not evaluate."""
+        """The loss and metrics of the model at the server; None if the server does not evaluate."""
 
 
 class Wrapper(Strategy):
-    """A strategy round another one."""
+    """A strategy that wraps another one."""
 
     def __init__(self, strategy: Strategy) -> None:
-        """`strategy` is the inner one."""
+        """`strategy` is the wrapped strategy."""
         super().__init__()
         self.strategy = strategy
 
     def extra_config(self) -> Config:
-        """What is added to the configuration of each client that trains."""
+        """Additional configuration for each client that trains."""
         return {}
 
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters | None:
-        """The model of round 0; None: that of a client drawn by lot."""
+        """The initial model, or None to use that of a randomly chosen client."""
         return self.strategy.initialize_parameters(client_manager)
 
     def configure_fit(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, FitIns]]:
-        """The clients that train and their instructions; an empty list skips training in this round."""
+        """The clients to train and their instructions. An empty list skips training in this round."""
         instructions = self.strategy.configure_fit(server_round, parameters, client_manager)
         for _, ins in instructions:
             ins.config.update(self.extra_config())
@@ -80,21 +80,21 @@ class Wrapper(Strategy):
     def aggregate_fit(
         self, server_round: int, results: FitResults, failures: FitFailures
     ) -> tuple[Parameters | None, Metrics]:
-        """The new model, None to keep the old one, and the metrics of the training."""
+        """The new model (None to keep the current one) and the aggregated training metrics."""
         return self.strategy.aggregate_fit(server_round, results, failures)
 
     def configure_evaluate(
         self, server_round: int, parameters: Parameters, client_manager: ClientManager
     ) -> list[tuple[ClientProxy, EvaluateIns]]:
-        """The clients that evaluate and their instructions; an empty list skips evaluation by clients."""
+        """The clients to evaluate and their instructions. An empty list skips evaluation by clients."""
         return self.strategy.configure_evaluate(server_round, parameters, client_manager)
 
     def aggregate_evaluate(
         self, server_round: int, results: EvaluateResults, failures: EvaluateFailures
     ) -> tuple[float | None, Metrics]:
-        """The loss, None when there is none, and the metrics of the evaluation."""
+        """The aggregated loss (None if there is none) and the aggregated evaluation metrics."""
         return self.strategy.aggregate_evaluate(server_round, results, failures)
 
     def evaluate(self, server_round: int, parameters: Parameters) -> tuple[float, Metrics] | None:
-        """The loss and metrics of the model at the server; None: the server does not evaluate."""
+        """The loss and metrics of the model at the server; None if the server does not evaluate."""
         return self.strategy.evaluate(server_round, parameters)
