@@ -31,7 +31,7 @@ def vector(values: ArrayLike, name: str) -> NDArray[Any]:
 
 
 def check_fits(num_samples: int, num_partitions: int, min_size: int = 1) -> None:
-    """Refuse a division that cannot give each of the partitions `min_size` samples."""
+    """Raise PartitionInvalid unless there are `min_size` samples for each partition."""
     if num_partitions < 1:
         raise PartitionInvalid(f"Invalid `num_partitions`: {num_partitions}.", hint="It must be at least 1.")
     if min_size < 0:
@@ -44,7 +44,7 @@ def check_fits(num_samples: int, num_partitions: int, min_size: int = 1) -> None
 
 
 def check_alpha(alpha: float) -> None:
-    """Refuse a concentration that no Dirichlet distribution has."""
+    """Raise PartitionInvalid unless `alpha` is a valid concentration of a Dirichlet distribution."""
     if not (math.isfinite(alpha) and alpha > 0):
         raise PartitionInvalid(
             f"Invalid `alpha`: {alpha}.",
@@ -78,7 +78,7 @@ Indices = NDArray[np.int64]
 
 
 class Partitions(Sequence[Indices]):
-    """A list of index arrays, one a client, cut out only when asked for.
+    """A read-only list of index arrays, one per client, created at access.
 
     Behaves as a read-only list: `parts[i]` is the sorted int64 array of the samples of client i, `len(parts)` the
     number of clients, `list(parts)` all of them. It keeps one int64 array of all samples and one of the bounds, so a
@@ -86,7 +86,7 @@ class Partitions(Sequence[Indices]):
     """
 
     def __init__(self, owner: NDArray[np.integer[Any]], num_partitions: int) -> None:
-        """`owner`, of shape [num_samples], says for each sample the partition in [0, num_partitions) that holds it."""
+        """`owner`, of shape [num_samples], is the partition of each sample, in [0, num_partitions)."""
         sizes = np.bincount(owner, minlength=num_partitions)
         # A stable sort by owner leaves the indices of each owner in ascending order.
         self._order: Indices = np.argsort(owner, kind="stable").astype(np.int64, copy=False)
@@ -120,7 +120,7 @@ def by_id(ids: ArrayLike) -> Partitions:
     """One partition for each distinct id.
 
     Args:
-        ids: whose each sample is, of shape [num_samples], any type that can be sorted.
+        ids: the owner of each sample, of shape [num_samples], any type that can be sorted.
 
     Returns:
         Partition i holds the samples of `np.unique(ids)[i]`.

@@ -1,4 +1,4 @@
-"""Partitions that differ at most in size: each sample is as likely to land in any place of the division."""
+"""Partitioners without label skew: equal sizes, or skewed sizes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from umbel.partition.partitions import Indices, Partitions, check_alpha, check_f
 
 
 def iid(num_samples: int, num_partitions: int, *, seed: int) -> Partitions:
-    """Independent, identically distributed: shuffle, then deal out evenly.
+    """Independent, identically distributed: the samples are shuffled and divided evenly.
 
     Args:
         num_samples: at least `num_partitions`.

@@ -58,7 +58,7 @@ class Own(flowers.FedAdam):
     ids=lambda value: type(value).__name__,
 )
 def test_what_stays_as_it_was_is_the_same(value: object) -> None:
-    """Whatever it is."""
+    """Attributes of all kinds compare equal to themselves at a later time."""
     strategy = Own(value)
     assert memory(strategy) == memory(strategy)
 
@@ -94,7 +94,7 @@ def improve(helper: Helper) -> None:
     ],
 )
 def test_a_change_within_is_seen(value: object, change: Callable[[object], None]) -> None:
-    """However deep it is."""
+    """A change at any depth of an attribute is detected."""
     strategy = Own(value)
     before = memory(strategy)
     change(value)
@@ -107,7 +107,7 @@ def test_a_change_within_is_seen(value: object, change: Callable[[object], None]
     ids=lambda value: type(value).__name__,
 )
 def test_what_cannot_be_looked_into_is_taken_for_changed(value: object) -> None:
-    """Rather a round too often than one that is missing."""
+    """Objects that cannot be compared count as changed, so a round is repeated rather than lost."""
     strategy = Own([value])
     assert memory(strategy) != memory(strategy)
 

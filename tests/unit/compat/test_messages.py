@@ -30,7 +30,7 @@ def test_bad_message_types(kind: str) -> None:
 
 
 def test_an_instruction_lives_twelve_hours() -> None:
-    """Unless it is told otherwise."""
+    """An instruction without a ttl lives 12 hours."""
     assert Message(RecordDict(), 1, "train").metadata.ttl == DEFAULT_TTL == 43_200
 
 

@@ -25,7 +25,7 @@ def manager_of(*node_ids: int) -> SimpleClientManager:
 
 
 def cids(clients: Any) -> list[str]:
-    """Whom was sampled, sorted."""
+    """The cids of the clients, sorted."""
     return sorted(client.cid for client in clients)
 
 

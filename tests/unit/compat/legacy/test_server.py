@@ -75,7 +75,7 @@ def test_a_round_trains_and_evaluates_and_is_remembered() -> None:
     assert "History (loss, distributed):\n\tround 1: 2.0\n\tround 2: 2.0" in repr(history)
 
 
-def test_whoever_follows_the_run_is_told() -> None:
+def test_rounds_and_metrics_are_reported() -> None:
     """Rounds and metrics are reported as those of Umbel's own strategies, and the model is kept."""
     grid = grid_of()
     strategy = FedAvg(initial_parameters=model([0.0]), evaluate_fn=half)
