@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # The test command: sets up if needed, checks the import contracts, runs the fast tests on all cores.
-#   --all       also the slow, data, torch and acceptance tests, and all examples of the property tests
+#   --all       also the slow, data, torch, frameworks and acceptance tests, and all examples of the property tests
 #   --rest      of --all, what is not among the fast tests
 #   --changed   only the tests of the packages that differ from main, and of the packages that import them
 #   --coverage  measure branch coverage, of child processes too, and fail below the floors of dev/check_coverage.py
 # Anything else goes to pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-fast='not slow and not data and not torch'
+fast='not slow and not data and not torch and not frameworks'
 choice=(-m "$fast" --ignore=tests/acceptance)
 setup=()
 paths=()
@@ -18,7 +18,7 @@ while [ $# -gt 0 ]; do
         --all | --rest)
             choice=()
             if [ "$1" = --rest ]; then choice=(--rest); fi
-            setup=(--torch)
+            setup=(--frameworks)
             export UMBEL_EXAMPLES=all
             ;;
         --changed) paths=(--changed) ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from umbel.app import Array, ArrayRecord, ConfigRecord, Context, Message, Metric
 from umbel.clientapp.clientapp import wrap
 from umbel.clientapp.mod import adaptiveclipping_mod, fixedclipping_mod
 from umbel.errors import ConfigError
+from umbel.serverapp.aggregation.reduction import Reduced, Reply
 from umbel.serverapp.strategy import (
     DifferentialPrivacy,
     FedAdam,
@@ -37,6 +39,7 @@ from umbel.serverapp.strategy import (
     Krum,
     Strategy,
 )
+from umbel.serverapp.strategy.strategy import Trained
 
 
 def test_the_arguments_are_those_people_know() -> None:
@@ -290,3 +293,25 @@ def test_the_norm_reaches_the_quantile(cls: type[DifferentialPrivacy], start: fl
     result = strategy.start(FakeGrid(wrap(moving(*lengths), mods), range(2, 42)), model(0), 60)
     norms = [float(metrics["clipping-norm"]) for metrics in result.evaluate_metrics_serverapp.values()]  # type: ignore[arg-type]
     assert np.mean([np.mean(np.array(lengths) <= norm) for norm in norms[-20:]]) == pytest.approx(0.6, abs=0.1)
+
+
+@dataclass(eq=False)
+class Cautious(FedAvg):
+    """An app's own averaging strategy: it moves only halfway to the mean."""
+
+    def aggregate_reduced(self, server_round: int, reduced: Reduced) -> Trained:
+        """Half of the mean, as the arrays were 0."""
+        arrays, metrics = super().aggregate_reduced(server_round, reduced)
+        if arrays is None:
+            return arrays, metrics
+        halved = {name: Array(array.numpy() / 2) for name, array in arrays.items()}
+        return ArrayRecord(halved), metrics
+
+
+def test_a_strategy_of_an_app_can_be_wrapped() -> None:
+    """What it does with the noisy mean is kept, and a reply that it drops is reported by the wrapper."""
+    strategy = ServerFixed(Cautious(fraction_evaluate=0.0), 0.0, 10.0, 4)
+    result = strategy.start(FakeGrid(moving(2, 2, 2, 2)), model(0), 1)
+    assert value(result) == 1.0
+    strategy.strategy.drop(Reply(7))
+    assert strategy.dropped.keys() == {7}

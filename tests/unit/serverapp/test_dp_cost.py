@@ -93,7 +93,7 @@ def test_a_draw_of_its_own_is_no_secret_sample() -> None:
     """A strategy that picks its nodes otherwise cannot claim the gain."""
 
     class Picky(FedAvg):
-        def _sample(self, *arguments: Any) -> list[int]:
+        def sample_nodes(self, *arguments: Any) -> list[int]:
             return [2, 3]
 
     with pytest.raises(ConfigError, match="has its own way of sampling clients, for which no amplification is known"):

@@ -97,9 +97,9 @@ def test_nan_is_dropped_and_named(kind: Kind, bad: float) -> None:
     replies = for_kind(kind, [*good, answered(20, model(1, bad))])
     arrays, _ = one_round(strategy, model(0, 0), replies)
     assert arrays is not None
-    assert strategy._dropped.keys() == {20}
-    assert "Array" in str(strategy._dropped[20].error)
-    assert "NaN or infinity" in str(strategy._dropped[20].error)
+    assert strategy.dropped.keys() == {20}
+    assert "Array" in str(strategy.dropped[20].error)
+    assert "NaN or infinity" in str(strategy.dropped[20].error)
     assert bits(arrays) == bits(outcome(kind, model(0, 0), [*good, failure(20)]))
 
 

@@ -82,7 +82,7 @@ def test_what_does_not_fit_is_left_out() -> None:
     strategy = FedMedian()
     arrays, _ = strategy.aggregate_train(1, replies)
     assert arrays == model(8)
-    assert strategy._dropped.keys() == {3, 4}
+    assert strategy.dropped.keys() == {3, 4}
     assert strategy.aggregate_train(1, [failure(1)]) == (None, None)
     with pytest.raises(InconsistentReplies, match="Node 3"):
         strategy.aggregate_train(1, replies[1:2])

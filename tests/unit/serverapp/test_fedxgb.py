@@ -141,8 +141,8 @@ def test_what_is_no_such_model_is_left_out(bad: ArrayRecord, reason: str) -> Non
     arrays, _ = one_round(strategy, EMPTY, [good, failure(2), reply(3, bad)])
     assert arrays is not None
     assert booster_in(arrays).num_boosted_rounds() == 2
-    assert strategy._dropped.keys() == {3}
-    assert reason in str(strategy._dropped[3].error)
+    assert strategy.dropped.keys() == {3}
+    assert reason in str(strategy.dropped[3].error)
 
 
 def test_nothing_usable() -> None:

@@ -142,8 +142,9 @@ class FedAvg(Strategy, umbels.FedAvg):
         config[_ROUND] = server_round
         return super().configure_evaluate(server_round, arrays, config, grid)
 
-    def _metrics(self, usable: Sequence[Reply], custom: MetricsFn | None) -> MetricRecord:
-        return super()._metrics(usable, None if custom is aggregate_metricrecords else custom)
+    def aggregate_metrics(self, usable: Sequence[Reply], custom: MetricsFn | None) -> MetricRecord:
+        """The weighted mean also where Flower's own function for it was passed."""
+        return super().aggregate_metrics(usable, None if custom is aggregate_metricrecords else custom)
 
     def summary(self) -> None:
         """Write the main settings to the log."""

@@ -203,7 +203,7 @@ class DifferentialPrivacy(Strategy):
     def aggregate_reduced(self, server_round: int, reduced: Reduced) -> Trained:
         """The wrapped strategy's arrays for the noisy mean, and the metrics it would report; None and None without a usable reply."""
         inner = self._inner()
-        usable = inner._usable(reduced.replies)  # noqa: SLF001 - what it does with replies is its own
+        usable = inner.usable_replies(reduced.replies)
         for content in reduced.contents():
             for record in content.metric_records.values():
                 record.pop(NORM_BIT, None)  # it was counted, and its mean would be shown without noise
@@ -218,7 +218,7 @@ class DifferentialPrivacy(Strategy):
         mean = self._noisy_mean(reduced.sum, key)
         self.set_bound(bound)
         arrays = _arrays_only(inner, server_round, mean)
-        return arrays, inner._metrics(usable, inner.train_metrics_aggr_fn)  # noqa: SLF001
+        return arrays, inner.aggregate_metrics(usable, inner.train_metrics_aggr_fn)
 
     def _noisy_mean(self, updates: WeightedSum, key: bytes) -> WeightedSum:
         stddev = self.update_multiplier() * self.bound()
@@ -244,10 +244,10 @@ class DifferentialPrivacy(Strategy):
         return self._inner().aggregate_evaluate(server_round, replies)
 
     def _inner(self) -> FedAvg:
-        """The wrapped strategy, which tells the run through this one which replies it drops."""
+        """The wrapped strategy, whose drops are reported as drops of this one."""
         inner = self.strategy
         assert isinstance(inner, FedAvg)
-        vars(inner)["_dropped"] = vars(self).setdefault("_dropped", {})
+        self.report_drops_of(inner)
         return inner
 
     @property

@@ -31,7 +31,7 @@ def refuse_unprotectable(strategy: Strategy) -> None:
 
 def refuse_other_draws(strategy: Strategy) -> None:
     """Raise ConfigError unless the strategy draws its clients uniformly without replacement."""
-    if getattr(type(strategy), "_sample", None) is not FedAvg._sample:  # noqa: SLF001 - what is compared is the draw itself
+    if getattr(type(strategy), "sample_nodes", None) is not FedAvg.sample_nodes:
         raise ConfigError(
             f"{type(strategy).__name__} has its own way of sampling clients, for which no amplification is known.",
             hint="Omit secret_sample.",

@@ -65,17 +65,20 @@ class FedAvg(Strategy):
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Send the arrays to the round's sample of nodes."""
-        nodes = self._sample(grid, server_round, MessageType.TRAIN, self.fraction_train, self.min_train_nodes)
+        nodes = self.sample_nodes(grid, server_round, MessageType.TRAIN, self.fraction_train, self.min_train_nodes)
         return self._messages(nodes, MessageType.TRAIN, server_round, arrays, config)
 
     def configure_evaluate(
         self, server_round: int, arrays: ArrayRecord, config: ConfigRecord, grid: Grid
     ) -> Iterable[Message]:
         """Send the new arrays to a separate sample of nodes."""
-        nodes = self._sample(grid, server_round, MessageType.EVALUATE, self.fraction_evaluate, self.min_evaluate_nodes)
+        nodes = self.sample_nodes(
+            grid, server_round, MessageType.EVALUATE, self.fraction_evaluate, self.min_evaluate_nodes
+        )
         return self._messages(nodes, MessageType.EVALUATE, server_round, arrays, config)
 
-    def _sample(self, grid: Grid, server_round: int, phase: str, fraction: float, at_least: int) -> list[int]:
+    def sample_nodes(self, grid: Grid, server_round: int, phase: str, fraction: float, at_least: int) -> list[int]:
+        """The nodes of a phase: a fraction of the online nodes, but at least `at_least`; none if the fraction is 0."""
         if fraction == 0:
             return []
         needed = max(self.min_available_nodes, at_least)
@@ -100,7 +103,7 @@ class FedAvg(Strategy):
 
     def aggregate_reduced(self, server_round: int, reduced: Reduced) -> Trained:
         """The weighted means of arrays and metrics; None and None when no reply was usable."""
-        usable = self._usable(reduced.replies)
+        usable = self.usable_replies(reduced.replies)
         if reduced.sum is None:
             return None, None
         try:
@@ -110,12 +113,12 @@ class FedAvg(Strategy):
                 f"The replies of round {server_round} cannot be averaged: {error}",
                 hint=f"Have the clients report their number of examples as metric {self.weighted_by_key!r}.",
             ) from error
-        return arrays, self._metrics(usable, self.train_metrics_aggr_fn)
+        return arrays, self.aggregate_metrics(usable, self.train_metrics_aggr_fn)
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """The weighted mean of the metrics; None when no reply was usable."""
-        usable = self._usable([self._weighed(reply) for reply in replies])
-        return self._metrics(usable, self.evaluate_metrics_aggr_fn) if usable else None
+        usable = self.usable_replies([self._weighed(reply) for reply in replies])
+        return self.aggregate_metrics(usable, self.evaluate_metrics_aggr_fn) if usable else None
 
     def _weighed(self, message: Message) -> Reply:
         node_id = message.metadata.src_node_id
@@ -127,8 +130,13 @@ class FedAvg(Strategy):
             return malformed(node_id, str(reason))
         return Reply(node_id, content=message.content)
 
-    def _usable(self, replies: Sequence[Reply]) -> list[Reply]:
-        """The usable replies. Raises InconsistentReplies if all clients replied and no reply is usable."""
+    # What strategies that wrap this one rely on, beside `train_reduction` and `aggregate_reduced`
+
+    def usable_replies(self, replies: Sequence[Reply]) -> list[Reply]:
+        """The replies without an error; malformed ones are dropped.
+
+        Raises InconsistentReplies if all clients replied and no reply is usable.
+        """
         unfit = [reply for reply in replies if reply.error and reply.error.code == ErrorCode.MALFORMED_REPLY]
         for reply in unfit:
             self.drop(reply)
@@ -140,7 +148,8 @@ class FedAvg(Strategy):
             )
         return [reply for reply in replies if reply.error is None]
 
-    def _metrics(self, usable: Sequence[Reply], custom: MetricsFn | None) -> MetricRecord:
+    def aggregate_metrics(self, usable: Sequence[Reply], custom: MetricsFn | None) -> MetricRecord:
+        """The metrics of a phase from its usable replies: by `custom` if given, otherwise the weighted mean."""
         contents = [reply.content for reply in usable if reply.content is not None]
         if custom is not None:
             return custom(contents, self.weighted_by_key)

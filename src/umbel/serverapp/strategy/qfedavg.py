@@ -71,7 +71,7 @@ class QFedAvg(ServerOptimizer):
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
         """The arrays after the fair step, and the weighted means of the metrics; None and None when no reply was usable."""
         arrays, kept = models(WithLoss(self.weighted_by_key, self.train_loss_key), replies)
-        usable = self._usable(kept)
+        usable = self.usable_replies(kept)
         if not usable:
             return None, None
         losses = [loss_of(reply.content or RecordDict(), self.train_loss_key) for reply in usable]
@@ -84,7 +84,7 @@ class QFedAvg(ServerOptimizer):
                 f"Round {server_round}: the losses raised to q = {self.q} overflow or underflow.",
                 hint="Choose a smaller q, or have the clients report a loss closer to 1.",
             ) from error
-        return self.stepped(server_round, mean), self._metrics(usable, self.train_metrics_aggr_fn)
+        return self.stepped(server_round, mean), self.aggregate_metrics(usable, self.train_metrics_aggr_fn)
 
     def _pace_of(
         self, arrays: Sequence[ArrayRecord], losses: Sequence[float], powers: Sequence[float], sent: ArrayRecord

@@ -110,7 +110,7 @@ class ByzantineRobust(FedAvg):
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
         """The outcome of `combine`, and the metrics of all usable replies; None and None when these are too few."""
         arrays, kept = models(self.train_reduction(), replies)
-        usable = self._usable(kept)
+        usable = self.usable_replies(kept)
         if len(usable) < self.replies_needed:
             log.warning(
                 "Round %d: %s with num_malicious_nodes=%d requires %d usable replies, but there are %d.",
@@ -128,7 +128,7 @@ class ByzantineRobust(FedAvg):
                 f"The replies of round {server_round} cannot be averaged: {error}",
                 hint=f"Have the clients report their number of examples as metric {self.weighted_by_key!r}.",
             ) from error
-        return combined, self._metrics(usable, self.train_metrics_aggr_fn)
+        return combined, self.aggregate_metrics(usable, self.train_metrics_aggr_fn)
 
 
 def check_count(strategy: FedAvg, name: str, least: int) -> None:
@@ -149,10 +149,10 @@ class FedMedian(FedAvg):
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
         """The median of the usable replies; None and None when there is none."""
         arrays, kept = models(self.train_reduction(), replies)
-        usable = self._usable(kept)
+        usable = self.usable_replies(kept)
         if not usable:
             return None, None
-        return coordinate_median(arrays), self._metrics(usable, self.train_metrics_aggr_fn)
+        return coordinate_median(arrays), self.aggregate_metrics(usable, self.train_metrics_aggr_fn)
 
 
 @dataclass(eq=False)
@@ -179,12 +179,12 @@ class FedTrimmedAvg(FedAvg):
     def aggregate_train(self, server_round: int, replies: Iterable[Message]) -> Trained:
         """The trimmed mean of the usable replies; None and None when there is none."""
         arrays, kept = models(self.train_reduction(), replies)
-        usable = self._usable(kept)
+        usable = self.usable_replies(kept)
         if not usable:
             return None, None
         cut = int(self.beta * len(arrays) + 1e-9)  # 0.29 · 100 is a little below 29
         trimmed = by_coordinate(arrays, lambda values: trimmed_mean(values, cut))
-        return trimmed, self._metrics(usable, self.train_metrics_aggr_fn)
+        return trimmed, self.aggregate_metrics(usable, self.train_metrics_aggr_fn)
 
 
 def trimmed_mean(values: Floats, cut: int) -> Floats:

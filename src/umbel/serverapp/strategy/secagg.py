@@ -145,7 +145,7 @@ class SecAggPlus(Strategy):
 
     def aggregate_evaluate(self, server_round: int, replies: Iterable[Message]) -> MetricRecord | None:
         """As the wrapped strategy, in the clear."""
-        vars(self.strategy)["_dropped"] = vars(self).setdefault("_dropped", {})
+        self.report_drops_of(self.strategy)
         return self.strategy.aggregate_evaluate(server_round, replies)
 
     def state(self) -> RecordDict:

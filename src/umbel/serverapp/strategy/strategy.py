@@ -297,12 +297,26 @@ class Strategy(ABC):
         return enough
 
     def drop(self, reply: Reply) -> None:
-        """Have the run told that an aggregate leaves this reply out; `reply.error` says why."""
-        vars(self).setdefault("_dropped", {})[reply.node_id] = reply
+        """Report that an aggregate excludes this reply; `reply.error` says why."""
+        self.dropped[reply.node_id] = reply
+
+    @property
+    def dropped(self) -> dict[int, Reply]:
+        """The replies of the current phase that aggregates have excluded, by node ID."""
+        return self._drops()
+
+    def _drops(self) -> dict[int, Reply]:
+        if "_dropped" not in vars(self):  # a subclass need not call our __post_init__
+            self._dropped: dict[int, Reply] = {}
+        return self._dropped
+
+    def report_drops_of(self, wrapped: Strategy) -> None:
+        """For a strategy that wraps another one: report the replies that the other one drops as drops of this one."""
+        wrapped._dropped = self._drops()  # noqa: SLF001 - of the same class
 
     @contextmanager
     def _telling(self, report: RoundReport, phase: str, replies: Callable[[], Sequence[Reply]]) -> Iterator[None]:
-        self._dropped: dict[int, Reply] = {}
+        self.dropped.clear()
         try:
             yield
         except (AggregationFailed, InconsistentReplies):
@@ -311,7 +325,7 @@ class Strategy(ABC):
         self._tell(report, phase, replies())
 
     def _tell(self, report: RoundReport, phase: str, replies: Sequence[Reply]) -> None:
-        report.replies(phase, [self._dropped.get(reply.node_id, reply) for reply in replies])
+        report.replies(phase, [self.dropped.get(reply.node_id, reply) for reply in replies])
 
 
 def folds(strategy: Strategy) -> bool:

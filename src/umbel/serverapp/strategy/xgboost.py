@@ -151,10 +151,10 @@ class FedXgbBagging(FedAvg):
             except ValueError as reason:
                 reply = malformed(message.metadata.src_node_id, str(reason))
             kept.append(reply)
-        usable = self._usable(kept)
+        usable = self.usable_replies(kept)
         if not usable or ensemble is None:
             return None, None
-        return as_record(ensemble), self._metrics(usable, self.train_metrics_aggr_fn)
+        return as_record(ensemble), self.aggregate_metrics(usable, self.train_metrics_aggr_fn)
 
     def _model(self) -> Document | None:
         try:
@@ -198,7 +198,8 @@ class FedXgbCyclic(FedAvg):
             if getattr(self, name) not in {0.0, 1.0}:
                 raise ConfigError(f"{name} must be 0.0 or 1.0 because clients take turns, not {getattr(self, name)}.")
 
-    def _sample(self, grid: Grid, server_round: int, phase: str, fraction: float, at_least: int) -> list[int]:
+    def sample_nodes(self, grid: Grid, server_round: int, phase: str, fraction: float, at_least: int) -> list[int]:
+        """The one node whose turn it is; none if the fraction is 0."""
         if fraction == 0:
             return []
         nodes = sorted(grid.wait_for_nodes(self.min_available_nodes, self.wait_for_nodes_timeout))
@@ -208,10 +209,10 @@ class FedXgbCyclic(FedAvg):
         """The model and the metrics of the round's client; None and None when it has none."""
         (message,) = replies
         reply = self._checked(message)
-        usable = self._usable([reply])
+        usable = self.usable_replies([reply])
         if not usable:
             return None, None
-        return single_record(message.content, ArrayRecord), self._metrics(usable, self.train_metrics_aggr_fn)
+        return single_record(message.content, ArrayRecord), self.aggregate_metrics(usable, self.train_metrics_aggr_fn)
 
     def _checked(self, message: Message) -> Reply:
         node_id = message.metadata.src_node_id
