@@ -312,7 +312,7 @@ class Strategy(ABC):
 
     def report_drops_of(self, wrapped: Strategy) -> None:
         """For a strategy that wraps another one: report the replies that the other one drops as drops of this one."""
-        wrapped._dropped = self._drops()  # noqa: SLF001 - of the same class
+        wrapped._dropped = self._drops()
 
     @contextmanager
     def _telling(self, report: RoundReport, phase: str, replies: Callable[[], Sequence[Reply]]) -> Iterator[None]:
