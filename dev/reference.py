@@ -21,6 +21,7 @@ def main() -> None:
     remedies = tomllib.loads((REFERENCE / "remedies.toml").read_text(encoding="utf-8"))
     (REFERENCE / "errors.md").write_text(errors_page(remedies), encoding="utf-8")
     (REFERENCE / "cli.md").write_text(cli_page(), encoding="utf-8")
+    (REFERENCE / "http.md").write_text(http_page(), encoding="utf-8")
     folder = REFERENCE / "strategies"
     folder.mkdir(exist_ok=True)
     for name, text in strategy_pages.pages():
@@ -77,6 +78,29 @@ def cli_page() -> str:
         "[the errors](errors.md); 0 means that all went well.\n",
     ]
     return "\n".join([*intro, *command_sections(root, ["umbel"])]) + "\n"
+
+
+def http_page() -> str:
+    """The page of the Control API, from the OpenAPI document that a SuperLink serves."""
+    from starlette.routing import Route
+
+    from umbel.superlink.api.control import router
+    from umbel.superlink.api.nodes import router as nodes
+
+    lines = [
+        GENERATED,
+        "# HTTP API\n",
+        "The Control API of a SuperLink, below `/api/v1`. Requests carry `Authorization: Bearer TOKEN`; bodies are JSON. A SuperLink serves the",
+        "complete OpenAPI document at `/openapi.json` and a readable form at `/docs`. Errors are problem documents with the codes of",
+        "[the errors](errors.md).\n",
+        "| request | |",
+        "|---|---|",
+    ]
+    for route in [route for route in (*router.routes, *nodes.routes) if isinstance(route, Route)]:
+        methods = ", ".join(sorted((route.methods or set()) - {"HEAD"}))
+        about = " ".join((inspect.getdoc(route.endpoint) or "").split("\n\n")[0].split())
+        lines.append(f"| `{methods} {route.path}` | {about} |")
+    return "\n".join(lines) + "\n"
 
 
 def command_sections(command: Any, path: list[str]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from umbel.superlink.server.settings import parser as superlink_parser
 from umbel.supernode.settings import parser as supernode_parser
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").rglob("*.md")]
-GENERATED = {"cli.md", "errors.md"}
+GENERATED = {"cli.md", "errors.md", "http.md"}
 QUOTED = re.compile(r"[`'](umbel(?:-super(?:link|node|exec))? [^`'\n]+)[`']")
 SHELL = re.compile(r"^```shell\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINE = re.compile(r"^(?:\S+=\S+ )*(umbel(?:-super(?:link|node|exec))? .*)$", re.MULTILINE)

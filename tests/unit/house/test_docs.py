@@ -13,7 +13,7 @@ import umbel.cli.boundary  # noqa: F401 - defines an error
 from tests.support.source_tree import ROOT
 from umbel.errors import UmbelError, all_errors
 
-GENERATED = {"reference/cli.md", "reference/errors.md"}
+GENERATED = {"reference/cli.md", "reference/errors.md", "reference/http.md"}
 FOLDERS = [ROOT / name for name in ("docs", "examples", "benchmarks")]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(page for folder in FOLDERS for page in folder.rglob("*.md"))]
 TUTORIALS = ROOT / "docs" / "tutorials"  # run as notebooks, in tests/acceptance
@@ -40,7 +40,7 @@ def test_the_python_of_a_page_runs(page: Path, tmp_path: Path, monkeypatch: pyte
     assert blocks
     for block in blocks:
         line = text.count("\n", 0, block.start(1))
-        exec(compile("\n" * line + block[1], str(page), "exec"), namespace)
+        exec(compile("\n" * line + block[1], str(page), "exec", dont_inherit=True), namespace)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
