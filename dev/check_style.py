@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SUFFIXES = {".py", ".md", ".toml", ".sh", ".html", ".js", ".css", ".yml", ".yaml", ".cff"}
+SUFFIXES = {".tmpl", ".py", ".md", ".toml", ".sh", ".html", ".js", ".css", ".yml", ".yaml", ".cff"}
 SKIPPED = {"dev/check_style.py", "CONTRIBUTING.md", "LICENSE"}  # the rule itself quotes what it forbids
 THEIRS = ("tests/compat/apps/",)  # written as users write
 

@@ -24,8 +24,7 @@ def train(msg: Message, context: Context) -> Message:
     model = model_of(msg)
     data, _ = my_data(context)
     run = context.run_config
-    seed = msg.content["config"]["server-round"]
-    loss = task.train(model, data, run["local-epochs"], run["batch-size"], run["learning-rate"], seed)
+    loss = task.train(model, data, run["local-epochs"], run["batch-size"], run["learning-rate"])
     metrics = MetricRecord({"loss": loss, "num-examples": len(data[1])})
     return Message(RecordDict({"arrays": ArrayRecord(model.state_dict()), "metrics": metrics}), reply_to=msg)
 
