@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from umbel.app.message import Error, ErrorCode, Message, Metadata
-from umbel.deployment.journal import Journal
-from umbel.deployment.transfer import Contents, Inbox, Outbox, Persist, Sending
+from umbel.deployment.journal import CallJournal
+from umbel.deployment.transfer import ContentFetcher, ExchangeOptions, MessageOutbox, Persist, ReplyInbox
 from umbel.errors import ObjectInvalid
 from umbel.runtime.checkpoints import Checkpoints
 from umbel.runtime.recording import Recorder, RecordingGrid
@@ -21,7 +21,7 @@ _AT_ONCE = 1.0  # seconds: a shorter wait is not told to anybody
 _WAIT = 30.0  # seconds of a long-poll
 
 
-class Presence:
+class NodeWaiter:
     """Who is online."""
 
     def __init__(self, client: GridClient, recorder: Recorder) -> None:
@@ -53,7 +53,7 @@ class Presence:
         self._recorder.event("waiting", data)
 
 
-class Round:
+class RoundProgress:
     """Counts the replies to the messages of one exchange. Times are seconds on the caller's monotonic clock."""
 
     def __init__(self, message_ids: Sequence[str], policy: RoundPolicy, began: float) -> None:
@@ -129,11 +129,11 @@ class DeploymentGrid(RecordingGrid):
         self._client = client
         self._persist = persist
         self._on_progress = on_progress
-        self._journal = Journal(client, self._position, persist)
-        self._presence = Presence(client, recorder)
-        self._outbox = Outbox(client, run.run_id, persist)
-        self._inbox = Inbox(client)
-        self._contents = Contents(client.http, scratch, persist)
+        self._journal = CallJournal(client, self._position, persist)
+        self._nodes = NodeWaiter(client, recorder)
+        self._outbox = MessageOutbox(client, run.run_id, persist)
+        self._inbox = ReplyInbox(client)
+        self._contents = ContentFetcher(client.http, scratch, persist)
         self._pushed: dict[str, Metadata] = {}
 
     def get_node_ids(self) -> Sequence[int]:
@@ -142,7 +142,7 @@ class DeploymentGrid(RecordingGrid):
 
     def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
         """See `Grid`. The run says for how many it waits."""
-        return self._journal.nodes(at_least, lambda: self._presence.wait(at_least, timeout))
+        return self._journal.nodes(at_least, lambda: self._nodes.wait(at_least, timeout))
 
     def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
         """Send the messages and return their ids, in order, without waiting for replies."""
@@ -181,7 +181,7 @@ class DeploymentGrid(RecordingGrid):
         keep_from = min(self._position.needed_from, before)
         seconds = shown_limit(policy)
         until = 0.0 if seconds is None else time.time() + seconds
-        self._sent += self._outbox.send(messages, Sending(sequence, keep_from, until))
+        self._sent += self._outbox.send(messages, ExchangeOptions(sequence, keep_from, until))
         sent = [replace(message.metadata) for message in messages]  # the app may reuse its messages
         self._inbox.expect(sequence, [metadata.message_id for metadata in sent])
         self._tell_traffic()
@@ -189,7 +189,7 @@ class DeploymentGrid(RecordingGrid):
 
     def _in_order(self, sent: Sequence[Metadata], policy: RoundPolicy) -> Iterator[Message]:
         names = [metadata.message_id for metadata in sent]
-        under_way = Round(names, policy, time.monotonic())
+        under_way = RoundProgress(names, policy, time.monotonic())
         under_way.count(reply for name in names if (reply := self._inbox.get(name)))
         ahead: dict[int, ReplyView] = {}  # taken, and being fetched
         try:
@@ -211,7 +211,7 @@ class DeploymentGrid(RecordingGrid):
                 self._fetch(ahead[place])
         return index in ahead
 
-    def _advance(self, under_way: Round) -> None:
+    def _advance(self, under_way: RoundProgress) -> None:
         """Wait for the next replies, or for the deadline of the missing ones."""
         limit = under_way.limit()
         left = _WAIT if limit is None else min(_WAIT, limit - time.monotonic())

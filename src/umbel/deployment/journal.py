@@ -60,7 +60,7 @@ Value = list[int | str]
 _PATIENT_PULLS = 100  # in a row that are not those of the earlier attempt
 
 
-class Journal:
+class CallJournal:
     """Answers calls as an earlier attempt of the run answered them; what is new is recorded before the app sees it.
 
     The calls are told apart by their number, so an attempt repeats the earlier one as long as the app makes the same calls. One that

@@ -27,7 +27,7 @@ class _Fetch:
     uses: int
 
 
-class Contents:
+class ContentFetcher:
     """Brings contents from the SuperLink. To be used by one thread.
 
     A file has the name of what is in it, so an attempt resumes the downloads of an earlier one, and a content that
@@ -94,7 +94,7 @@ def _mapped(path: Path, size: int) -> RecordDict:
     return unpack(memoryview(data))
 
 
-class Inbox:
+class ReplyInbox:
     """Reads a run's replies in the order in which they came to be, no further than somebody waits. For one thread at a time.
 
     In a later attempt the replies of earlier ones come first. Those to exchanges that are still to be repeated are kept until then.
@@ -164,7 +164,7 @@ class Persist(Protocol):
 
 
 @dataclass(frozen=True)
-class Sending:
+class ExchangeOptions:
     """What is the same for all messages of an exchange; see `PushMessages`."""
 
     sequence: int
@@ -172,7 +172,7 @@ class Sending:
     until: float = 0.0
 
 
-class Outbox:
+class MessageOutbox:
     """Sends the messages of one run."""
 
     def __init__(self, client: GridClient, run_id: int, persist: Persist) -> None:
@@ -181,7 +181,7 @@ class Outbox:
         self._run_id = run_id
         self._persist = persist
 
-    def send(self, messages: Sequence[Message], sending: Sending) -> int:
+    def send(self, messages: Sequence[Message], exchange: ExchangeOptions) -> int:
         """Store and send the messages and give them their ids; returns the bytes of their contents, as often as they go out.
 
         What is known at the SuperLink already is not stored again. Raises OverflowError for a content with an int of more than 64 bits.
@@ -193,8 +193,8 @@ class Outbox:
             if key not in stored:
                 stored[key] = self._store(message.content)
             name, content = stored[key]
-            outgoing.append((self._address(message, sending.sequence, index, name), name, content))
-        for push in _pushes(sending, outgoing):
+            outgoing.append((self._address(message, exchange.sequence, index, name), name, content))
+        for push in _pushes(exchange, outgoing):
             self._persist(partial(self._client.push, push))
         return sum(content.size for _, _, content in outgoing)
 
@@ -228,15 +228,15 @@ class Outbox:
         )
 
 
-def _pushes(sending: Sending, outgoing: Sequence[tuple[Outgoing, str, ContentRef]]) -> Iterator[PushMessages]:
+def _pushes(exchange: ExchangeOptions, outgoing: Sequence[tuple[Outgoing, str, ContentRef]]) -> Iterator[PushMessages]:
     """As many pushes as it takes, each with the contents of its messages."""
-    push, places, size = _empty(sending), dict[str, int](), 0
+    push, places, size = _empty(exchange), dict[str, int](), 0
     for message, name, content in outgoing:
         size += _MESSAGE + (0 if name in places else _weight(content))
         if size > _LARGEST_PUSH and push.messages:
             push.more = True
             yield push
-            push, places, size = _empty(sending), {}, _MESSAGE + _weight(content)
+            push, places, size = _empty(exchange), {}, _MESSAGE + _weight(content)
         if name not in places:
             places[name] = len(push.contents)
             push.contents.append(content)
@@ -246,9 +246,9 @@ def _pushes(sending: Sending, outgoing: Sequence[tuple[Outgoing, str, ContentRef
         yield push
 
 
-def _empty(sending: Sending) -> PushMessages:
+def _empty(exchange: ExchangeOptions) -> PushMessages:
     return PushMessages(
-        sequence=sending.sequence, contents=[], messages=[], keep_from=sending.keep_from, until=sending.until
+        sequence=exchange.sequence, contents=[], messages=[], keep_from=exchange.keep_from, until=exchange.until
     )
 
 

@@ -18,7 +18,7 @@ from umbel.wire.messages import Activate, Delivery, Pull, Pulled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from umbel.supernode.components import Parts
+    from umbel.supernode.components import Components
     from umbel.supernode.replies import Spooled
     from umbel.supernode.settings import Settings
     from umbel.wire.programs import FleetClient
@@ -39,107 +39,109 @@ log = logging.getLogger(__name__)
 class Agent:
     """Serves one node's messages until `end` is called. `on_failure` is called if it cannot continue; `failure` is the reason."""
 
-    def __init__(self, settings: Settings, client: FleetClient, parts: Parts, on_failure: Callable[[], object]) -> None:
+    def __init__(
+        self, settings: Settings, client: FleetClient, components: Components, on_failure: Callable[[], object]
+    ) -> None:
         """`client` has no patience: it is for the agent to judge how long a SuperLink may be gone."""
         self.failure: UmbelError | None = None
         self._settings = settings
         self._client = client
-        self._parts = parts
+        self._components = components
         self._on_failure = on_failure
         self._jobs: dict[str, Job] = {}
         self._lock = Lock()
         self._to_serve: SimpleQueue[tuple[Job, Delivery]] = SimpleQueue()
         self._to_send: SimpleQueue[tuple[Job, Spooled]] = SimpleQueue()
-        self._persistence = RetryBudget(settings.max_retries, settings.max_wait)
+        self._retries = RetryBudget(settings.max_retries, settings.max_wait)
         self._backoff = Backoff(float("inf"))
 
     def start(self) -> None:
         """Begin."""
-        for reply in self._parts.spool.replies():
+        for reply in self._components.spool.replies():
             job = self._jobs[reply.message_id] = Job(reply.message_id, reply.run_id)
             self._to_send.put((job, reply))
         Thread(target=self._poll, name="poll", daemon=True).start()
 
     def end(self) -> None:
         """End running clients and the session. What is in the spool stays there."""
-        self._parts.ending.set()
+        self._components.ending.set()
         with self._lock:
             jobs = list(self._jobs.values())
         for job in jobs:
             job.cancel()
-        self._parts.surroundings.close()
-        self._parts.pool.close()
-        if self._parts.presence.session and self.failure is None:
-            self._parts.reporter.flush(FLUSH)
+        self._components.environments.close()
+        self._components.pool.close()
+        if self._components.session.number and self.failure is None:
+            self._components.reporter.flush(FLUSH)
             with suppress(UmbelError):
-                self._client.deactivate(self._parts.presence.session)
-        self._parts.reporter.close()
+                self._client.deactivate(self._components.session.number)
+        self._components.reporter.close()
 
     # Messages come.
 
     def _poll(self) -> None:
         try:
             self._activate()
-            while not self._parts.ending.is_set():
+            while not self._components.ending.is_set():
                 self._pull()
         except UmbelError as failure:
-            self._give_up(failure)
+            self._fail(failure)
         finally:
-            self._give_up(
+            self._fail(
                 UmbelError("Internal error in the SuperNode (a bug in Umbel).", hint="See the traceback in its log.")
             )
 
-    def _give_up(self, failure: UmbelError) -> None:
-        if not self._parts.ending.is_set() and self.failure is None:
+    def _fail(self, failure: UmbelError) -> None:
+        if not self._components.ending.is_set() and self.failure is None:
             self.failure = failure
             self._on_failure()
 
     def _activate(self) -> None:
-        settings, parts = self._settings, self._parts
+        settings, components = self._settings, self._components
         body = Activate(version=__version__, name=settings.name, slots=settings.slots)
-        session = self._persistently(lambda: self._client.activate(body))
-        parts.presence.node_id, parts.presence.session = session.node_id, session.session
+        session = self._with_retries(lambda: self._client.activate(body))
+        components.session.node_id, components.session.number = session.node_id, session.session
         log.info("Node %d is connected to %s.", session.node_id, settings.superlink)
-        parts.reporter.begin()
+        components.reporter.begin()
         for number in range(settings.slots + AHEAD):
             Thread(target=self._serve_all, name=f"serve {number}", daemon=True).start()
         for number in range(SENDERS):
             Thread(target=self._send_all, name=f"send {number}", daemon=True).start()
 
     def _pull(self) -> None:
-        pulled = self._persistently(self._ask)
+        pulled = self._with_retries(self._ask)
         for delivery in pulled.messages:
             self._take(delivery)
         for message_id in pulled.cancelled:
             self._cancel(message_id)
         for run_id in pulled.over:
             self._end_run(run_id)
-        self._parts.pool.trim()
+        self._components.pool.trim()
 
     def _ask(self) -> Pulled:
         with self._lock:
             holding, runs = list(self._jobs), {job.run_id for job in self._jobs.values()}
         room = max(0, MOST_HELD - len(holding))
-        runs.update(self._parts.runs.kept()[:MOST_RUNS])  # what will be kept of those that are held, is not yet
-        body = Pull(session=self._parts.presence.session, room=room, holding=holding, runs=sorted(runs))
+        runs.update(self._components.runs.run_ids()[:MOST_RUNS])  # what will be kept of those that are held, is not yet
+        body = Pull(session=self._components.session.number, room=room, holding=holding, runs=sorted(runs))
         return self._client.pull(body, WAIT if room else FULL_WAIT)
 
-    def _persistently(self, call: Callable[[], T]) -> T:
+    def _with_retries(self, call: Callable[[], T]) -> T:
         """What `call` returns, once the SuperLink answers. Raises what it refuses with, and what it failed with at the end of patience."""
         while True:
             try:
                 answer = call()
             except UmbelError as failure:
-                if failure.http_status < 500 or not self._persistence.goes_on(time.monotonic()):
+                if failure.http_status < 500 or not self._retries.record_failure(time.monotonic()):
                     raise
-                if self._persistence.count == 1:
+                if self._retries.count == 1:
                     log.warning("Retrying: %s", failure.message)
-                if not self._backoff.wait(self._parts.ending):
+                if not self._backoff.wait(self._components.ending):
                     raise
             else:
-                if self._persistence.count:
+                if self._retries.count:
                     log.info("The SuperLink is responding again.")
-                self._persistence.succeeded()
+                self._retries.reset()
                 self._backoff.reset()
                 return answer
 
@@ -155,18 +157,18 @@ class Agent:
         job = self._jobs.get(message_id)
         if job is not None:
             job.cancel()
-            self._parts.slots.look_again()
-            self._parts.surroundings.look_again()
+            self._components.slots.wake()
+            self._components.environments.wake()
 
     def _end_run(self, run_id: int) -> None:
         with self._lock:
             its = [job.message_id for job in self._jobs.values() if job.run_id == run_id]
         for message_id in its:
             self._cancel(message_id)
-        self._parts.surroundings.over(run_id)
-        self._parts.pool.end_run(run_id)
-        self._parts.cache.over(run_id)
-        self._parts.runs.over(run_id)
+        self._components.environments.end_run(run_id)
+        self._components.pool.end_run(run_id)
+        self._components.cache.end_run(run_id)
+        self._components.runs.end_run(run_id)
         log.info("Run %d has ended.", run_id)
 
     # They are served.
@@ -176,7 +178,7 @@ class Agent:
             self._serve(*self._to_serve.get())
 
     def _serve(self, job: Job, delivery: Delivery) -> None:
-        serving = self._parts.serving
+        serving = self._components.serving
         try:
             reply = serving.serve(job, delivery)
         except Cancelled:
@@ -184,7 +186,7 @@ class Agent:
             self._forget(job)
             return
         except Exception as failure:  # whatever it was: the round must not wait for this node
-            if self._parts.ending.is_set():
+            if self._components.ending.is_set():
                 return
             log.warning("Run %d: message %s failed: %s", job.run_id, job.message_id, failure)
             if not isinstance(failure, UmbelError):
@@ -200,19 +202,19 @@ class Agent:
 
     def _send(self, job: Job, reply: Spooled) -> None:
         try:
-            self._parts.sending.send(job, reply)
+            self._components.sender.send(job, reply)
             log.info("Run %d: replied to message %s.", job.run_id, job.message_id)
         except Cancelled:
-            if self._parts.ending.is_set():
+            if self._components.ending.is_set():
                 return
         except UmbelError as failure:
-            if self._parts.ending.is_set() or isinstance(failure, Unauthenticated):
+            if self._components.ending.is_set() or isinstance(failure, Unauthenticated):
                 return
             log.warning("Run %d: the reply to message %s was rejected: %s", job.run_id, job.message_id, failure)
-        self._parts.spool.drop(job.message_id)
+        self._components.spool.drop(job.message_id)
         self._forget(job)
 
     def _forget(self, job: Job) -> None:
-        self._parts.reporter.answered(job.message_id)
+        self._components.reporter.answered(job.message_id)
         with self._lock:
             self._jobs.pop(job.message_id, None)

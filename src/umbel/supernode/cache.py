@@ -60,7 +60,7 @@ class ContentCache:
         self._make_room(run_id, name)
         return fd
 
-    def over(self, run_id: int) -> None:
+    def end_run(self, run_id: int) -> None:
         """The run has ended: release its contents."""
         with self._lock:
             for name in self._of_run.pop(run_id, ()):

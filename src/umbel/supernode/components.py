@@ -7,11 +7,11 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from umbel.supernode.cache import ContentCache
-from umbel.supernode.jobs import Presence
-from umbel.supernode.replies import Sending, Spool
+from umbel.supernode.jobs import Session
+from umbel.supernode.replies import ReplySender, Spool
 from umbel.supernode.reporter import Reporter
 from umbel.supernode.resources import Budget, Slots
-from umbel.supernode.runs import Runs, Surroundings
+from umbel.supernode.runs import RunEnvironments, Runs
 from umbel.supernode.serving import Serving
 from umbel.supernode.workers import WorkerPool
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Components:
     """What an agent works with."""
 
-    presence: Presence
+    session: Session
     reporter: Reporter
     runs: Runs
-    surroundings: Surroundings
+    environments: RunEnvironments
     slots: Slots
     pool: WorkerPool
     cache: ContentCache
     spool: Spool
     serving: Serving
-    sending: Sending
+    sender: ReplySender
     ending: Event = field(default_factory=Event)
 
 
-def build(settings: Settings, state: StateDir, client: FleetClient) -> Parts:
+def build(settings: Settings, state: StateDir, client: FleetClient) -> Components:
     """The parts over one state directory. `client` has all the patience of the world: what it carries is on disk."""
-    presence, ending = Presence(), Event()
+    session, ending = Session(), Event()
     budget = Budget(settings.slots, settings.cpus, settings.gpus)
-    reporter = Reporter(client, presence)
+    reporter = Reporter(client, session)
     runs, slots, spool = Runs(client, state, budget), Slots(budget), Spool(state.spool)
     pool = WorkerPool(state, settings.node_config, reporter.log)
-    surroundings = Surroundings(reporter.log)
+    environments = RunEnvironments(reporter.log)
     cache = ContentCache(state.contents, settings.cache_bytes)
-    serving = Serving(client, runs, surroundings, cache, slots, pool, spool, reporter, presence)
-    sending = Sending(client, spool, reporter, presence, ending)
-    return Parts(presence, reporter, runs, surroundings, slots, pool, cache, spool, serving, sending, ending)
+    serving = Serving(client, runs, environments, cache, slots, pool, spool, reporter, session)
+    sender = ReplySender(client, spool, reporter, session, ending)
+    return Components(session, reporter, runs, environments, slots, pool, cache, spool, serving, sender, ending)

@@ -20,11 +20,11 @@ class Cancelled(Exception):
 
 
 @dataclass
-class Presence:
+class Session:
     """The node's id and the number of its session, both 0 until it is there."""
 
     node_id: int = 0
-    session: int = 0
+    number: int = 0
 
 
 class RetryBudget:
@@ -41,14 +41,14 @@ class RetryBudget:
         """Failures since the last success."""
         return self._count
 
-    def goes_on(self, now: float) -> bool:
+    def record_failure(self, now: float) -> bool:
         """Note a failure at `now`, in seconds of any clock; whether to try again."""
         if not self._count:
             self._since = now
         self._count += 1
         return (self._most is None or self._count <= self._most) and now - self._since < self._seconds
 
-    def succeeded(self) -> None:
+    def reset(self) -> None:
         """The SuperLink has answered."""
         self._count = 0
 
@@ -64,7 +64,7 @@ class Job:
         self.message_id = message_id
         self.run_id = run_id
         self.delivery = delivery
-        self.came_at = time.time()
+        self.received_at = time.time()
         self._lock = Lock()
         self._is_cancelled = False
         self._worker: SiteWorker | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event
 
-    from umbel.supernode.jobs import Job, Presence
+    from umbel.supernode.jobs import Job, Session
     from umbel.supernode.reporter import Reporter
     from umbel.wire.programs import FleetClient
 
@@ -113,16 +113,14 @@ _UNSENDABLE = (RequestInvalid, TooLarge)  # no other attempt would help
 log = logging.getLogger(__name__)
 
 
-class Sending:
+class ReplySender:
     """Sends replies: any number of threads may call it."""
 
-    def __init__(
-        self, client: FleetClient, spool: Spool, reporter: Reporter, presence: Presence, ending: Event
-    ) -> None:
+    def __init__(self, client: FleetClient, spool: Spool, reporter: Reporter, session: Session, ending: Event) -> None:
         self._client = client
         self._spool = spool
         self._reporter = reporter
-        self._presence = presence
+        self._session = session
         self._ending = ending
 
     def send(self, job: Job, reply: Spooled) -> bool:
@@ -146,7 +144,7 @@ class Sending:
     def _attempt(self, job: Job, reply: Spooled) -> bool:
         content = None if reply.error is not None else self._content(job, reply)
         message = ReplyMessage(
-            session=self._presence.session,
+            session=self._session.number,
             message_id=job.message_id,
             error=reply.error,
             content=content,

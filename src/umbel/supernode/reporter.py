@@ -13,7 +13,7 @@ from umbel.wire.api import LogLine
 from umbel.wire.messages import MessageProgress, NodeReport, RunLogs
 
 if TYPE_CHECKING:
-    from umbel.supernode.jobs import Presence
+    from umbel.supernode.jobs import Session
     from umbel.wire.programs import FleetClient
 
 PAUSE = 0.1  # seconds between two reports: a person sees no difference, the SuperLink does
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Collects log lines and progress, and sends them in batches, from `begin` on in the node's session."""
 
-    def __init__(self, client: FleetClient, presence: Presence) -> None:
+    def __init__(self, client: FleetClient, session: Session) -> None:
         self._client = client
-        self._presence = presence
+        self._session = session
         self._condition = threading.Condition()
         self._lines: deque[tuple[int, LogLine]] = deque()  # each with its run
         self._left_out = 0
@@ -51,7 +51,7 @@ class Reporter:
         """A line that a run's app wrote here."""
         safe = text.encode(errors="replace").decode()  # what is no Unicode cannot be sent
         line = LogLine(
-            text=safe, level=level, source="clientapp", node_id=self._presence.node_id or None, at=time.time()
+            text=safe, level=level, source="clientapp", node_id=self._session.node_id or None, at=time.time()
         )
         with self._condition:
             if len(self._lines) >= MOST_LINES:
@@ -128,7 +128,7 @@ class Reporter:
     def _report(self) -> NodeReport:
         progress, self._progress, self._progress_at = list(self._progress.values()), {}, None
         self._seq += 1
-        return NodeReport(session=self._presence.session, seq=self._seq, logs=self._batch(), progress=progress)
+        return NodeReport(session=self._session.number, seq=self._seq, logs=self._batch(), progress=progress)
 
     def _batch(self) -> list[RunLogs]:
         logs: dict[int, RunLogs] = {}

@@ -45,10 +45,10 @@ class Budget:
         self._cpus = cpus
         self._gpus = dict.fromkeys(gpus, 1.0)
 
-    def need(self, wished: Mapping[str, Scalar]) -> Need:
+    def need(self, app_settings: Mapping[str, Scalar]) -> Need:
         """What a client of an app with these settings gets: what they ask for, as far as there is so much, or one slot's share."""
         slots, cpus, gpus = self._all
-        plain = {key.removeprefix("options.").replace("_", "-"): value for key, value in wished.items()}
+        plain = {key.removeprefix("options.").replace("_", "-"): value for key, value in app_settings.items()}
         return Need(
             min(cpus, _number(plain.get("client-resources-num-cpus"), cpus / slots)),
             _whole_or_share(min(len(gpus), _number(plain.get("client-resources-num-gpus"), len(gpus) / slots))),
@@ -63,7 +63,7 @@ class Budget:
         self._move(grant, -1)
         return grant
 
-    def give_back(self, grant: Grant) -> None:
+    def release(self, grant: Grant) -> None:
         """A client needs what it was given no more."""
         self._move(grant, 1)
 
@@ -100,17 +100,17 @@ class Slots:
         self._waiting: deque[object] = deque()
 
     @contextmanager
-    def taken(self, need: Need, is_cancelled: Callable[[], bool]) -> Iterator[Grant]:
+    def acquire(self, need: Need, is_cancelled: Callable[[], bool]) -> Iterator[Grant]:
         """Wait for what a client needs, and have it meanwhile. Raises Cancelled when `is_cancelled` says so while it waits."""
         grant = self._wait(need, is_cancelled)
         try:
             yield grant
         finally:
             with self._changed:
-                self._budget.give_back(grant)
+                self._budget.release(grant)
                 self._changed.notify_all()
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Something was cancelled."""
         with self._changed:
             self._changed.notify_all()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class _Making:
+class _Preparation:
     """One run's environment: it is there, could not be made, or is being made on `lifeline`."""
 
     lifeline: Lifeline = field(default_factory=Lifeline)
@@ -39,7 +39,7 @@ class _Making:
     is_over: bool = False
 
 
-class Surroundings:
+class RunEnvironments:
     """Finds or builds an environment for each run, in a separate thread, which continues if the first message that needed it is cancelled.
 
     `on_log` gets what the run's people should know: run id, text, level.
@@ -48,9 +48,9 @@ class Surroundings:
     def __init__(self, on_log: Callable[[int, str, str], None]) -> None:
         self._on_log = on_log
         self._changed = Condition()
-        self._makings: dict[int, _Making] = {}
+        self._preparations: dict[int, _Preparation] = {}
 
-    def of(
+    def get(
         self,
         run_id: int,
         dependencies: Sequence[str],
@@ -62,82 +62,86 @@ class Surroundings:
         Raises EnvironmentFailed, after which the next call tries again; Cancelled when `is_cancelled` says so meanwhile.
         """
         with self._changed:
-            making = self._makings.get(run_id) or self._begin(run_id, dependencies)
-            while making.environment is None:
-                if making.failure is not None:
-                    raise making.failure
+            preparation = self._preparations.get(run_id) or self._begin(run_id, dependencies)
+            while preparation.environment is None:
+                if preparation.failure is not None:
+                    raise preparation.failure
                 if is_cancelled():
                     raise Cancelled
-                if making.is_installing:
+                if preparation.is_installing:
                     on_install()
                 self._changed.wait()
-        return making.environment
+        return preparation.environment
 
-    def look_again(self) -> None:
+    def wake(self) -> None:
         """Something was cancelled."""
         with self._changed:
             self._changed.notify_all()
 
-    def over(self, run_id: int) -> None:
+    def end_run(self, run_id: int) -> None:
         """The run has ended: cancel or release its environment."""
         with self._changed:
-            making = self._makings.pop(run_id, None)
-        if making is not None:
-            self._end(making)
+            preparation = self._preparations.pop(run_id, None)
+        if preparation is not None:
+            self._end(preparation)
 
     def close(self) -> None:
         """The node is stopping: cancel all preparations."""
-        for run_id in list(self._makings):
-            self.over(run_id)
+        for run_id in list(self._preparations):
+            self.end_run(run_id)
 
-    def _begin(self, run_id: int, dependencies: Sequence[str]) -> _Making:
-        making = self._makings[run_id] = _Making()
-        work = Thread(target=self._make, args=(run_id, making, dependencies), name=f"environment {run_id}", daemon=True)
+    def _begin(self, run_id: int, dependencies: Sequence[str]) -> _Preparation:
+        preparation = self._preparations[run_id] = _Preparation()
+        work = Thread(
+            target=self._make, args=(run_id, preparation, dependencies), name=f"environment {run_id}", daemon=True
+        )
         work.start()
-        return making
+        return preparation
 
-    def _end(self, making: _Making) -> None:
+    def _end(self, preparation: _Preparation) -> None:
         with self._changed:
-            making.is_over = True
-            making.lifeline.cut()
-            if making.environment is not None:
-                making.environment.close()
+            preparation.is_over = True
+            preparation.lifeline.cut()
+            if preparation.environment is not None:
+                preparation.environment.close()
 
     # The thread of a run.
 
-    def _make(self, run_id: int, making: _Making, dependencies: Sequence[str]) -> None:
+    def _make(self, run_id: int, preparation: _Preparation, dependencies: Sequence[str]) -> None:
         failure: UmbelError | None = UmbelError(
             "Internal error in the SuperNode (a bug in Umbel).", hint="See the traceback in its log."
         )
         environment = None
         try:
-            environment, failure = self._prepare(run_id, making, dependencies), None
+            environment, failure = self._prepare(run_id, preparation, dependencies), None
         except UmbelError as error:
             failure = error
         finally:
-            self._made(run_id, making, environment, failure)
+            self._finish(run_id, preparation, environment, failure)
 
-    def _prepare(self, run_id: int, making: _Making, dependencies: Sequence[str]) -> Environment:
+    def _prepare(self, run_id: int, preparation: _Preparation, dependencies: Sequence[str]) -> Environment:
         from umbel.environments.prepare import prepare
 
         def on_wait(what: str) -> None:
             self._on_log(run_id, f"Waiting for its environment: {what}.", "INFO")
             with self._changed:
-                making.is_installing = True
+                preparation.is_installing = True
                 self._changed.notify_all()
 
         try:
-            return prepare(dependencies, allowed=may_install(), on_wait=on_wait, lifeline=making.lifeline)
+            return prepare(dependencies, allowed=may_install(), on_wait=on_wait, lifeline=preparation.lifeline)
         except (AppInvalid, DependenciesMissing) as lacking:
             self._on_log(run_id, str(lacking), "WARNING")
             return prepare([], allowed=False)  # its imports decide
 
-    def _made(self, run_id: int, making: _Making, environment: Environment | None, failure: UmbelError | None) -> None:
+    def _finish(
+        self, run_id: int, preparation: _Preparation, environment: Environment | None, failure: UmbelError | None
+    ) -> None:
         with self._changed:
-            making.environment, making.failure = environment, failure
-            if failure is not None and self._makings.get(run_id) is making:
-                del self._makings[run_id]
-            if making.is_over and environment is not None:
+            preparation.environment, preparation.failure = environment, failure
+            if failure is not None and self._preparations.get(run_id) is preparation:
+                del self._preparations[run_id]
+            if preparation.is_over and environment is not None:
                 environment.close()
             self._changed.notify_all()
 
@@ -179,11 +183,11 @@ class Runs:
                 self._prepared[run_id] = self._prepare(run_id)
             return self._prepared[run_id]
 
-    def kept(self) -> list[int]:
+    def run_ids(self) -> list[int]:
         """The runs of which something is kept."""
         return self._state.runs()
 
-    def over(self, run_id: int) -> None:
+    def end_run(self, run_id: int) -> None:
         """The run has ended: release everything it used."""
         self._prepared.pop(run_id, None)
         self._preparing.pop(run_id, None)

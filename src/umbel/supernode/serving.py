@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 
     from umbel.environments.prepare import Environment
     from umbel.supernode.cache import ContentCache
-    from umbel.supernode.jobs import Job, Presence
+    from umbel.supernode.jobs import Job, Session
     from umbel.supernode.replies import Spool
     from umbel.supernode.reporter import Reporter
     from umbel.supernode.resources import Grant, Slots
-    from umbel.supernode.runs import PreparedRun, Runs, Surroundings
+    from umbel.supernode.runs import PreparedRun, RunEnvironments, Runs
     from umbel.supernode.workers import SiteWorker, WorkerPool
     from umbel.wire.messages import Delivery
     from umbel.wire.programs import FleetClient
@@ -59,18 +59,18 @@ class Serving:
         self,
         client: FleetClient,
         runs: Runs,
-        surroundings: Surroundings,
+        environments: RunEnvironments,
         cache: ContentCache,
         slots: Slots,
         pool: WorkerPool,
         spool: Spool,
         reporter: Reporter,
-        presence: Presence,
+        session: Session,
     ) -> None:
-        self._presence = presence
+        self._session = session
         self._client = client
         self._runs = runs
-        self._surroundings = surroundings
+        self._environments = environments
         self._cache = cache
         self._slots = slots
         self._pool = pool
@@ -84,7 +84,7 @@ class Serving:
         environment = self._environment(job, prepared)
         with (
             self._content(job, delivery) as content,
-            self._slots.taken(prepared.need, job.is_cancelled) as grant,
+            self._slots.acquire(prepared.need, job.is_cancelled) as grant,
         ):
             self._reporter.progress(job.message_id, job.stage)
             reply = self._client_reply(job, delivery, content, prepared, environment, grant)
@@ -103,7 +103,7 @@ class Serving:
         served, unserved = 0, 0  # workers that ended while they served, and before
         while True:
             try:
-                with self._pool.lent(prepared, environment, grant) as worker, job.served_by(worker):
+                with self._pool.lend(prepared, environment, grant) as worker, job.served_by(worker):
                     return self._ask(worker, job, delivery, content)
             except WorkerEnded as ended:
                 job.check()
@@ -122,7 +122,7 @@ class Serving:
         def on_install() -> None:
             self._reporter.progress(job.message_id, "installing")
 
-        environment = self._surroundings.of(job.run_id, prepared.dependencies, job.is_cancelled, on_install)
+        environment = self._environments.get(job.run_id, prepared.dependencies, job.is_cancelled, on_install)
         self._reporter.progress(job.message_id, job.stage)
         return environment
 
@@ -160,11 +160,11 @@ class Serving:
             exchange=delivery.sequence,
             keep_from=delivery.keep_from,
             start=0,
-            node_ids=[self._presence.node_id],
+            node_ids=[self._session.node_id],
             content_ids=[worker.next_unit],
             message_type=delivery.message_type,
             ttl=delivery.ttl,
-            created_at=job.came_at,  # and not when it was sent, by another machine's clock
+            created_at=job.received_at,  # and not when it was sent, by another machine's clock
             group_id=delivery.group_id,
             reply_file=file,
         )
@@ -184,7 +184,7 @@ class Serving:
         return reply
 
     def _crashed(self, job: Job, how: str) -> Spooled:
-        reason = f"The process serving node {self._presence.node_id} ended {how} while processing this message."
+        reason = f"The process serving node {self._session.node_id} ended {how} while processing this message."
         self._reporter.log(job.run_id, reason, "ERROR")
         return _error(job, ErrorCode.CLIENT_APP_CRASHED, reason)
 

@@ -166,9 +166,9 @@ class WorkerPool:
         self._lock = Lock()
 
     @contextmanager
-    def lent(self, prepared: PreparedRun, surroundings: Environment, grant: Grant) -> Iterator[SiteWorker]:
+    def lend(self, prepared: PreparedRun, environment: Environment, grant: Grant) -> Iterator[SiteWorker]:
         """A worker of this run for one message, a warm one if there is one; kept afterwards, unless it has ended."""
-        worker = self._take(prepared.run.run_id, grant) or self._start(prepared, surroundings, grant)
+        worker = self._take(prepared.run.run_id, grant) or self._start(prepared, environment, grant)
         with self._lock:
             self._busy.add(worker)
         try:
@@ -226,7 +226,7 @@ class WorkerPool:
                     return idle.worker
         return None
 
-    def _start(self, prepared: PreparedRun, surroundings: Environment, grant: Grant) -> SiteWorker:
+    def _start(self, prepared: PreparedRun, environment: Environment, grant: Grant) -> SiteWorker:
         run = prepared.run
         setup = frames.Setup(
             app_dir=str(prepared.app_dir),
@@ -239,7 +239,7 @@ class WorkerPool:
             state_dir=str(self._state.client_state(run.run_id)),
             node_config=dict(self._node_config),
         )
-        environment = surroundings.variables(os.environ) | worker_environment(grant.cpus, grant.gpus)
+        variables = environment.variables(os.environ) | worker_environment(grant.cpus, grant.gpus)
         return SiteWorker(
-            surroundings.interpreter, environment, setup, lambda text, level: self._on_log(run.run_id, text, level)
+            environment.interpreter, variables, setup, lambda text, level: self._on_log(run.run_id, text, level)
         )

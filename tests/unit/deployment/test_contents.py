@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.http_peer import Answer, Call, Peer, ok, problem
 from umbel.app import ArrayRecord, RecordDict
-from umbel.deployment.transfer import Contents
+from umbel.deployment.transfer import ContentFetcher
 from umbel.engine.client_state import RetryWhileDiskFull
 from umbel.errors import NotFound
 from umbel.wire.http import HttpClient
@@ -54,9 +54,9 @@ def shelf() -> Iterator[Shelf]:
 
 
 @pytest.fixture
-def contents(shelf: Shelf, tmp_path: Path) -> Iterator[Contents]:
+def contents(shelf: Shelf, tmp_path: Path) -> Iterator[ContentFetcher]:
     """Contents that come from there."""
-    one = Contents(HttpClient(shelf.address, "", patience=0), tmp_path / "replies", RetryWhileDiskFull(0.0))
+    one = ContentFetcher(HttpClient(shelf.address, "", patience=0), tmp_path / "replies", RetryWhileDiskFull(0.0))
     yield one
     one.close()
 
@@ -71,7 +71,7 @@ def files(tmp_path: Path) -> list[Path]:
     return list((tmp_path / "replies").glob("*"))
 
 
-def test_a_content_is_fetched_and_mapped(shelf: Shelf, contents: Contents, tmp_path: Path) -> None:
+def test_a_content_is_fetched_and_mapped(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
     """Its arrays are right and can be written to, and no file is left."""
     one, two = shelf.put(model(0.0)), shelf.put(model(5.0))
     contents.fetch(one)
@@ -83,7 +83,7 @@ def test_a_content_is_fetched_and_mapped(shelf: Shelf, contents: Contents, tmp_p
     assert files(tmp_path) == []
 
 
-def test_a_content_that_several_replied_is_fetched_once(shelf: Shelf, contents: Contents, tmp_path: Path) -> None:
+def test_a_content_that_several_replied_is_fetched_once(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
     """What one of its users changes, no other sees."""
     reference = shelf.put(model(0.0))
     contents.fetch(reference)
@@ -97,7 +97,7 @@ def test_a_content_that_several_replied_is_fetched_once(shelf: Shelf, contents: 
 
 
 def test_what_an_earlier_attempt_has_fetched_is_not_fetched_again(
-    shelf: Shelf, contents: Contents, tmp_path: Path
+    shelf: Shelf, contents: ContentFetcher, tmp_path: Path
 ) -> None:
     """A whole file is looked through, and only what is damaged in it comes again."""
     reference = shelf.put(model(0.0))
@@ -112,7 +112,7 @@ def test_what_an_earlier_attempt_has_fetched_is_not_fetched_again(
     assert shelf.got == reference.chunks[1:]
 
 
-def test_a_content_that_is_released_leaves_nothing(shelf: Shelf, contents: Contents, tmp_path: Path) -> None:
+def test_a_content_that_is_released_leaves_nothing(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
     """It may be wanted again later."""
     reference = shelf.put(model(0.0))
     contents.fetch(reference)
@@ -124,7 +124,7 @@ def test_a_content_that_is_released_leaves_nothing(shelf: Shelf, contents: Conte
     assert "arrays" in contents.open(reference)
 
 
-def test_a_content_that_is_gone_is_an_error(shelf: Shelf, contents: Contents) -> None:
+def test_a_content_that_is_gone_is_an_error(shelf: Shelf, contents: ContentFetcher) -> None:
     """The content is dropped by its reader and can be requested again."""
     reference = shelf.put(model(0.0))
     kept = dict(shelf.objects)

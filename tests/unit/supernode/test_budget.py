@@ -31,7 +31,7 @@ def test_what_is_taken_is_missing_until_it_is_given_back() -> None:
     assert (first, second) == (Grant(0.7), Grant(1.3))
     assert budget.take(Need(0.1, 0)) is None
     assert first is not None
-    budget.give_back(first)
+    budget.release(first)
     assert budget.take(Need(0.7, 0)) == first
     slots = Budget(1, 8, ())
     assert slots.take(Need(1, 0))
@@ -48,6 +48,6 @@ def test_gpus_go_whole_or_in_shares() -> None:
     assert budget.take(Need(1, 0.5)) is None
     assert budget.take(Need(1, 0)) == Grant(1)
     assert half is not None
-    budget.give_back(half)
+    budget.release(half)
     assert budget.take(Need(1, 1)) is None
     assert budget.take(Need(1, 0.25)) == Grant(1, ("c",), 0.25)

@@ -114,8 +114,8 @@ def test_nothing_of_a_run_that_is_over_stays(tmp_path: Path) -> None:
         node = Node(server, tmp_path)
         node.get(data_of(1), 1)
         node.get(data_of(2), 2)
-        node.cache.over(1)
-        node.cache.over(3)
+        node.cache.end_run(1)
+        node.cache.end_run(3)
         assert (node.get(data_of(2), 2), node.get(data_of(1), 1)) == (0, 3)
 
 

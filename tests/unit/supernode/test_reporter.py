@@ -10,7 +10,7 @@ import pytest
 
 from umbel.errors import Conflict, StorageFull, UmbelError
 from umbel.supernode import reporter as reporting
-from umbel.supernode.jobs import Presence
+from umbel.supernode.jobs import Session
 from umbel.supernode.reporter import MOST_LINES, Reporter
 from umbel.wire.messages import NodeReport
 from umbel.wire.programs import FleetClient
@@ -53,7 +53,7 @@ def client() -> FakeClient:
 def reporter(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reporter]:
     """A reporter that has not begun."""
     monkeypatch.setattr(reporting, "_FULL", 0.01)
-    reporter = Reporter(cast("FleetClient", client), Presence(node_id=5, session=2))
+    reporter = Reporter(cast("FleetClient", client), Session(node_id=5, number=2))
     yield reporter
     reporter.close()
 

@@ -26,7 +26,7 @@ class Client(Thread):
 
     def run(self) -> None:
         try:
-            with self.slots.taken(self.need, self._look):
+            with self.slots.acquire(self.need, self._look):
                 self.has.set()
                 self.go.wait(10)
         except Cancelled:
@@ -60,7 +60,7 @@ def test_who_is_cancelled_waits_no_more() -> None:
     assert first.has.wait(10)
     large, small = Client(slots, BOTH), Client(slots, ONE)
     large.is_cancelled.set()
-    slots.look_again()
+    slots.wake()
     large.join(10)
     assert large.was_cancelled
     assert small.has.wait(10)
@@ -72,7 +72,7 @@ def test_who_is_cancelled_waits_no_more() -> None:
 def test_what_a_failure_had_is_given_back() -> None:
     """Whatever happens to a message, its slot is free afterwards."""
     slots = Slots(Budget(1, 1, ()))
-    with pytest.raises(KeyError), slots.taken(ONE, lambda: False):
+    with pytest.raises(KeyError), slots.acquire(ONE, lambda: False):
         raise KeyError
-    with slots.taken(ONE, lambda: False) as grant:
+    with slots.acquire(ONE, lambda: False) as grant:
         assert grant.cpus == 1

@@ -88,16 +88,16 @@ def test_what_is_no_key_is_an_error(tmp_path: Path) -> None:
 def test_patience_ends_after_so_many_failures_in_a_row() -> None:
     """A success begins the count again; without a limit it never ends."""
     patience = RetryBudget(2, float("inf"))
-    assert [patience.goes_on(0) for _ in range(3)] == [True, True, False]
-    patience.succeeded()
-    assert patience.goes_on(0)
+    assert [patience.record_failure(0) for _ in range(3)] == [True, True, False]
+    patience.reset()
+    assert patience.record_failure(0)
     endless = RetryBudget(None, float("inf"))
-    assert all(endless.goes_on(float(at)) for at in range(1000))
+    assert all(endless.record_failure(float(at)) for at in range(1000))
 
 
 def test_patience_ends_after_so_many_seconds() -> None:
     """Counted from the first failure."""
     patience = RetryBudget(None, 10.0)
-    assert [patience.goes_on(at) for at in (100.0, 109.0, 110.0)] == [True, True, False]
-    patience.succeeded()
-    assert patience.goes_on(200.0)
+    assert [patience.record_failure(at) for at in (100.0, 109.0, 110.0)] == [True, True, False]
+    patience.reset()
+    assert patience.record_failure(200.0)
