@@ -1,1 +1,1 @@
-"""Runs a ServerApp whose clients are real sites: its messages go to a SuperLink, where each node fetches its own."""
+"""Execution of ServerApps whose clients are real sites: messages go to a SuperLink, from which each node fetches its own."""

@@ -17,36 +17,36 @@ from umbel.serverapp.grid import RoundPolicy, Run
 from umbel.wire.messages import ReplyView
 from umbel.wire.programs import GridClient
 
-_AT_ONCE = 1.0  # seconds: a shorter wait is not told to anybody
-_WAIT = 30.0  # seconds of a long-poll
+_AT_ONCE = 1.0  # seconds; a shorter wait is not reported
+_WAIT = 30.0  # seconds: duration of a long-poll
 
 
 class NodeWaiter:
-    """Who is online."""
+    """Waits for online nodes and reports the wait."""
 
     def __init__(self, client: GridClient, recorder: Recorder) -> None:
-        """`recorder` receives the waiting reasons."""
+        """`recorder` receives the reasons for waiting."""
         self._client = client
         self._recorder = recorder
 
     def wait(self, at_least: int, timeout: float | None) -> list[int]:
-        """The online nodes once there are `at_least` of them, or those that exist after `timeout` seconds."""
+        """The online nodes, as soon as there are `at_least` of them, or after `timeout` seconds."""
         began, since = time.monotonic(), time.time()
-        told: int | None = None
+        reported: int | None = None
         try:
             while True:
                 left = _WAIT if timeout is None else min(_WAIT, began + timeout - time.monotonic())
-                nodes = self._client.nodes(at_least, max(0.0, left if told is not None else min(left, _AT_ONCE)))
+                nodes = self._client.nodes(at_least, max(0.0, left if reported is not None else min(left, _AT_ONCE)))
                 if len(nodes) >= at_least or left <= 0:
                     return nodes
-                if told != len(nodes):
-                    told = len(nodes)
-                    self._tell(at_least, told, since, timeout)
+                if reported != len(nodes):
+                    reported = len(nodes)
+                    self._report(at_least, reported, since, timeout)
         finally:
-            if told is not None:
+            if reported is not None:
                 self._recorder.event("waiting", {"for": "", "what": ""})
 
-    def _tell(self, at_least: int, there: int, since: float, timeout: float | None) -> None:
+    def _report(self, at_least: int, there: int, since: float, timeout: float | None) -> None:
         data: dict[str, object] = {"for": "nodes", "what": f"{there} of {at_least} are online", "since": since}
         if timeout is not None:
             data["until"] = since + timeout
@@ -67,11 +67,11 @@ class RoundProgress:
 
     @property
     def done(self) -> int:
-        """How many have replied, with errors too."""
+        """The number of replies so far, including errors."""
         return len(self.message_ids) - len(self._missing)
 
     def count(self, replies: Iterable[ReplyView]) -> bool:
-        """Take these replies into account, of which some may be to other messages; whether any is to one of these."""
+        """Count those of the replies that belong to this exchange; returns whether there were any."""
         before = self.done
         for reply in replies:
             if reply.message_id in self._missing:
@@ -80,7 +80,7 @@ class RoundProgress:
         return self.done > before
 
     def limit(self) -> float | None:
-        """The current deadline for the missing replies; None: none before the next reply."""
+        """The current deadline for the missing replies; None if only another reply can set one."""
         if self._is_cut:
             return None
         limits = [self._policy.timeout]
@@ -90,7 +90,7 @@ class RoundProgress:
         return min((self._began + seconds for seconds in limits if seconds is not None), default=None)
 
     def cut_off(self) -> list[str]:
-        """End the wait: returns the messages without a reply, to be expired."""
+        """Stop waiting; returns the messages without a reply, which the caller has to expire."""
         self._is_cut = True
         return list(self._missing)
 
@@ -101,17 +101,16 @@ def shown_limit(policy: RoundPolicy) -> float | None:
     return min(limits, default=None)
 
 
-OnProgress = Callable[[int, int, int], None]  # replies, messages, replies with an error: of the exchange under way
+OnProgress = Callable[[int, int, int], None]  # replies, messages and error replies of the current exchange
 
-# seconds of a long-poll
-_AHEAD = 2  # replies whose contents are fetched while those before them are folded
+_AHEAD = 2  # replies whose contents are downloaded while earlier ones are aggregated
 
 
 class DeploymentGrid(RecordingGrid):
-    """Sends messages by way of the SuperLink. Whatever it has answered the app, it answers again in a later attempt of the run.
+    """A Grid that sends messages through the SuperLink and gives a later attempt of the run the same answers.
 
-    Exchanges and calls are counted, and the ids of messages follow from their exchange: when the app is run again, what it sends is
-    known at the SuperLink, and the replies that were given come back at once.
+    Exchanges and calls are numbered, and message IDs are derived from the exchange number. When a later attempt repeats an exchange,
+    the SuperLink recognizes its messages and returns the stored replies immediately.
     """
 
     def __init__(
@@ -124,7 +123,7 @@ class DeploymentGrid(RecordingGrid):
         persist: Persist,
         on_progress: OnProgress,
     ) -> None:
-        """`scratch` is a directory for replies on their way, `persist` repeats what a full disk refuses."""
+        """`scratch` is a directory for downloads of replies; `persist` retries calls while the SuperLink's disk is full."""
         super().__init__(run, recorder, checkpoints)
         self._client = client
         self._persist = persist
@@ -137,11 +136,14 @@ class DeploymentGrid(RecordingGrid):
         self._pushed: dict[str, Metadata] = {}
 
     def get_node_ids(self) -> Sequence[int]:
-        """See `Grid`. Ascending."""
+        """The IDs of the online nodes, ascending. A later attempt gets the same ones."""
         return self._journal.nodes(0, self._client.nodes)
 
     def wait_for_nodes(self, at_least: int, timeout: float | None = None) -> Sequence[int]:
-        """See `Grid`. The run says for how many it waits."""
+        """Wait for online nodes and return their IDs; the run reports the wait. A later attempt gets the same ones.
+
+        Raises NotEnoughNodes after `timeout` seconds.
+        """
         return self._journal.nodes(at_least, lambda: self._nodes.wait(at_least, timeout))
 
     def push_messages(self, messages: Iterable[Message]) -> Sequence[str]:
@@ -151,7 +153,7 @@ class DeploymentGrid(RecordingGrid):
         return [metadata.message_id for metadata in sent]
 
     def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
-        """See `Grid`. In the order in which they came. An id that was never pushed, or whose reply was pulled before, has none."""
+        """The replies that have arrived, in order of arrival. IDs that are unknown, or whose reply was pulled before, are ignored."""
         wanted = {name for name in message_ids if name in self._pushed}
         names = self._journal.pulled(wanted, lambda: self._arrived(wanted))
         for name in names:
@@ -162,21 +164,21 @@ class DeploymentGrid(RecordingGrid):
         return [self._open(self._pushed.pop(reply.message_id), reply) for reply in replies]
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
-        """Send messages and wait for the replies. The reply of a node that misses the timeout is discarded for good."""
+        """Send messages and wait for the replies. A reply that arrives after the timeout is discarded."""
         replies = self.exchange(list(messages), RoundPolicy(timeout=timeout))
         return [reply for reply in replies if not (reply.has_error() and reply.error.code == ErrorCode.TIMED_OUT)]
 
     def exchange(self, messages: Sequence[Message], policy: RoundPolicy) -> Iterator[Message]:
-        """Send messages and iterate over the replies. The messages are sent immediately; the policy's time starts then, and again after a restart of the process."""
+        """Send the messages immediately; returns an iterator over the replies. The time limits start again after a restart of the process."""
         return self._in_order(self._send(messages, policy), policy)
 
     def close(self) -> None:
-        """Begin no more transfers."""
+        """Cancel the downloads that have not begun."""
         self._contents.close()
 
     def _send(self, messages: Sequence[Message], policy: RoundPolicy) -> list[Metadata]:
         sequence = self._position.advance()
-        # A node that dies before its reply is safe serves the message again, with the state that it had before.
+        # A node that fails before its reply is stored serves the message again, with the previous client state.
         before = (self._inbox.oldest_unanswered() or sequence) - 1
         keep_from = min(self._position.needed_from, before)
         seconds = shown_limit(policy)
@@ -184,46 +186,46 @@ class DeploymentGrid(RecordingGrid):
         self._sent += self._outbox.send(messages, ExchangeOptions(sequence, keep_from, until))
         sent = [replace(message.metadata) for message in messages]  # the app may reuse its messages
         self._inbox.expect(sequence, [metadata.message_id for metadata in sent])
-        self._tell_traffic()
+        self._report_traffic()
         return sent
 
     def _in_order(self, sent: Sequence[Metadata], policy: RoundPolicy) -> Iterator[Message]:
         names = [metadata.message_id for metadata in sent]
-        under_way = RoundProgress(names, policy, time.monotonic())
-        under_way.count(reply for name in names if (reply := self._inbox.get(name)))
-        ahead: dict[int, ReplyView] = {}  # taken, and being fetched
+        progress = RoundProgress(names, policy, time.monotonic())
+        progress.count(reply for name in names if (reply := self._inbox.get(name)))
+        ahead: dict[int, ReplyView] = {}  # by index: taken from the inbox, content being downloaded
         try:
             for index, metadata in enumerate(sent):
                 while not self._look_ahead(names, index, ahead):
-                    self._advance(under_way)
+                    self._advance(progress)
                 yield self._open(metadata, ahead.pop(index))
         finally:
             for reply in ahead.values():
-                self._let_go(reply)
+                self._release(reply)
             self._inbox.abandon(names)
-            self._tell_traffic()
+            self._report_traffic()
 
     def _look_ahead(self, names: Sequence[str], index: int, ahead: dict[int, ReplyView]) -> bool:
-        """Begin to fetch the replies from `index` on, as far as they are there and few enough; whether that at `index` is there."""
+        """Begin to download the next replies that have arrived, from `index` on; returns whether that at `index` has arrived."""
         for place in range(index, min(index + _AHEAD, len(names))):
             if place not in ahead and self._inbox.get(names[place]):
                 ahead[place] = self._inbox.take(names[place])
                 self._fetch(ahead[place])
         return index in ahead
 
-    def _advance(self, under_way: RoundProgress) -> None:
-        """Wait for the next replies, or for the deadline of the missing ones."""
-        limit = under_way.limit()
+    def _advance(self, progress: RoundProgress) -> None:
+        """Wait for more replies; expire the missing ones when the deadline has passed."""
+        limit = progress.limit()
         left = _WAIT if limit is None else min(_WAIT, limit - time.monotonic())
         if left > 0:
-            if under_way.count(self._inbox.read(left)):
-                self._on_progress(under_way.done, len(under_way.message_ids), under_way.failed)
+            if progress.count(self._inbox.read(left)):
+                self._on_progress(progress.done, len(progress.message_ids), progress.failed)
             return
-        missing = under_way.cut_off()
+        missing = progress.cut_off()
         self._persist(lambda: self._client.expire(missing))
 
     def _arrived(self, wanted: set[str]) -> list[str]:
-        """Those of the messages whose reply is there, in the order of the replies."""
+        """The messages whose replies have arrived, in order of arrival."""
         while self._inbox.read(0):
             pass
         replies = [reply for name in wanted if (reply := self._inbox.get(name))]
@@ -237,7 +239,7 @@ class DeploymentGrid(RecordingGrid):
         if reply.content is not None:
             self._contents.fetch(reply.content)
 
-    def _let_go(self, reply: ReplyView) -> None:
+    def _release(self, reply: ReplyView) -> None:
         if reply.content is not None:
             self._contents.release(reply.content)
 
@@ -252,5 +254,5 @@ class DeploymentGrid(RecordingGrid):
         except (ObjectInvalid, RecursionError) as error:
             return Message.from_parts(metadata, None, Error(ErrorCode.MALFORMED_REPLY, str(error)))
 
-    def _tell_traffic(self) -> None:
-        self._recorder.traffic(self._sent, self._received, 0.0)  # the SuperLink counts the seconds that nodes tell it
+    def _report_traffic(self) -> None:
+        self._recorder.traffic(self._sent, self._received, 0.0)  # the SuperLink adds the seconds that nodes report

@@ -1,4 +1,4 @@
-"""The journal of Grid calls, and checkpoints in a deployment."""
+"""Journal of Grid calls for later attempts, and checkpoints that truncate it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from umbel.wire.programs import GridClient
 
 
 class CoveringCheckpoints(Checkpoints):
-    """Where the first `Strategy.start` of an app keeps its checkpoints.
+    """The checkpoints of the first `Strategy.start` of an app.
 
-    A later attempt goes through what comes before that call and after it again, without a client working for it: the replies are kept.
-    So a second call of `start` keeps no checkpoint: it would take the place of the first one's, whose replies are gone.
+    A later attempt replays the exchanges before and after that call from stored replies, without work for the clients. A second call of
+    `start` stores no checkpoints: they would replace those of the first call, whose replies have been deleted.
     """
 
     def __init__(self, save: Save, earlier: bytes | None, forget: Callable[[Forget], None]) -> None:
@@ -25,10 +25,10 @@ class CoveringCheckpoints(Checkpoints):
         super().__init__(save, earlier)
         self._forget = forget
         self._starts = 0
-        self._before = (0, 0)  # exchanges and calls before the first start
+        self._before = (0, 0)  # exchange and call number before the first start
 
     def load(self) -> memoryview | None:
-        """The newest checkpoint of an earlier attempt, None when there is none."""
+        """The newest checkpoint of an earlier attempt; None if there is none, and for every call but the first."""
         self._starts += 1
         if self._starts > 1:
             return None
@@ -36,7 +36,7 @@ class CoveringCheckpoints(Checkpoints):
         return super().load()
 
     def save(self, server_round: int, parts: Sequence[Part]) -> None:
-        """Keep this checkpoint instead of the one before; returns at once."""
+        """Queue this checkpoint, in place of the previous one."""
         if self._starts <= 1:
             super().save(server_round, parts)
 
@@ -57,35 +57,35 @@ class CoveringCheckpoints(Checkpoints):
 log = logging.getLogger(__name__)
 
 Value = list[int | str]
-_PATIENT_PULLS = 100  # in a row that are not those of the earlier attempt
+_MOST_MISSES = 100  # consecutive pulls that do not match the earlier attempt
 
 
 class CallJournal:
-    """Answers calls as an earlier attempt of the run answered them; what is new is recorded before the app sees it.
+    """Answers Grid calls as in an earlier attempt of the run; a new answer is recorded before the app sees it.
 
-    The calls are told apart by their number, so an attempt repeats the earlier one as long as the app makes the same calls. One that
-    diverges gets a warning, and its calls are executed from there on.
+    Calls are identified by their number, so an attempt repeats the earlier one while the app makes the same calls. When the app
+    diverges, a warning is logged and all further calls are executed.
     """
 
     def __init__(self, client: GridClient, position: Position, persist: Persist) -> None:
-        """`position` counts the calls, and the exchanges."""
+        """`position` counts the calls and the exchanges."""
         self._client = client
         self._position = position
         self._persist = persist
-        self._earlier: dict[int, Value] | None = None  # None: not read yet
+        self._earlier: dict[int, Value] | None = None  # by call number; None: not read yet
         self._exchanges = 0  # of earlier attempts
         self._follows = True
         self._misses = 0  # pulls in a row
 
     def nodes(self, at_least: int, ask: Callable[[], Sequence[int]]) -> list[int]:
-        """The nodes that this call found in an earlier attempt, else those that `ask` finds now.
+        """The nodes that this call returned in an earlier attempt, else the result of `ask`.
 
-        Raises NotEnoughNodes when either found fewer than `at_least`.
+        Raises NotEnoughNodes for fewer than `at_least` nodes.
         """
         call = self._position.call + 1
-        value = self._found_earlier(call)
+        value = self._recorded(call)
         if value is not None and _replies_in(value):
-            self._leave(call)
+            self._diverge(call)
             value = None
         if value is None:
             value = [*ask()]
@@ -97,14 +97,14 @@ class CallJournal:
         return found
 
     def pulled(self, wanted: set[str], ask: Callable[[], Sequence[str]]) -> list[str]:
-        """The ids, out of `wanted`, of the replies that this call gave in an earlier attempt, else of those that `ask` finds now.
+        """The message IDs, out of `wanted`, whose replies this call returned in an earlier attempt, else the result of `ask`.
 
-        An empty pull is not recorded as a call: an app may pull repeatedly until something arrives. So that it arrives
-        at the same place, the number of exchanges before is recorded too; and while there are exchanges to be repeated, a pull of which
-        nothing is recorded gave nothing.
+        An empty pull is not counted as a call, because apps poll until a reply arrives. The record therefore contains the number of
+        exchanges before it, so that the reply arrives at the same point. While exchanges remain to be repeated, a pull without a
+        record returns nothing.
         """
         call = self._position.call + 1
-        value = self._found_earlier(call)
+        value = self._recorded(call)
         if value is not None:
             replies = _replies_in(value)
             if not replies or value[0] != self._position.exchange or not wanted.issuperset(replies):
@@ -121,13 +121,13 @@ class CallJournal:
         return replies
 
     def _missed(self, call: int) -> list[str]:
-        """This pull gave nothing in the earlier attempt; one that gave something, or another call, is to come."""
+        """Return nothing, as in the earlier attempt; after too many such pulls, the app counts as diverged."""
         self._misses += 1
-        if self._misses == _PATIENT_PULLS:
-            self._leave(call)
+        if self._misses == _MOST_MISSES:
+            self._diverge(call)
         return []
 
-    def _found_earlier(self, call: int) -> Value | None:
+    def _recorded(self, call: int) -> Value | None:
         if not self._follows:
             return None
         if self._earlier is None:
@@ -140,8 +140,8 @@ class CallJournal:
         if self._follows:
             self._persist(lambda: self._client.record([JournalEntry(call=call, value=value)]))
 
-    def _leave(self, call: int) -> None:
-        """The app does not repeat what it did: its earlier calls say nothing about the later ones."""
+    def _diverge(self, call: int) -> None:
+        """Stop using the journal: the app makes other calls than in the earlier attempt."""
         self._follows = False
         log.warning(
             "The app has diverged from its earlier attempt (at Grid call %d): from here on its results"
@@ -151,7 +151,7 @@ class CallJournal:
 
 
 def _replies_in(value: Value) -> list[str]:
-    """The ids of the replies that a pull gave; none where the value is of another call."""
+    """The message IDs in the record of a pull; empty for a record of another call."""
     return [name for name in value if isinstance(name, str)]
 
 

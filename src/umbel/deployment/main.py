@@ -1,4 +1,4 @@
-"""The program umbel-serverapp."""
+"""The program `umbel-serverapp`, which runs the ServerApp of a deployment."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 
 
 class DeploymentTask(Task):
-    """Runs the ServerApp and reports; its clients are run by SuperNodes."""
+    """A task that runs a ServerApp whose clients run on SuperNodes."""
 
     program: Source = "serverapp"
 
     def __init__(self, client: RuntimeClient, task_id: int, given: TaskInput) -> None:
-        """Output of this process is the ServerApp's log from now on."""
+        """Redirect the output of this process to the run's log."""
         super().__init__(client, task_id, given)
-        self._patience = RetryWhileDiskFull()
+        self._persist = RetryWhileDiskFull()
         self._grid: DeploymentGrid | None = None
 
     def run_serverapp(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
-        """Run the ServerApp of the app in `app_dir` to its end, from the checkpoint of an earlier attempt on."""
+        """Run the ServerApp of the app in `app_dir`, resuming from the checkpoint of an earlier attempt if there is one."""
         client = GridClient(self.client, self.task_id)
 
         def forget(covered: Forget) -> None:
-            self._patience(lambda: client.forget(covered))
+            self._persist(lambda: client.forget(covered))
 
         checkpoints = CoveringCheckpoints(self.reporter.checkpoint, checkpoint, forget)
         self._grid = DeploymentGrid(
@@ -49,14 +49,14 @@ class DeploymentTask(Task):
             self.reporter,
             checkpoints,
             self.scratch / "replies",
-            self._patience,
+            self._persist,
             self.reporter.progress,
         )
         run_serverapp(load_component(app_dir, app.serverapp), self._grid, self.given.run.run_config)
 
     def close(self) -> None:
-        """End what `run_serverapp` started. Nothing is reported afterwards."""
-        self._patience.end()
+        """Stop waiting for disk space and close the grid."""
+        self._persist.end()
         if self._grid is not None:
             self._grid.close()
 
@@ -67,7 +67,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(client: RuntimeClient, task_id: int, given: TaskInput) -> DeploymentTask:
-
     return DeploymentTask(client, task_id, given)
 
 

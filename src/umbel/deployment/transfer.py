@@ -1,4 +1,4 @@
-"""Transfer of messages and replies between a ServerApp and the SuperLink."""
+"""Transfer of messages, replies and their contents between a ServerApp and the SuperLink."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from umbel.wire.messages import ContentRef, MessageMetadata, Outgoing, PushMessa
 from umbel.wire.programs import GridClient
 from umbel.wire.records import pack, unpack
 
-_AT_A_TIME = 2  # contents
+_AT_A_TIME = 2  # concurrent downloads
 
 
 @dataclass
@@ -28,14 +28,14 @@ class _Fetch:
 
 
 class ContentFetcher:
-    """Brings contents from the SuperLink. To be used by one thread.
+    """Downloads contents from the SuperLink in background threads. Not safe for concurrent use.
 
-    A file has the name of what is in it, so an attempt resumes the downloads of an earlier one, and a content that
-    several nodes replied is fetched once.
+    Files are named by content ID, so that an attempt resumes the downloads of an earlier one, and a content that
+    several nodes sent is downloaded once.
     """
 
     def __init__(self, client: HttpClient, folder: Path, persist: Persist) -> None:
-        """Files lie in `folder` for as long as they are not opened."""
+        """`folder` holds the files until they are opened or released."""
         self._client = client
         self._folder = folder
         self._persist = persist
@@ -43,7 +43,7 @@ class ContentFetcher:
         self._pool = ThreadPoolExecutor(_AT_A_TIME, "fetch")
 
     def fetch(self, content: ContentRef) -> None:
-        """Begin to bring a content that will be opened, or released, once for each time this is called."""
+        """Begin to download a content. The caller must call `open` or `release` once for each call."""
         if content.data is not None:
             return
         name = content_id(content)
@@ -54,14 +54,14 @@ class ContentFetcher:
             self._fetches[name] = _Fetch(self._pool.submit(self._bring, content, path), 1)
 
     def _bring(self, content: ContentRef, path: Path) -> None:
-        if path.exists():  # an earlier attempt's: what is right in it is not fetched again
+        if path.exists():  # from an earlier attempt: its valid chunks are reused
             path.replace(path.with_name(f"{path.name}.part"))
         self._persist(lambda: contents.download(self._client, content, path))
 
     def open(self, content: ContentRef) -> RecordDict:
-        """A content for which `fetch` was called, once it is here. Its arrays are in memory that is given back when they are gone.
+        """Wait for a content for which `fetch` was called, and unpack it. Its arrays own the mapped memory.
 
-        Raises ObjectInvalid or RecursionError for bytes that are no content of a message.
+        Raises ObjectInvalid or RecursionError for bytes that are not a valid content.
         """
         if content.data is not None:
             return unpack(bytearray(content.data))
@@ -73,7 +73,7 @@ class ContentFetcher:
             self.release(content)
 
     def release(self, content: ContentRef) -> None:
-        """A content for which `fetch` was called will not be opened."""
+        """Give up a content for which `fetch` was called, without opening it."""
         if content.data is not None:
             return
         name = content_id(content)
@@ -84,7 +84,7 @@ class ContentFetcher:
             (self._folder / name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Begin nothing more; what is under way ends with its client."""
+        """Cancel downloads that have not begun; those in progress end with the HTTP client."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -95,22 +95,22 @@ def _mapped(path: Path, size: int) -> RecordDict:
 
 
 class ReplyInbox:
-    """Reads a run's replies in the order in which they came to be, no further than somebody waits. For one thread at a time.
+    """Reads a run's replies in order of arrival, only while a caller waits for them. Not safe for concurrent use.
 
-    In a later attempt the replies of earlier ones come first. Those to exchanges that are still to be repeated are kept until then.
+    A later attempt first receives the replies of earlier attempts. Those to exchanges that it has not repeated yet are kept.
     """
 
     def __init__(self, client: GridClient) -> None:
-        """From the first reply on that the SuperLink keeps."""
+        """Start with the oldest reply that the SuperLink stores."""
         self._client = client
         self._after = 0
         self._sequence = 0  # of the newest exchange that was sent
-        self._open: dict[str, int] = {}  # messages whose reply was not taken, with their exchange
-        self._unanswered: dict[str, int] = {}  # of them, those whose reply was not read
+        self._open: dict[str, int] = {}  # by message whose reply was not taken: its exchange
+        self._unanswered: dict[str, int] = {}  # those of `_open` whose reply was not read
         self._replies: dict[str, ReplyView] = {}
 
     def expect(self, sequence: int, message_ids: Iterable[str]) -> None:
-        """These messages were sent as exchange `sequence`. Unexpected replies to older exchanges are dropped."""
+        """Register the messages of exchange `sequence`. Unexpected replies to older exchanges are dropped."""
         self._sequence = sequence
         self._open.update(dict.fromkeys(message_ids, sequence))
         self._replies = {name: reply for name, reply in self._replies.items() if self._is_wanted(reply)}
@@ -121,7 +121,7 @@ class ReplyInbox:
         return reply.sequence > self._sequence or reply.message_id in self._open
 
     def read(self, wait: float) -> list[ReplyView]:
-        """The replies that come next; waits up to `wait` seconds while there are none."""
+        """Read the next replies; waits up to `wait` seconds for the first."""
         replies = self._client.replies(self._after, wait)
         for reply in replies:
             self._after = max(self._after, reply.number)
@@ -131,41 +131,41 @@ class ReplyInbox:
         return replies
 
     def get(self, message_id: str) -> ReplyView | None:
-        """The reply to a message, if it is there."""
+        """The reply to a message; None if it has not been read."""
         return self._replies.get(message_id)
 
     def take(self, message_id: str) -> ReplyView:
-        """The reply to a message, which is there; it is kept no longer."""
+        """Remove and return the reply to a message, which must have been read."""
         self.abandon([message_id])
         return self._replies.pop(message_id)
 
     def abandon(self, message_ids: Iterable[str]) -> None:
-        """Drop the replies to these messages, which may not have arrived yet."""
+        """Stop expecting replies to these messages."""
         for name in message_ids:
             self._open.pop(name, None)
             self._unanswered.pop(name, None)
 
     def oldest_unanswered(self) -> int | None:
-        """The first exchange that may still be under way."""
+        """The oldest exchange with a message whose reply was not read; None if there is none."""
         return next(iter(self._unanswered.values()), None)
 
 
 T = TypeVar("T")
-_LARGEST_PUSH = 16 * 1024 * 1024  # bytes, about: half of what a SuperLink takes in a body
-_MESSAGE = 400  # bytes that a message takes in a body beside its content
-_CHUNK = 70  # bytes that the name of a chunk takes
+_LARGEST_PUSH = 16 * 1024 * 1024  # bytes, approximately: half of the SuperLink's limit for a request body
+_MESSAGE = 400  # bytes of a message in a request body, without its content
+_CHUNK = 70  # bytes of a chunk digest in a request body
 
 
 class Persist(Protocol):
-    """Does what `call` does, again while the SuperLink's disk is full."""
+    """Repeats a call while the SuperLink's disk is full."""
 
     def __call__(self, call: Callable[[], T]) -> T:
-        """What `call` returns."""
+        """Return the result of `call`."""
 
 
 @dataclass(frozen=True)
 class ExchangeOptions:
-    """What is the same for all messages of an exchange; see `PushMessages`."""
+    """The fields of `PushMessages` that all messages of an exchange share."""
 
     sequence: int
     keep_from: int
@@ -176,15 +176,16 @@ class MessageOutbox:
     """Sends the messages of one run."""
 
     def __init__(self, client: GridClient, run_id: int, persist: Persist) -> None:
-        """`client` is of a task of the run."""
+        """`client` must belong to a task of the run."""
         self._client = client
         self._run_id = run_id
         self._persist = persist
 
     def send(self, messages: Sequence[Message], exchange: ExchangeOptions) -> int:
-        """Store and send the messages and give them their ids; returns the bytes of their contents, as often as they go out.
+        """Upload the contents, assign message IDs and send the messages; returns the total content size in bytes.
 
-        What is known at the SuperLink already is not stored again. Raises OverflowError for a content with an int of more than 64 bits.
+        A content that several messages share is uploaded once but counted for each. Chunks that the SuperLink has are not uploaded
+        again. Raises OverflowError for an integer of more than 64 bits.
         """
         stored: dict[int, tuple[str, ContentRef]] = {}
         outgoing: list[tuple[Outgoing, str, ContentRef]] = []
@@ -229,7 +230,7 @@ class MessageOutbox:
 
 
 def _pushes(exchange: ExchangeOptions, outgoing: Sequence[tuple[Outgoing, str, ContentRef]]) -> Iterator[PushMessages]:
-    """As many pushes as it takes, each with the contents of its messages."""
+    """Split the messages into requests of limited size, each with the contents of its messages."""
     push, places, size = _empty(exchange), dict[str, int](), 0
     for message, name, content in outgoing:
         size += _MESSAGE + (0 if name in places else _weight(content))

@@ -1,6 +1,6 @@
-"""Environments for apps: whether this interpreter has what an app declares, and if not, one that has it.
+"""Python environments with the dependencies that apps declare.
 
-An environment lies under `UMBEL_HOME/environments` and is shared by all runs with the same requirements. It sees everything that the
-interpreter it was made by sees, Umbel included; what the app declares comes first. uv makes it. The way in is
-`umbel.environments.prepare.prepare`.
+An app whose requirements the current interpreter does not satisfy gets an environment under `UMBEL_HOME/environments`, which all runs with
+the same requirements share. uv creates it. It inherits the packages of the interpreter that created it, including Umbel; packages that the
+app declares take precedence. The entry point is `umbel.environments.prepare.prepare`.
 """

@@ -9,28 +9,28 @@ from pathlib import Path
 
 from packaging.utils import canonicalize_name
 
-_INSTALLER = "umbel"  # the mark of what `describe` has written
+_INSTALLER = "umbel"  # marks the metadata that `describe` wrote
 _INHERIT = "umbel_base.pth"
 
 
 def folders() -> list[Path]:
-    """The folders in which installed packages lie, in the order in which they are searched."""
+    """The directories of installed packages, in search order."""
     places = [*site.getsitepackages(), *([site.getusersitepackages()] if site.ENABLE_USER_SITE else [])]
     return [path for path in dict.fromkeys(map(Path, places)) if path.is_dir()]
 
 
 def contents() -> list[str]:
-    """The names of all that is installed, with versions: two bases with the same list have the same distributions."""
+    """The sorted names of the metadata directories of all installed distributions, which include the versions."""
     return sorted(
         path.name for folder in folders() for path in folder.iterdir() if path.suffix in (".dist-info", ".egg-info")
     )
 
 
 def describe(packages: Path) -> None:
-    """Make the base's distributions look installed in the folder `packages`, without their files.
+    """Write metadata of the base's distributions, without their files, into the directory `packages`.
 
-    An installer then takes them for granted, as far as they fit what is asked for; what it replaces it removes from there, and nothing
-    is removed from the base.
+    An installer then treats them as installed and keeps those that fit the requirements. It removes the metadata of those it replaces;
+    the base itself stays unchanged.
     """
     for distribution in _visible():
         name = canonicalize_name(distribution.name).replace("-", "_")
@@ -48,22 +48,22 @@ def describe(packages: Path) -> None:
 
 
 def inherit(packages: Path) -> None:
-    """Let the environment whose packages lie in the folder `packages` see the base's, after its own.
+    """Add the base's packages to the search path of the environment with the directory `packages`, after its own packages.
 
-    Takes back what `describe` did.
+    Removes the metadata that `describe` wrote.
     """
     for marker in packages.glob("*.dist-info/INSTALLER"):
         if marker.read_text(encoding="utf-8") == _INSTALLER:
             for file in marker.parent.iterdir():
                 file.unlink()
             marker.parent.rmdir()
-    # Not the folders themselves: what their own .pth files name is part of the base.
+    # addsitedir, because directories named by .pth files also belong to the base.
     lines = [f"import site; site.addsitedir({str(folder)!r})" for folder in folders()]
     (packages / _INHERIT).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _visible() -> Iterator[Distribution]:
-    """The distributions in the base; of several with one name, the one that is imported."""
+    """The distributions of the base; of several with the same name, the first on the search path."""
     seen: set[str] = set()
     for distribution in distributions(path=[str(folder) for folder in folders()]):
         name = canonicalize_name(distribution.metadata["Name"] or "")

@@ -1,4 +1,4 @@
-"""The environments of this home: which there are, who uses them, which go when there are too many."""
+"""The environments in UMBEL_HOME: paths, locks, records, and eviction of unused ones."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _GIB = 1024**3
 
 
 class Record(msgspec.Struct):
-    """What is written in an environment about itself."""
+    """The record file in an environment; it also marks an interpreter as an environment's."""
 
     requirements: list[str]
     size: int  # bytes
@@ -30,49 +30,49 @@ class Record(msgspec.Struct):
 
 @dataclass(frozen=True)
 class Place:
-    """Where the environment `key` lies in `root`, and what belongs to it."""
+    """The paths of the environment `key` below `root`, and operations on them."""
 
     root: Path
     key: str
 
     @property
     def folder(self) -> Path:
-        """The environment itself: there whole, or not at all."""
+        """The complete environment, if it exists."""
         return self.root / self.key
 
     @property
     def making(self) -> Path:
-        """The folder in which it is being built. Requires the exclusive lock."""
+        """The directory in which it is built. Requires the exclusive lock."""
         return self.root / f"{self.key}.making"
 
     @property
     def python(self) -> Path:
-        """Its interpreter."""
+        """The path of its interpreter."""
         return self.folder / "bin" / "python"
 
     def open_lock(self) -> int:
-        """A descriptor of the lock, not held yet; opening it counts as use."""
+        """Open the lock file, without locking it, and update the time of last use; returns the descriptor."""
         descriptor = os.open(self.root / f"{self.key}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         os.utime(descriptor)
         return descriptor
 
     def discard(self) -> None:
-        """Remove the environment; its lock must be held alone."""
+        """Remove the environment. Requires the exclusive lock."""
         self.clean()
         if self.folder.is_dir():
             self.folder.rename(self.making)
             self.clean()
 
     def clean(self) -> None:
-        """Remove what was left half made; its lock must be held alone."""
+        """Remove an incomplete build. Requires the exclusive lock."""
         shutil.rmtree(self.making, ignore_errors=True)
 
     def last_used(self) -> float:
-        """When it was last used, in seconds since the epoch."""
+        """The time of last use, in seconds since the epoch."""
         return (self.root / f"{self.key}.lock").stat().st_mtime
 
     def size(self) -> int:
-        """Its bytes on disk, as its maker counted them."""
+        """The size in bytes from the record; 0 without a valid record."""
         try:
             return msgspec.json.decode((self.folder / _RECORD).read_bytes(), type=Record).size
         except (OSError, msgspec.DecodeError):
@@ -80,7 +80,7 @@ class Place:
 
 
 def finish(place: Place, requirements: list[str]) -> None:
-    """Put what was made to its place, with a record of it; the lock must be held alone."""
+    """Write the record and move the completed build into place. Requires the exclusive lock."""
     files = (Path(folder, name) for folder, _, names in os.walk(place.making) for name in names)
     record = Record(requirements, sum(file.lstat().st_size for file in files))
     (place.making / _RECORD).write_bytes(msgspec.json.encode(record))
@@ -88,7 +88,7 @@ def finish(place: Place, requirements: list[str]) -> None:
 
 
 def is_inside() -> bool:
-    """Whether this interpreter is an environment's."""
+    """Whether this interpreter belongs to such an environment."""
     return (Path(sys.prefix) / _RECORD).is_file()
 
 
@@ -100,12 +100,12 @@ def limit() -> int:
     except ValueError:
         gib = -1.0
     if not gib >= 0:
-        raise ConfigError(f"Invalid {VARIABLE}={text}: it must be a number of GiB.")
+        raise ConfigError(f"Invalid {VARIABLE}={text}: the limit must be a non-negative number of GiB.")
     return int(min(gib, 2**30) * _GIB)
 
 
 def shrink(root: Path, most: int) -> None:
-    """Remove what was left half made, and the environments used longest ago until the rest has `most` bytes; never one in use."""
+    """Remove incomplete builds, and the least recently used environments until the total is at most `most` bytes; never one in use."""
     places = [Place(root, path.name.removesuffix(".lock")) for path in root.glob("*.lock")]
     left = most
     for place in sorted(places, key=Place.last_used, reverse=True):
@@ -120,7 +120,7 @@ def shrink(root: Path, most: int) -> None:
 
 @contextmanager
 def _alone(place: Place) -> Iterator[bool]:
-    """Acquire the lock exclusively if it is free; does not count as use."""
+    """Try to acquire the exclusive lock, without updating the time of last use; yields whether it was free."""
     descriptor = os.open(place.root / f"{place.key}.lock", os.O_RDWR)
     try:
         yield _os.try_lock(descriptor)

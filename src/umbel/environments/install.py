@@ -1,4 +1,4 @@
-"""Installation of packages with uv, bounded by time and by the life of the caller."""
+"""Installation of packages with uv, limited in time and ended with the calling process."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ _KILLED = 137
 
 
 class Lifeline:
-    """A command runs on it until it is cut, from any thread, or this process dies; then it is killed with all it has started."""
+    """Runs a command that is killed, with all its child processes, when any thread calls `cut` or this process ends."""
 
     def __init__(self) -> None:
-        """Not cut yet."""
         self.is_cut = False
         self._lock = Lock()
-        self._write: int | None = None  # the end of a pipe that a running command listens at
+        self._write: int | None = None  # the write end of the pipe whose EOF ends the running command
 
     def cut(self) -> None:
         """Kill the running command and refuse further ones. Returns immediately."""
@@ -40,9 +39,9 @@ class Lifeline:
     def run(
         self, command: Sequence[str], *, cwd: Path, environ: Mapping[str, str], lock: int, limit: float
     ) -> tuple[int, str]:
-        """Run a command in `cwd` to its end; returns its exit code and the end of what it wrote. After `limit` seconds the lifeline is cut.
+        """Run a command in `cwd`; returns its exit code and the end of its output. `cut` is called after `limit` seconds.
 
-        The command holds the descriptor `lock` for as long as anything of it lives.
+        The command and its child processes inherit the descriptor `lock`, and with it the lock.
         """
         timer = Timer(limit, self.cut)
         timer.daemon = True
@@ -97,7 +96,7 @@ _QUIET = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1"}
 
 @dataclass(frozen=True)
 class Bounds:
-    """What holds an installation: it ends with its lifeline or after `seconds`; all of it holds the descriptor `lock`."""
+    """Limits of an installation: it ends when `lifeline` is cut or after `seconds`; its processes inherit the descriptor `lock`."""
 
     lifeline: Lifeline
     lock: int
@@ -105,10 +104,10 @@ class Bounds:
 
 
 def install(folder: Path, requirements: Sequence[str], bounds: Bounds) -> None:
-    """Make an environment in `folder` that has `requirements`, and what the base has where that fits them.
+    """Create an environment in `folder` that satisfies `requirements`, with the base's packages where they fit.
 
-    uv's own settings (`UV_…`, the user's uv.toml) hold. Raises EnvironmentFailed, in uv's words, when there is no uv, no solution,
-    something that cannot be had, or when the bounds are reached.
+    The settings of uv (`UV_…`, the user's uv.toml) apply. Raises EnvironmentFailed, with the output of uv, when uv is missing, the
+    requirements cannot be resolved or downloaded, or the installation is cancelled or takes too long.
     """
     uv = _uv()
     _run(
@@ -121,7 +120,7 @@ def install(folder: Path, requirements: Sequence[str], bounds: Bounds) -> None:
     lists = {
         "--requirement": requirements,
         "--constraint": of_ours(),
-        "--override": [f'{name} ; python_version < "0"' for name in OURS],  # never: they are the base's
+        "--override": [f'{name} ; python_version < "0"' for name in OURS],  # never installed: the base provides them
     }
     options = [part for option, lines in lists.items() for part in (option, _file(folder, option, lines))]
     _run([uv, "pip", "install", "--quiet", "--python", str(folder / "bin" / "python"), *options], folder, bounds)
@@ -135,7 +134,7 @@ def _file(folder: Path, option: str, lines: Sequence[str]) -> str:
 
 
 def _uv() -> str:
-    """The uv beside this interpreter, or the one on PATH."""
+    """The path of uv: next to this interpreter, or else on PATH."""
     beside = Path(sys.executable).with_name("uv")
     found = str(beside) if os.access(beside, os.X_OK) else shutil.which("uv")
     if found is None:
@@ -147,7 +146,7 @@ def _uv() -> str:
 
 
 def _run(command: Sequence[str], folder: Path, bounds: Bounds) -> None:
-    # Installed packages may execute code, which must not see our tokens.
+    # Builds of packages may execute arbitrary code, which must not see the tokens of Umbel.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("UMBEL_")} | _QUIET
     began = time.monotonic()
     code, output = bounds.lifeline.run(

@@ -1,4 +1,4 @@
-"""Finds an environment for what an app declares, or makes one."""
+"""Selection or creation of the environment for an app's dependencies."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ Say = Callable[[str], object]
 
 @dataclass(frozen=True)
 class Environment:
-    """An interpreter to start an app's processes with; it stays in place until `close`, or the end of who holds `lock`."""
+    """An interpreter for the processes of an app. It is not evicted until `close`, or the end of all processes that hold `lock`."""
 
     interpreter: str
     lock: int | None = None  # a descriptor; None for the base environment, which is never removed
 
     @property
     def is_base(self) -> bool:
-        """Whether it is the interpreter that runs already."""
+        """Whether it is the environment of the current interpreter."""
         return self.lock is None
 
     def variables(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The environment variables of its processes: its programs come first on PATH."""
+        """The environment variables for its processes: `environ`, with its programs first on PATH."""
         if self.is_base:
             return dict(environ)
         programs = Path(self.interpreter).parent
@@ -43,14 +43,14 @@ class Environment:
         return {**environ, "PATH": path, "VIRTUAL_ENV": str(programs.parent)}
 
     def become(self, secrets: Mapping[str, str]) -> NoReturn:
-        """Replace this process by the same program in this environment, with additional environment variables."""
+        """Replace this process with the same program in this environment; `secrets` are additional environment variables."""
         if self.lock is not None:
             os.set_inheritable(self.lock, True)
         command = [self.interpreter, *sys.orig_argv[1:]]
         os.execve(self.interpreter, command, {**self.variables(os.environ), **secrets})  # noqa: S606 - no shell on purpose
 
     def close(self) -> None:
-        """It may be removed from now on, when room is needed."""
+        """Release the lock, so that the environment may be evicted."""
         if self.lock is not None:
             os.close(self.lock)
 
@@ -63,11 +63,11 @@ def prepare(
     lifeline: Lifeline | None = None,
     limit: float = LIMIT,
 ) -> Environment:
-    """An environment that has `dependencies`: this interpreter's own if it has them, else one made now or earlier.
+    """Return an environment that satisfies `dependencies`: the current one if it does, else an existing or a new one.
 
-    It blocks while another process makes the same one. `on_wait` is called with what is waited for, in words that complete "waits
-    for"; to cut `lifeline`, from another thread, ends an installation. Raises DependenciesMissing when nothing may be installed,
-    EnvironmentFailed when installing fails, AppInvalid for a line that is no requirement.
+    Blocks while another process creates the same environment. `on_wait` is called with the reason for a wait, a phrase for display.
+    Cutting `lifeline` from another thread cancels the installation. Raises DependenciesMissing when installation is not allowed,
+    EnvironmentFailed when it fails, and AppInvalid for an invalid requirement.
     """
     if cache.is_inside() or not allowed:
         check(dependencies)
@@ -82,7 +82,7 @@ def prepare(
     lock = place.open_lock()
     try:
         bounds = Bounds(lifeline or Lifeline(), lock, limit)
-        _settle(place, requirements, bounds, lambda what: say(f"{what} {', '.join(lacking)}"))
+        _acquire(place, requirements, bounds, lambda what: say(f"{what} {', '.join(lacking)}"))
     except BaseException:
         os.close(lock)
         raise
@@ -90,15 +90,15 @@ def prepare(
     return Environment(str(place.python), lock)
 
 
-def _settle(place: cache.Place, requirements: list[str], bounds: Bounds, say: Say) -> None:
-    """Hold the lock of an environment that is there, together with others."""
+def _acquire(place: cache.Place, requirements: list[str], bounds: Bounds, say: Say) -> None:
+    """Acquire the shared lock of the environment, after creating it if it does not exist."""
     _take(bounds.lock, say, shared=True)
     while not place.folder.is_dir():
         _take(bounds.lock, say, shared=False)
         if not place.folder.is_dir():
             say("installing")
             _make(place, requirements, bounds)
-        _take(bounds.lock, say, shared=True)  # the lock was let go of for a moment: look again
+        _take(bounds.lock, say, shared=True)  # converting the lock releases it for a moment: check again
 
 
 def _take(lock: int, say: Say, *, shared: bool) -> None:
@@ -121,6 +121,6 @@ def _make(place: cache.Place, requirements: list[str], bounds: Bounds) -> None:
 
 
 def _key(requirements: list[str]) -> str:
-    """Names the environment: the same requirements on the same base."""
+    """The key of an environment: a digest of its requirements and its base."""
     parts = (sys.version, sys.prefix, *base.contents(), "", *requirements)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

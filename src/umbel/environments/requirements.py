@@ -1,4 +1,4 @@
-"""Requirements of apps: whether an environment satisfies them, and whether they may be installed."""
+"""Requirements of apps: evaluation against this interpreter's environment, and permission to install."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ HELP = "install the missing dependencies of apps with uv, into a separate enviro
 
 
 def may_install() -> bool:
-    """Whether this process may install what apps declare."""
+    """Whether this process may install the dependencies of apps."""
     return os.environ.get(VARIABLE, "").lower() in ("1", "true", "yes")
 
 
 def allow() -> None:
-    """This process and its children may."""
+    """Allow this process and its child processes to install the dependencies of apps."""
     os.environ[VARIABLE] = "1"
 
 
-OURS = ("umbel", "flwr")  # always available, whatever version the app was written for
+OURS = ("umbel", "flwr")  # always available; version requirements on them are ignored
 
 
 def needed(dependencies: Iterable[str]) -> list[Requirement]:
-    """The requirements that apply here, without Umbel itself; of `umbel[torch]` there remains what that extra asks for.
+    """The requirements whose markers apply here, without Umbel itself; `umbel[torch]` is replaced by the requirements of that extra.
 
-    Raises AppInvalid for a line that is no requirement.
+    Raises AppInvalid for an invalid requirement.
     """
     found: list[Requirement] = []
     for line in dependencies:
@@ -47,7 +47,7 @@ def _applicable(line: str) -> Iterable[Requirement]:
         requirement = Requirement(line)
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
             return []
-    except ValueError as error:  # also of a marker that cannot be evaluated
+    except ValueError as error:  # also for a marker that cannot be evaluated
         raise AppInvalid(
             f"pyproject.toml: `project.dependencies` has {line!r:.120}, which is not a valid requirement: {error}".rstrip(),
             hint='Use the syntax of PEP 508, for example "numpy>=1.26".',
@@ -62,7 +62,7 @@ def _applicable(line: str) -> Iterable[Requirement]:
 
 
 def of_extras(installed: Distribution, extras: Iterable[str]) -> Iterator[Requirement]:
-    """What a distribution requires for these extras and not without them, unconditionally."""
+    """The requirements that these extras add to a distribution, without their markers."""
     wanted = [{"extra": extra} for extra in extras]
     for line in (installed.requires or []) if wanted else []:
         requirement = Requirement(line)
@@ -75,7 +75,7 @@ def of_extras(installed: Distribution, extras: Iterable[str]) -> Iterator[Requir
 
 
 def of_ours() -> list[str]:
-    """The versions that Umbel itself can work with: lines that constrain every environment it has to run in."""
+    """The requirements of Umbel itself, which constrain every environment in which it runs."""
     lines = distribution("umbel").requires or []
     return [line for line in lines if "extra" not in str(Requirement(line).marker or "")]
 
@@ -84,16 +84,16 @@ _Seen = frozenset[tuple[str, frozenset[str]]]
 
 
 def missing(dependencies: Iterable[str]) -> list[str]:
-    """Those of the declared requirements that this interpreter's environment does not satisfy.
+    """The declared requirements that this interpreter's environment does not satisfy.
 
-    What applies elsewhere only (markers) is not missing, nor is Umbel itself; an installed pre-release counts, and of
-    extras all that they ask for. Raises AppInvalid for a line that is no requirement.
+    Requirements whose markers do not apply, and Umbel itself, are never missing. An installed pre-release counts; extras
+    must be satisfied completely. Raises AppInvalid for an invalid requirement.
     """
     return [str(requirement) for requirement in needed(dependencies) if not _is_satisfied(requirement, frozenset())]
 
 
 def check(dependencies: Iterable[str]) -> None:
-    """Raise DependenciesMissing, which names what is missing, or AppInvalid, unless everything declared is there."""
+    """Raise DependenciesMissing, with the unsatisfied requirements and the installed versions, or AppInvalid."""
     lacking = missing(dependencies)
     if lacking:
         raise DependenciesMissing(
@@ -103,9 +103,9 @@ def check(dependencies: Iterable[str]) -> None:
 
 
 def provides(dependency: str, module: str, *, is_absent: bool) -> bool:
-    """Whether a requirement may be what a failed import of `module` lacks.
+    """Whether an unsatisfied requirement may explain a failed import of `module`.
 
-    An absent module may come from any requirement that is not installed; a module that is there belongs to known distributions.
+    An absent module may belong to any requirement that is not installed; a module that exists belongs to known distributions.
     """
     name = canonicalize_name(Requirement(dependency).name)
     if is_absent:
@@ -128,7 +128,7 @@ def _version(name: str) -> str | None:
 def _is_satisfied(requirement: Requirement, seen: _Seen) -> bool:
     place = (canonicalize_name(requirement.name), frozenset(requirement.extras))
     if place in seen:
-        return True  # an extra that refers to itself: the first request decides
+        return True  # an extra that refers to itself: the outer call decides
     try:
         installed = distribution(requirement.name)
     except PackageNotFoundError:
@@ -148,7 +148,7 @@ def _fits(requirement: Requirement, installed: Distribution) -> bool:
 
 
 def _origins(installed: Distribution) -> set[str]:
-    """The URLs, as a requirement writes them, that stand for where a distribution was installed from (PEP 610)."""
+    """The URLs, in the form of a requirement, that denote the origin of an installed distribution (PEP 610)."""
     origin = json.loads(installed.read_text("direct_url.json") or "{}")
     url, vcs = origin.get("url", ""), origin.get("vcs_info", {})
     if not vcs:

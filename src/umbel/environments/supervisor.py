@@ -8,9 +8,9 @@ import threading
 
 
 def main(command: list[str]) -> int:
-    """Run the command; returns its exit code, 128 and more for a signal, as a shell has it."""
+    """Run the command; returns its exit code, or 128 plus the signal number, as a shell does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Descriptors are passed on: a lock that was given to us is held until the command is gone.
+    # The command inherits the descriptors, and with them any lock, until it ends.
     code = subprocess.call(command, stdin=subprocess.DEVNULL, close_fds=False)
     return code if code >= 0 else 128 - code
 

@@ -1,1 +1,1 @@
-"""Start-up, reporting and resumption of the processes of a run, for simulated clients and for real sites."""
+"""Start-up, reporting and resumption of run processes, in simulations and deployments."""

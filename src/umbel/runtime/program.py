@@ -1,4 +1,4 @@
-"""The frame of a program that runs a ServerApp: environment, signals, exit."""
+"""Entry point of programs that run a ServerApp: dependencies, signals, exit code."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class RestartInEnvironment(BaseException):
 
 
 def ensure_dependencies(dependencies: Sequence[str], reporter: Reporter) -> None:
-    """Return when this interpreter has the dependencies, or may not get them: its imports decide then, and the run's log has a warning.
+    """Return if this interpreter satisfies the dependencies, or if they may not be installed: then the run's log gets a warning.
 
-    Raises RestartInEnvironment when an environment has them, which may have been made for it, and EnvironmentFailed when none can be made.
+    Raises RestartInEnvironment when another environment satisfies them, and EnvironmentFailed when it cannot be created.
     """
     wait = _Wait(reporter)
     try:
@@ -58,7 +58,7 @@ def ensure_dependencies(dependencies: Sequence[str], reporter: Reporter) -> None
 
 
 class _Wait:
-    """Tells what the run waits for until its environment is there."""
+    """Reports what the run waits for while its environment is prepared."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter
@@ -77,10 +77,10 @@ ServerFn = Callable[[Grid, Context], None]
 
 
 def run_serverapp(server_app: ServerFn, grid: Grid, run_config: UserConfig) -> None:
-    """Run the ServerApp to its end, with the run's random numbers. Raises what it raises."""
+    """Seed the random generators from the run's seed and run the ServerApp. Raises the exceptions of the app."""
     run = grid.run
     seed_everything(derive(run.seed, SUPERLINK_NODE_ID, 0))
-    gc.freeze()  # see the worker: what is loaded by now is no garbage
+    gc.freeze()  # as in the worker: modules loaded so far never become garbage
     server_app(grid, Context(run.run_id, SUPERLINK_NODE_ID, run_config=dict(run_config)))
 
 
@@ -91,7 +91,7 @@ if TYPE_CHECKING:
     from umbel.runtime.task import Task
     from umbel.wire.api import TaskInput
 
-    Prepare = Callable[[RuntimeClient, int, TaskInput], Task]  # for a task's id and input
+    Prepare = Callable[[RuntimeClient, int, TaskInput], Task]  # arguments: client, task ID, task input
 
 ROOT_CERTIFICATES = "UMBEL_ROOT_CERTIFICATES"
 TOKEN = "UMBEL_TASK_TOKEN"  # noqa: S105 - the name of a variable
@@ -102,8 +102,8 @@ class Terminated(BaseException):
 
 
 def run_program(name: str, description: str, prepare: Prepare, arguments: Sequence[str] | None = None) -> int:
-    """Run one task to its end; the exit code is 0 when its outcome was reported, whatever it is."""
-    parser = argparse.ArgumentParser(prog=name, description=f"{description} It is started by a SuperExec.")
+    """Run one task; the exit code is 0 if the outcome was reported, even a failure."""
+    parser = argparse.ArgumentParser(prog=name, description=f"{description} A SuperExec starts this program.")
     parser.add_argument("--superlink", required=True, help="address of the SuperLink, http://HOST:PORT")
     parser.add_argument("--task-id", required=True, type=int)
     options = parser.parse_args(arguments)
@@ -112,7 +112,7 @@ def run_program(name: str, description: str, prepare: Prepare, arguments: Sequen
         parser.error("no task token: this program is started by a SuperExec. To run an app, use `umbel run`.")
     signal.signal(signal.SIGTERM, _terminate)
     threading.Thread(target=_end_with_parent, name="umbel-lifeline", daemon=True).start()
-    # A SuperLink may be gone for as long as our SuperExec waits for it: when that ends, so do we.
+    # Retry without limit: this process ends when its SuperExec does.
     client = RuntimeClient(
         options.superlink,
         token,
@@ -124,10 +124,10 @@ def run_program(name: str, description: str, prepare: Prepare, arguments: Sequen
         _run_task(client, options.task_id, prepare)
     except Terminated:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)  # to be seen as what it is: not the app's end
-    except RestartInEnvironment as found:
-        found.environment.become({TOKEN: token})
-    except UmbelError as error:  # the end of the task could not be reported: the log shows why
+        os.kill(os.getpid(), signal.SIGTERM)  # so that the exit status shows the signal
+    except RestartInEnvironment as restart:
+        restart.environment.become({TOKEN: token})
+    except UmbelError as error:  # the outcome could not be reported
         sys.stderr.write(f"{name}: {error}\n")
         return error.exit_code
     return 0
@@ -143,13 +143,13 @@ def _end_with_parent() -> None:
         return
     while os.read(0, 4096):
         pass
-    os._exit(1)  # workers notice by themselves
+    os._exit(1)  # workers detect it and end too
 
 
 def _run_task(client: RuntimeClient, task_id: int, prepare: Prepare) -> None:
-    """Do what the task asks for and say how it ended."""
-    patience = RetryWhileDiskFull()
-    given = patience(lambda: client.input(task_id))
-    with prepare(client, task_id, given) as task:
+    """Fetch the task's input, execute the task and report its outcome."""
+    persist = RetryWhileDiskFull()
+    task_input = persist(lambda: client.input(task_id))
+    with prepare(client, task_id, task_input) as task:
         finish = task.execute()
-        patience(lambda: client.finish(task_id, finish))
+        persist(lambda: client.finish(task_id, finish))

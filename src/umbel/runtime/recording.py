@@ -1,4 +1,4 @@
-"""Recording of a run's events, independent of how its messages are served."""
+"""Recording of a run's events, metrics and artifacts, for simulations and deployments."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from umbel.serverapp.grid import CheckpointStore, Grid, Run
 
 
 class Recorder(Protocol):
-    """Keeps what a run tells of itself."""
+    """Receives the events, metrics and artifacts of a run."""
 
     def event(self, kind: str, data: Mapping[str, object]) -> None:
-        """Something happened: see `umbel.wire.api.Event`."""
+        """Record an event; `umbel.wire.api.Event` documents kinds and data."""
 
     def metrics(self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None) -> None:
-        """Numbers of a round."""
+        """Record the metrics of a round."""
 
     def artifact(self, name: str, parts: Sequence[Part], server_round: int | None) -> None:
-        """A named result."""
+        """Record a named result."""
 
     def traffic(self, sent: int, received: int, clientapp_seconds: float) -> None:
-        """Bytes to and from clients and seconds of client work so far, in all."""
+        """Set the totals so far: bytes to and from clients, and seconds of client computation."""
 
 
 class RecordingGrid(Grid):
-    """A Grid that hands events, numbers and artifacts to a recorder, and counts what a later attempt must count again."""
+    """A Grid that passes events, metrics and artifacts to a recorder, and counts exchanges and traffic."""
 
     def __init__(self, run: Run, recorder: Recorder, checkpoints: Checkpoints | None) -> None:
-        """Without `checkpoints` none are kept."""
+        """`checkpoints` None means that the run stores no checkpoints."""
         self._run = run
         self._recorder = recorder
         self._checkpoints = checkpoints
@@ -45,7 +45,7 @@ class RecordingGrid(Grid):
 
     @property
     def checkpoints(self) -> CheckpointStore | None:
-        """Where `Strategy.start` keeps its checkpoints; None when this grid keeps none."""
+        """The store for the checkpoints of `Strategy.start`; None if the run stores no checkpoints."""
         return self._checkpoints
 
     def report(self, kind: str, data: Mapping[str, object]) -> None:
@@ -55,9 +55,9 @@ class RecordingGrid(Grid):
     def report_metrics(
         self, server_round: int, phase: str, metrics: Mapping[str, float], node_id: int | None = None
     ) -> None:
-        """Record numbers of a round. `phase` is train, evaluate or server; `node_id` None means an aggregate."""
+        """Record metrics of a round. `phase` is train, evaluate or server; `node_id` None means an aggregate."""
         self._recorder.metrics(server_round, phase, metrics, node_id)
 
     def save_artifact(self, name: str, parts: Sequence[Part], server_round: int | None = None) -> None:
-        """Keep a named result of the run, e.g. "model.safetensors", whose bytes are `parts` one after another."""
+        """Store a named result of the run, for example "model.safetensors"; its bytes are the concatenation of `parts`."""
         self._recorder.artifact(name, parts, server_round)

@@ -1,4 +1,4 @@
-"""Reports to the SuperLink: events, metrics, logs and artifacts, in batches."""
+"""Batched reports of events, metrics, logs and artifacts to the SuperLink."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Item = Event | LogLine | MetricPoint
 
 @dataclass
 class Upload:
-    """Bytes to be stored as an artifact. `durable` is called when the SuperLink has it."""
+    """An artifact to be stored. `durable` is called when the SuperLink has stored it."""
 
     name: str
     parts: Sequence[Part]
@@ -33,14 +33,14 @@ class Upload:
 
 @dataclass
 class Batch:
-    """What goes into one report."""
+    """The items of one report."""
 
     events: list[Event] = field(default_factory=list)
     logs: list[LogLine] = field(default_factory=list)
     metrics: list[MetricPoint] = field(default_factory=list)
 
     def add(self, item: Item) -> None:
-        """Put an item where it belongs."""
+        """Add an item to the list of its type."""
         match item:
             case Event():
                 self.events.append(item)
@@ -51,45 +51,45 @@ class Batch:
 
 
 class Sender:
-    """Numbers the reports of one attempt. Not for more than one thread at a time."""
+    """Sends the numbered reports of one attempt. Not safe for concurrent use."""
 
     def __init__(self, client: RuntimeClient, task_id: int, patience: RetryWhileDiskFull, last_seq: int = 0) -> None:
-        """`patience` is for a SuperLink whose database has no room, `last_seq` of the reports that this attempt sent before."""
+        """`patience` retries while the SuperLink's disk is full; `last_seq` is the number of the last report that this attempt sent before."""
         self._client = client
         self._task_id = task_id
         self._patience = patience
         self._seq = last_seq
 
     def store(self, upload: Upload) -> Artifact:
-        """Store an upload's bytes. Raises StorageFull."""
+        """Upload the bytes of an artifact. Raises StorageFull."""
         digest = self._client.put_object(upload.parts)
         size = sum(len(part) for part in upload.parts)
         return Artifact(name=upload.name, digest=digest, size=size, round=upload.server_round, at=time.time())
 
     def report(self, batch: Batch, artifacts: list[Artifact], traffic: Traffic) -> None:
-        """Send one report, if need be when there is room for it. Raises StorageFull."""
+        """Send one report, with retries while the disk is full. Raises StorageFull."""
         self._seq += 1
         report = Report(seq=self._seq, events=batch.events, logs=batch.logs, metrics=batch.metrics, artifacts=artifacts)
         report.bytes_sent, report.bytes_recv, report.clientapp_seconds = traffic
         self._patience(lambda: self._client.report(self._task_id, report))
 
 
-_LARGEST_BATCH = 2_000  # items of one report
-_PAUSE = 0.1  # seconds between two reports: a person sees no difference, the SuperLink does
-_LARGEST_TEXT = 2_000_000  # characters of log lines and events in one report: far below what a SuperLink takes
-_LONGEST_LINE = 8_192  # characters of a log line that are kept
-_MOST_ITEMS = 20_000  # not sent yet; who has more to say waits
-_MOST_UPLOADS = 4  # likewise
-_CHECKPOINT_SHARE = 0.05  # of the time at most goes into storing checkpoints
-_CHECKPOINT_AGAIN = 10.0  # seconds after which one that found no room is tried again
-_LEAVE = 5.0  # seconds for the thread to end
+_LARGEST_BATCH = 2_000  # items per report
+_PAUSE = 0.1  # seconds between two reports: imperceptible to users, and it limits the load on the SuperLink
+_LARGEST_TEXT = 2_000_000  # characters of log lines and events per report: far below the SuperLink's limit
+_LONGEST_LINE = 8_192  # characters; longer log lines are truncated
+_MOST_ITEMS = 20_000  # queued items; beyond that, callers wait
+_MOST_UPLOADS = 4  # queued artifacts; likewise
+_CHECKPOINT_SHARE = 0.05  # maximum fraction of time spent on storing checkpoints
+_CHECKPOINT_AGAIN = 10.0  # seconds until a checkpoint that did not fit on the disk is retried
+_LEAVE = 5.0  # seconds to wait for the end of the thread
 
 
 class Reporter:
     """Collects events, logs, metrics and artifacts and sends them in batches, in order, each exactly once.
 
-    Progress replaces progress and a checkpoint replaces a checkpoint that was not sent yet: only the newest matters. When
-    sending has failed for good, the next event raises that error, so that no run continues in vain.
+    Of progress and checkpoints that were not sent yet, only the newest is kept. After a permanent failure the next event
+    raises the error, so that the run ends.
     """
 
     def __init__(
@@ -100,25 +100,25 @@ class Reporter:
         source: Source = "simulation",
         last_seq: int = 0,
     ) -> None:
-        """Start the thread. `patience` is for a SuperLink whose disk is full, `source` for what the reporter says itself.
+        """Start the thread. `patience` limits retries while the SuperLink's disk is full, `source` is the source of the reporter's own log lines.
 
-        `last_seq` is that of the reports that this attempt sent before.
+        `last_seq` is the number of the last report that this attempt sent before.
         """
         self._source = source
         self._patience = patience or RetryWhileDiskFull()
         self._sender = Sender(client, task_id, self._patience, last_seq)
         self._condition = threading.Condition()
-        self._items: deque[tuple[Item, int]] = deque()  # each with its number of characters
+        self._items: deque[tuple[Item, int]] = deque()  # (item, number of characters)
         self._uploads: deque[Upload] = deque()
         self._upload_after = 0.0  # on the monotonic clock
-        self._refused_since: float | None = None  # likewise: an upload waits for room on the disk
+        self._refused_since: float | None = None  # likewise: since when an upload waits for disk space
         self._progress: Event | None = None
         self._checkpoint: Upload | None = None
         self._checkpoint_after = 0.0  # on the monotonic clock
         self._traffic: Traffic = (0, 0, 0.0)
-        self._report_after = 0.0  # likewise: what happened just before is reported together
-        self._is_asleep = False  # the thread waits for anything to happen
-        self._is_hurried = False  # somebody waits for the thread
+        self._report_after = 0.0  # likewise: items until then go into one report
+        self._is_asleep = False  # the thread waits for an item
+        self._is_hurried = False  # a caller waits in `flush`
         self._is_sending = False
         self._is_closing = False
         self.failure: UmbelError | None = None
@@ -127,10 +127,10 @@ class Reporter:
         self._thread = threading.Thread(target=self._run, name="umbel-reporter", daemon=True)
         self._thread.start()
 
-    # What the run says.
+    # Called by the run.
 
     def event(self, kind: str, data: Mapping[str, object]) -> None:
-        """See `Recorder`. Raises TypeError or ValueError for data that JSON cannot say, and what sending has failed with."""
+        """Record an event. Raises TypeError or ValueError for data that JSON cannot represent, and the error of a failed report."""
         self._raise_failure()
         size = len(msgspec.json.encode(data))
         if kind == "round-started":
@@ -143,11 +143,11 @@ class Reporter:
         data |= {"done": done, "total": total, "failed": failed}
         with self._condition:
             self._progress = Event(kind="progress", data=data, at=time.time())
-            self._awake()
+            self._wake()
 
     def log(self, text: str, level: str, source: Source, node_id: int | None = None) -> None:
-        """A line that a process of the run wrote; of a very long one, its beginning."""
-        text = text[:_LONGEST_LINE].encode(errors="replace").decode()  # what is no Unicode cannot be sent
+        """Add a line that a process of the run wrote; a very long one is truncated."""
+        text = text[:_LONGEST_LINE].encode(errors="replace").decode()  # lone surrogates cannot be sent
         line = LogLine(text=text, level=level, source=source, node_id=node_id, round=self.server_round, at=time.time())
         self._add(line, len(text))
 
@@ -159,14 +159,14 @@ class Reporter:
             self._add(point, len(key.encode()))
 
     def artifact(self, name: str, parts: Sequence[Part], server_round: int | None) -> None:
-        """See `Recorder`. Returns before it is stored; `flush` waits for that."""
+        """Queue an artifact; `flush` waits until it is stored."""
         with self._condition:
             self._wait_for_room(self._uploads, _MOST_UPLOADS)
             self._uploads.append(Upload(name, parts, server_round))
             self._condition.notify_all()
 
     def checkpoint(self, server_round: int, parts: Sequence[Part], durable: Callable[[], None]) -> None:
-        """Store a checkpoint when there is time and room, unless a newer one comes first."""
+        """Queue a checkpoint, in place of one that was not stored yet. `durable` is called when it is stored."""
         with self._condition:
             self._checkpoint = Upload("checkpoint", parts, server_round, durable)
             self._condition.notify_all()
@@ -180,10 +180,10 @@ class Reporter:
             self._wait_for_room(self._items, _MOST_ITEMS)
             if self.failure is None:
                 self._items.append((item, size))
-                self._awake()
+                self._wake()
 
-    def _awake(self) -> None:
-        """Wake the thread if it does not know yet when to send; waking it costs more than most rounds' events."""
+    def _wake(self) -> None:
+        """Wake the thread only if it has no time set for the next report: waking it costs more than the events of most rounds."""
         if self._is_asleep or len(self._items) == _LARGEST_BATCH:
             self._is_asleep = False
             self._condition.notify_all()
@@ -196,7 +196,7 @@ class Reporter:
             raise self.failure
 
     def flush(self) -> None:
-        """Wait until everything but progress and checkpoints is stored. Raises what storing failed with."""
+        """Wait until everything except progress and checkpoints is stored. Raises the error of a failed report."""
         with self._condition:
             self._is_hurried = True
             self._condition.notify_all()
@@ -205,7 +205,7 @@ class Reporter:
         self._raise_failure()
 
     def close(self) -> None:
-        """Send no more, whatever is left: call `flush` before."""
+        """Stop the thread and drop what is queued; call `flush` before."""
         with self._condition:
             self._is_closing = True
             self._condition.notify_all()
@@ -228,7 +228,7 @@ class Reporter:
             self._end()
 
     def _end(self) -> None:
-        """Wake all threads that wait for this one, whatever ended it."""
+        """Wake all threads that wait for this one."""
         with self._condition:
             if not self._is_closing and self.failure is None:
                 self.failure = UmbelError("The run can no longer report its events.")
@@ -249,7 +249,7 @@ class Reporter:
             return False
 
     def _due(self) -> list[float]:
-        """When what has happened is to be reported, and when the upload and the checkpoint that come next are to be stored."""
+        """The times at which the queued items, the next artifact and the checkpoint are due."""
         dues = [self._upload_after] if self._uploads else []
         if self._items or self._progress:
             is_urgent = self._is_hurried or len(self._items) >= _LARGEST_BATCH
@@ -292,7 +292,7 @@ class Reporter:
         return batch
 
     def _store_upload(self, upload: Upload, batch: Batch, artifacts: list[Artifact]) -> StorageFull | None:
-        """Add the upload's artifact. With a full disk it is tried again later, and the run says so; the error when patience is over."""
+        """Upload an artifact. If the disk is full, the run reports a wait; returns the error once the time for retries is over."""
         try:
             artifacts.append(self._sender.store(upload))
         except StorageFull as error:
@@ -321,7 +321,7 @@ class Reporter:
     def _store_checkpoint(
         self, checkpoint: Upload, batch: Batch, artifacts: list[Artifact]
     ) -> Callable[[], None] | None:
-        """Add the checkpoint's artifact; returns what to call when that is reported. A full disk only puts it off."""
+        """Upload a checkpoint; returns its `durable` function. If the disk is full, the checkpoint is postponed."""
         began = time.monotonic()
         try:
             artifacts.append(self._sender.store(checkpoint))

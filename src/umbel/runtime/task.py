@@ -1,4 +1,4 @@
-"""One attempt at a run: everything between the task's input and its outcome."""
+"""One attempt at a run, from the task's input to its outcome."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _LONGEST_CAUSE = 50_000  # characters
 
 
 class Task(ABC):
-    """Runs the app and reports. A context manager: whatever happens, what it started is ended."""
+    """Runs an app and reports to the SuperLink. As a context manager, it ends what it started."""
 
     program: Source
 
     def __init__(self, client: RuntimeClient, task_id: int, given: TaskInput) -> None:
-        """Output of this process is the ServerApp's log from now on."""
+        """Redirect the output of this process to the run's log."""
         self.client = client
         self.task_id = task_id
         self.given = given
         self.run = Run(given.run.run_id, given.run.seed)
-        self.scratch = runs_dir() / str(self.run.run_id)  # removed when the run is over
+        self.scratch = runs_dir() / str(self.run.run_id)  # the SuperExec removes it when the run has finished
         self.reporter = Reporter(client, task_id, source=self.program, last_seq=given.last_seq)
         self._output = LineCapture(self._print, "INFO"), LineCapture(self._print, "WARNING")
         sys.stdout, sys.stderr = self._output
@@ -45,11 +45,11 @@ class Task(ABC):
 
     @abstractmethod
     def run_serverapp(self, app_dir: Path, app: AppConfig, checkpoint: bytes | None) -> None:
-        """Run the ServerApp of the app in `app_dir` to its end, from the checkpoint of an earlier attempt on. Raises what it raises."""
+        """Run the ServerApp of the app in `app_dir`, resuming from `checkpoint` if there is one. Raises the exceptions of the app."""
 
     @abstractmethod
     def close(self) -> None:
-        """End what `run_serverapp` started. Nothing is reported afterwards."""
+        """End what `run_serverapp` started. The reporter is closed by then."""
 
     def __enter__(self) -> Self:
         return self
@@ -58,11 +58,11 @@ class Task(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
-        self.reporter.close()  # first: the clients' side may wait for it
+        self.reporter.close()  # first: threads that serve clients may wait for it
         self.close()
 
     def execute(self) -> FinishTask:
-        """Run the app to its end and store everything it left."""
+        """Run the app and flush its reports; returns the outcome."""
         try:
             self._run()
             self._flush()
@@ -103,12 +103,12 @@ class Task(ABC):
 
 
 def _clipped(text: str) -> str:
-    """The end of a text, which is where an exception says what it is, as far as it can be sent."""
+    """The end of a text, where a traceback names the exception; lone surrogates are replaced."""
     return text[-_LONGEST_CAUSE:].encode(errors="replace").decode()
 
 
 class _LogHandler(QueueHandler):
-    """Sends what is logged to the run's log. A record that cannot be formatted is skipped."""
+    """A logging handler that sends records to the run's log. A record that cannot be formatted is skipped."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__(SimpleQueue())
@@ -116,7 +116,7 @@ class _LogHandler(QueueHandler):
         self._reporter = reporter
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        """Take a record whose text is made."""
+        """Send each line of a formatted record."""
         source: Source = "serverapp"
         for line in record.getMessage().splitlines():
             self._reporter.log(line, record.levelname, source)

@@ -1,4 +1,4 @@
-"""The SuperExec's work: claim, launch, watch, report."""
+"""Task execution: claiming, process start, supervision and reporting."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from umbel.wire.api import ClaimedTask
     from umbel.wire.programs import RuntimeClient
 
-LEAVE = 10.0  # seconds in which a process that has said how it ended must be gone
-WAIT = 30.0  # seconds that a long-poll may take
-CANNOT_START = 127  # the return code of a process that never was, as in a shell
+LEAVE = 10.0  # seconds for a process to exit after it has reported its outcome
+WAIT = 30.0  # seconds: duration of a long-poll
+CANNOT_START = 127  # the return code for a process that could not be started, as in a shell
 REFUSED = (Unauthenticated, PermissionRefused, VersionMismatch)
-OVER = (Conflict, NotFound, *REFUSED)  # responses about a task that is no longer ours
+OVER = (Conflict, NotFound, *REFUSED)  # responses for a task that this executor no longer holds
 FOREVER = float("inf")
 
 log = logging.getLogger(__name__)
 
 
 class Executor:
-    """Runs tasks until `end` is called: of each kind up to `slots` at a time, each as the program of its kind.
+    """Runs tasks until `end` is called, each in a process of the program for its kind; `slots` limits the concurrent tasks by kind.
 
-    `on_failure` is called from another thread when it cannot continue; `failure` then gives the reason.
+    If it cannot continue, it sets `failure` and calls `on_failure` from another thread.
     """
 
     def __init__(
@@ -56,14 +56,14 @@ class Executor:
         self._lock = Lock()
 
     def start(self) -> None:
-        """Begin to claim tasks."""
+        """Begin to claim tasks, in one thread for each kind."""
         for kind in self._slots:
             self._begin(partial(self._serve, kind), f"claim {kind}")
 
     def end(self) -> None:
-        """Claim nothing more, end every process that runs; returns when all are gone.
+        """Stop claiming tasks and end all running processes; returns when they have ended.
 
-        Their ends are not reported: a run must not lose one of its attempts because its SuperExec is started again.
+        Their exits are not reported: a run must not lose an attempt because its SuperExec restarts.
         """
         with self._lock:
             self._ending.set()
@@ -78,7 +78,7 @@ class Executor:
         Thread(target=self._guarded, args=(work,), name=name, daemon=True).start()
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Run a function in a thread; its failure stops the executor."""
+        """Run `work`; an exception makes the executor fail."""
         done = False
         try:
             work()
@@ -91,7 +91,7 @@ class Executor:
                 self._on_failure()
 
     def _serve(self, kind: str) -> None:
-        """Claim tasks of a kind, one whenever there is a slot for it."""
+        """Claim tasks of a kind whenever a slot is free."""
         free, backoff = Semaphore(self._slots[kind]), Backoff(FOREVER)
         while not self._ending.is_set():
             free.acquire()
@@ -100,7 +100,7 @@ class Executor:
             except REFUSED:
                 raise
             except UmbelError as failure:
-                log.warning("No task can be claimed: %s", failure)
+                log.warning("Failed to claim a task: %s", failure)
                 backoff.wait(self._ending)
                 task = None
             else:
@@ -121,7 +121,7 @@ class Executor:
         if self._ending.is_set():
             return
         log.info("Task %d of run %d exited with code %d.", task.task_id, task.run_id, exited.returncode)
-        if self._say(lambda: self._client.exited(task.task_id, exited)) and self._is_over(task.task_id):
+        if self._repeat(lambda: self._client.exited(task.task_id, exited)) and self._is_over(task.task_id):
             remove_scratch(task.run_id)
             log.info("Removed the files of run %d.", task.run_id)
 
@@ -129,7 +129,7 @@ class Executor:
         try:
             process = self._launch(task)
         except (OSError, UmbelError) as failure:
-            log.warning("Task %d of run %d cannot be started: %s", task.task_id, task.run_id, failure)
+            log.warning("Failed to start task %d of run %d: %s", task.task_id, task.run_id, failure)
             return TaskExited(
                 returncode=CANNOT_START, attempt=task.attempt, log_tail=[f"The process cannot be started: {failure}"]
             )
@@ -145,42 +145,42 @@ class Executor:
         with lock_scratch(task.run_id) as scratch, self._lock:
             if self._ending.is_set():
                 raise InterruptedError("the SuperExec is stopping")
-            process = Process(command, environ, scratch, partial(_pass_on, task.run_id))
+            process = Process(command, environ, scratch, partial(_write_line, task.run_id))
             self._processes.add(process)
         log.info("Task %d of run %d is running as process %d.", task.task_id, task.run_id, process.pid)
         return process
 
     def _watch(self, task_id: int, process: Process) -> None:
-        """Stop the process when the SuperLink wants it, when its task is no longer ours, or when it does not end by itself."""
+        """Stop the process when the SuperLink requests it, when the task is lost, or when it does not exit after its outcome."""
         backoff = Backoff(FOREVER)
         while not process.gone.is_set() and not self._ending.is_set():
             try:
-                wanted = self._client.directive(task_id, WAIT)
-                if wanted.stop or (wanted.over and not process.gone.wait(LEAVE)):
+                directive = self._client.directive(task_id, WAIT)
+                if directive.stop or (directive.over and not process.gone.wait(LEAVE)):
                     return process.stop()
                 backoff.reset()
             except OVER:
                 return process.stop()
             except UmbelError as failure:
-                log.warning("The SuperLink did not confirm whether task %d is to continue: %s", task_id, failure)
+                log.warning("Failed to check whether task %d should continue: %s", task_id, failure)
                 backoff.wait(process.gone)
         return None
 
-    def _say(self, message: Callable[[], None]) -> bool:
-        """Repeat a message until the SuperLink has taken or refused it; whether it was taken."""
+    def _repeat(self, call: Callable[[], None]) -> bool:
+        """Repeat `call` until the SuperLink accepts or rejects it; returns whether it was accepted."""
         backoff = Backoff(FOREVER)
         while True:
             try:
-                message()
+                call()
             except UmbelError as failure:
-                log.warning("The SuperLink rejected a message: %s", failure)
+                log.warning("Failed to report the exit of a task: %s", failure)
                 if failure.http_status < 500 or not backoff.wait(self._ending):
                     return False
             else:
                 return True
 
     def _is_over(self, task_id: int) -> bool:
-        """Whether a task whose process is gone will not be handed out again."""
+        """Whether the SuperLink will not assign the task again."""
         try:
             return self._client.directive(task_id, 0).over
         except OVER:
@@ -189,8 +189,8 @@ class Executor:
             return False
 
 
-def _pass_on(run_id: int, line: str) -> None:
-    """Write a line of a run's process to our own stderr."""
-    # Not by way of sys.stderr: a thread that holds its lock when the interpreter ends would abort it.
-    with contextlib.suppress(OSError):  # the pipe may have no reader; the tail is kept in any case
+def _write_line(run_id: int, line: str) -> None:
+    """Write a line of a run's process to the stderr of this process."""
+    # Not through sys.stderr: a thread that holds its lock at interpreter shutdown would abort the process.
+    with contextlib.suppress(OSError):  # the pipe may have no reader; the tail keeps the line in any case
         os.write(2, f"[run {run_id}] {line}\n".encode())

@@ -1,6 +1,6 @@
 """The program `umbel-superexec`, which claims the tasks of one SuperLink and runs each in a separate process.
 
-It imports the standard library and the message types only, because one is alive for as long as its SuperLink is.
+It imports only the standard library and the message types, to use little memory: it runs for as long as its SuperLink.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 STDIN = 0
 _SHARED = "file with the secret shared with a SuperLink on another machine"
 _MAX_CONCURRENT = (
-    f"concurrent tasks of each kind; default: {plan.MAX_CONCURRENT}, "
-    f"or {plan.CONCURRENT['simulation']} simulation and {plan.CONCURRENT['serverapp']} ServerApps"
+    f"maximum number of concurrent tasks of each kind (default: {plan.MAX_CONCURRENT}, "
+    f"or {plan.CONCURRENT['simulation']} simulation and {plan.CONCURRENT['serverapp']} ServerApps)"
 )
 
 
 def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None = None) -> int:
-    """Run a SuperExec until its parent is gone or SIGTERM; returns the exit code.
+    """Run a SuperExec until SIGTERM or the end of its parent process; returns the exit code.
 
-    `program` is what the process of every task runs, in place of `plan.PROGRAMS`.
+    `program` replaces `plan.PROGRAMS` as the command for all tasks.
     """
     options = parser().parse_args(arguments)
     if options.allow_runtime_dependency_installation:
@@ -46,13 +46,13 @@ def main(arguments: Sequence[str] | None = None, program: Sequence[str] | None =
         slots = plan.max_concurrent(options.max_concurrent, os.environ)
         _serve(client, slots, dict.fromkeys(slots, program) if program else plan.PROGRAMS)
     except UmbelError as error:
-        print(f"umbel-superexec: {error}", file=sys.stderr)  # noqa: T201 - what a person sees of a refusal
+        print(f"umbel-superexec: {error}", file=sys.stderr)  # noqa: T201 - the error message for the user
         return error.exit_code
     return 0
 
 
 def _client(address: str, secret_file: Path | None, root_certificates: str | None) -> RuntimeClient:
-    """A client that signs with the shared secret, or has the token of the SuperLink that started us. Raises ConfigError, UsageError."""
+    """Create a client that signs with the shared secret, or uses the token of the SuperLink that started this process. Raises ConfigError, UsageError."""
     from umbel.wire.connection import running_address
     from umbel.wire.programs import RuntimeClient
     from umbel.wire.signatures import executor_credentials, read_secret
@@ -76,7 +76,7 @@ def _serve(client: RuntimeClient, slots: Mapping[str, int], programs: Mapping[st
 
 
 def _wait_for_end(woken: int) -> None:
-    """Wait for a byte from `woken`, or for the end of stdin if that is a pipe: its other end is the parent's."""
+    """Wait for a byte from `woken`, or, if stdin is a pipe, until the parent process closes it."""
     watched = [woken, STDIN] if stat.S_ISFIFO(os.fstat(STDIN).st_mode) else [woken]
     while True:
         ready, _, _ = select.select(watched, [], [])
@@ -86,12 +86,19 @@ def _wait_for_end(woken: int) -> None:
 
 def parser() -> argparse.ArgumentParser:
     """The command line of the program."""
-    parser = argparse.ArgumentParser(prog="umbel-superexec", description="Execute the tasks of a SuperLink.")
-    parser.add_argument(
-        "--superlink", required=True, metavar="ADDRESS", help="https://HOST:PORT; several, separated by commas"
+    parser = argparse.ArgumentParser(
+        prog="umbel-superexec", description="Claims the tasks of a SuperLink and runs each in a separate process."
     )
     parser.add_argument(
-        "--root-certificates", metavar="PEM", help="certificate authorities to trust (default: the system's)"
+        "--superlink",
+        required=True,
+        metavar="ADDRESS",
+        help="URL of the SuperLink, https://HOST:PORT; separate several with commas",
+    )
+    parser.add_argument(
+        "--root-certificates",
+        metavar="FILE",
+        help="PEM file with the certificate authorities to trust (default: the system's)",
     )
     parser.add_argument("--superexec-auth-secret-file", type=Path, metavar="FILE", help=_SHARED)
     parser.add_argument("--max-concurrent", type=int, metavar="N", help=_MAX_CONCURRENT)

@@ -1,4 +1,4 @@
-"""Decisions of a SuperExec: commands, environments, options, retained process output."""
+"""Command lines, environment variables and limits of task processes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PROGRAMS = {  # by the kind of a task
     "simulation": (sys.executable, "-m", "umbel.simulation.main"),
     "serverapp": (sys.executable, "-m", "umbel.deployment.main"),
 }
-CONCURRENT = {"simulation": 1, "serverapp": 8}  # by default: the process of a ServerApp mostly waits for its nodes
+CONCURRENT = {"simulation": 1, "serverapp": 8}  # defaults: the process of a ServerApp mostly waits for its nodes
 EXECUTOR_TOKEN = "UMBEL_EXECUTOR_TOKEN"  # noqa: S105 - a name, not a token
 ROOT_CERTIFICATES = "UMBEL_ROOT_CERTIFICATES"
 TASK_TOKEN = "UMBEL_TASK_TOKEN"  # noqa: S105 - a name, not a token
 MAX_CONCURRENT = "UMBEL_MAX_CONCURRENT_RUNS"
 TAIL_LINES = 50
-LONGEST_LINE = 2000  # characters of a line that are kept
+LONGEST_LINE = 2000  # characters; longer lines are truncated
 
 
 def command(program: Sequence[str], address: str, task_id: int) -> list[str]:
@@ -32,10 +32,10 @@ def command(program: Sequence[str], address: str, task_id: int) -> list[str]:
 def environment(
     environ: Mapping[str, str], token: str, run_id: int, root_certificates: str | None = None
 ) -> dict[str, str]:
-    """The environment of a task's process: the SuperExec's own, with the task's token in place of the executor's.
+    """The environment variables of a task's process: those of the SuperExec, with the task's token in place of the executor's.
 
-    Python's sets and dicts have the same order in each attempt of a run, so that an app does the same in each. `root_certificates` names
-    the file that the SuperExec trusts itself, if there is one.
+    The hash seed depends on the run alone, so that sets have the same order in each attempt. `root_certificates` is the file of the
+    certificate authorities that the SuperExec trusts.
     """
     kept = {name: value for name, value in environ.items() if name not in (EXECUTOR_TOKEN, ROOT_CERTIFICATES)}
     trusted = {ROOT_CERTIFICATES: root_certificates} if root_certificates else {}
@@ -44,7 +44,7 @@ def environment(
 
 
 def executor_token(environ: Mapping[str, str]) -> str:
-    """The token with which a SuperExec claims tasks. Raises UsageError when there is none."""
+    """The token with which a SuperExec claims tasks. Raises UsageError when it is not set."""
     token = environ.get(EXECUTOR_TOKEN, "")
     if not token:
         raise UsageError(
@@ -56,7 +56,7 @@ def executor_token(environ: Mapping[str, str]) -> str:
 
 
 def max_concurrent(option: int | None, environ: Mapping[str, str]) -> dict[str, int]:
-    """How many tasks of each kind may run at a time: the option, else the environment, else `CONCURRENT`. Raises UsageError below 1."""
+    """The maximum number of concurrent tasks by kind: from the option, the environment, or `CONCURRENT`. Raises UsageError below 1."""
     text = environ.get(MAX_CONCURRENT)
     if option is None and not text:
         return dict(CONCURRENT)
@@ -66,18 +66,18 @@ def max_concurrent(option: int | None, environ: Mapping[str, str]) -> dict[str, 
         number = 0
     if number < 1:
         what = f"{MAX_CONCURRENT}={text}" if option is None else f"--max-concurrent {option}"
-        raise UsageError(f"Invalid {what}: it must be a number of runs.", hint="Use an integer of at least 1.")
+        raise UsageError(f"Invalid {what}: the limit must be a positive integer.", hint="Use an integer of at least 1.")
     return dict.fromkeys(CONCURRENT, number)
 
 
 class Tail:
-    """The last lines of an output, each cut to `LONGEST_LINE` characters."""
+    """The last `TAIL_LINES` lines of a process's output, each truncated to `LONGEST_LINE` characters."""
 
     def __init__(self) -> None:
         self._lines: deque[str] = deque(maxlen=TAIL_LINES)
 
     def add(self, raw: bytes) -> str:
-        """Keep a line; of one that was rewritten by carriage returns, what stood there last. Returns what is kept."""
+        """Add a line and return it as stored: only the text after the last carriage return, as a terminal shows a progress bar."""
         text = raw.decode(errors="replace").rstrip("\r\n")
         line = text.rpartition("\r")[2][:LONGEST_LINE]
         self._lines.append(line)

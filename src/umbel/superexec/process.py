@@ -1,4 +1,4 @@
-"""App processes started by a SuperExec, and their scratch folders."""
+"""Processes of tasks, and the scratch directories of their runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def lock_scratch(run_id: int) -> Iterator[int]:
-    """Wait until no process works in the scratch directory of a run; yields a descriptor that holds it.
+    """Lock the scratch directory of a run, after waiting for any process that uses it; yields the descriptor of the lock.
 
-    A process that inherits the descriptor holds the directory for as long as it lives: an attempt that was left behind
-    and is still ending keeps the next one out.
+    A process that inherits the descriptor holds the lock until it ends, so that the next attempt waits for an earlier
+    one that has not ended yet.
     """
     folder = runs_dir() / str(run_id)
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -36,22 +36,22 @@ def lock_scratch(run_id: int) -> Iterator[int]:
 
 def remove_scratch(run_id: int) -> None:
     """Remove the scratch directory of a run that has finished."""
-    import shutil  # brings compression libraries, which an idle SuperExec does not need
+    import shutil  # imports compression libraries, which an idle SuperExec does not need
 
     shutil.rmtree(runs_dir() / str(run_id), ignore_errors=True)
 
 
 GRACE = 5.0  # seconds between SIGTERM and SIGKILL
-DRAIN = 2.0  # seconds for the last output of a group that is gone
-LONGEST_READ = 64 * 1024  # bytes of output without a line end that are read at a time
+DRAIN = 2.0  # seconds for reading the last output after the process group has ended
+LONGEST_READ = 64 * 1024  # bytes; a longer line is split
 
 
 class Process:
     """A running process, the leader of a separate session and process group.
 
-    Its stdin is a pipe whose other end only we hold: when it reads EOF, we are gone and it must end. Whatever is left
-    of its group is killed when it ends itself. It inherits the descriptor `lock`; `on_line` gets each line that it
-    writes, from another thread. Raises OSError when it cannot be started.
+    Its stdin is a pipe from this process: EOF means that this process has ended, and that it must end too. When it
+    ends, the rest of its group is killed. It inherits the descriptor `lock`. `on_line` receives each line of its output,
+    from another thread. Raises OSError when it cannot be started.
     """
 
     def __init__(
@@ -76,13 +76,13 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id, which is its group's too."""
+        """The process ID, which is also the ID of the process group."""
         return self._popen.pid
 
     def wait(self) -> int:
-        """Wait for its end, kill what is left of its group; returns its return code (negative: a signal)."""
+        """Wait for its end and kill the rest of its group; returns the return code, which is negative for a signal."""
         if hasattr(os, "waitid"):
-            # Not reaped yet, it keeps its pid, and with it the group's id, from being given to another.
+            # Until it is reaped, its PID, which is also the group ID, cannot be reused.
             os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             self._signal_group(signal.SIGKILL)
@@ -94,7 +94,7 @@ class Process:
         return returncode
 
     def stop(self, grace: float = GRACE) -> None:
-        """SIGTERM to the process; after `grace` seconds SIGKILL to its whole group. Returns when that is done."""
+        """Send SIGTERM to the process and, if it has not ended after `grace` seconds, SIGKILL to its group."""
         with self._lock:
             if not self.gone.is_set():
                 self._popen.send_signal(signal.SIGTERM)
@@ -104,7 +104,7 @@ class Process:
                     self._signal_group(signal.SIGKILL)
 
     def tail(self) -> list[str]:
-        """The last lines that it wrote."""
+        """The last lines of its output."""
         return self._tail.lines()
 
     def _signal_group(self, number: signal.Signals) -> None:

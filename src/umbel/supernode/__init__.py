@@ -1,1 +1,1 @@
-"""The agent of a site: it takes messages from a SuperLink, has its ClientApps serve them, and sends their replies."""
+"""The SuperNode: receives messages from a SuperLink, runs ClientApps next to the site's data, and sends the replies."""

@@ -6,12 +6,12 @@ import logging
 import time
 from contextlib import suppress
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from umbel import __version__
 from umbel.errors import UmbelError, Unauthenticated
-from umbel.supernode.jobs import Cancelled, Job, RetryBudget
+from umbel.supernode.jobs import Cancelled, HeldJobs, RetryBudget
 from umbel.wire.connection import Backoff
 from umbel.wire.messages import Activate, Delivery, Pull, Pulled
 
@@ -19,55 +19,52 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from umbel.supernode.components import Components
+    from umbel.supernode.jobs import Job
     from umbel.supernode.replies import Spooled
     from umbel.supernode.settings import Settings
     from umbel.wire.programs import FleetClient
 
 T = TypeVar("T")
 
-MOST_HELD = 64  # messages accepted before they can be served: no other node could serve them
-MOST_RUNS = 100  # of those whose end is asked about at a time
-AHEAD = 1  # messages whose contents are fetched while they wait for a slot
-SENDERS = 2  # replies sent at a time
-WAIT = 30.0  # seconds that a long-poll may take
-FULL_WAIT = 1.0  # likewise, of one that cannot take anything
-FLUSH = 1.0  # seconds at the end for the last log lines
+MOST_HELD = 64  # messages held at a time, including those that wait for a slot
+MOST_RUNS = 100  # runs whose end one poll asks about
+AHEAD = 1  # messages whose contents are downloaded while they wait for a slot
+SENDERS = 2  # replies sent concurrently
+WAIT = 30.0  # seconds: duration of a long-poll
+FULL_WAIT = 1.0  # likewise, while the node holds as many messages as it can
+FLUSH = 1.0  # seconds for sending the last log lines at shutdown
 
 log = logging.getLogger(__name__)
 
 
 class Agent:
-    """Serves one node's messages until `end` is called. `on_failure` is called if it cannot continue; `failure` is the reason."""
+    """Serves one node's messages until `end` is called. If it cannot continue, it sets `failure` and calls `on_failure`."""
 
     def __init__(
         self, settings: Settings, client: FleetClient, components: Components, on_failure: Callable[[], object]
     ) -> None:
-        """`client` has no patience: it is for the agent to judge how long a SuperLink may be gone."""
+        """`client` must not retry: the agent decides how long a SuperLink may be unreachable."""
         self.failure: UmbelError | None = None
         self._settings = settings
         self._client = client
         self._components = components
         self._on_failure = on_failure
-        self._jobs: dict[str, Job] = {}
-        self._lock = Lock()
+        self._jobs = HeldJobs()
         self._to_serve: SimpleQueue[tuple[Job, Delivery]] = SimpleQueue()
         self._to_send: SimpleQueue[tuple[Job, Spooled]] = SimpleQueue()
         self._retries = RetryBudget(settings.max_retries, settings.max_wait)
         self._backoff = Backoff(float("inf"))
 
     def start(self) -> None:
-        """Begin."""
+        """Queue the replies in the spool and begin to poll for messages."""
         for reply in self._components.spool.replies():
-            job = self._jobs[reply.message_id] = Job(reply.message_id, reply.run_id)
-            self._to_send.put((job, reply))
+            self._to_send.put((self._jobs.resume(reply), reply))
         Thread(target=self._poll, name="poll", daemon=True).start()
 
     def end(self) -> None:
-        """End running clients and the session. What is in the spool stays there."""
+        """Cancel the held messages and end the session. Replies in the spool are kept for the next start."""
         self._components.ending.set()
-        with self._lock:
-            jobs = list(self._jobs.values())
-        for job in jobs:
+        for job in self._jobs.all():
             job.cancel()
         self._components.environments.close()
         self._components.pool.close()
@@ -77,7 +74,7 @@ class Agent:
                 self._client.deactivate(self._components.session.number)
         self._components.reporter.close()
 
-    # Messages come.
+    # Receiving messages.
 
     def _poll(self) -> None:
         try:
@@ -111,7 +108,7 @@ class Agent:
     def _pull(self) -> None:
         pulled = self._with_retries(self._ask)
         for delivery in pulled.messages:
-            self._take(delivery)
+            self._accept(delivery)
         for message_id in pulled.cancelled:
             self._cancel(message_id)
         for run_id in pulled.over:
@@ -119,15 +116,15 @@ class Agent:
         self._components.pool.trim()
 
     def _ask(self) -> Pulled:
-        with self._lock:
-            holding, runs = list(self._jobs), {job.run_id for job in self._jobs.values()}
+        jobs = self._jobs.all()
+        holding, runs = [job.message_id for job in jobs], {job.run_id for job in jobs}
         room = max(0, MOST_HELD - len(holding))
-        runs.update(self._components.runs.run_ids()[:MOST_RUNS])  # what will be kept of those that are held, is not yet
+        runs.update(self._components.runs.run_ids()[:MOST_RUNS])  # a held run may not have files yet
         body = Pull(session=self._components.session.number, room=room, holding=holding, runs=sorted(runs))
         return self._client.pull(body, WAIT if room else FULL_WAIT)
 
     def _with_retries(self, call: Callable[[], T]) -> T:
-        """What `call` returns, once the SuperLink answers. Raises what it refuses with, and what it failed with at the end of patience."""
+        """Repeat `call` until the SuperLink answers. Raises its rejection, or the last failure when the retry budget is exhausted."""
         while True:
             try:
                 answer = call()
@@ -145,13 +142,9 @@ class Agent:
                 self._backoff.reset()
                 return answer
 
-    def _take(self, delivery: Delivery) -> None:
-        job = Job(delivery.message_id, delivery.run_id, delivery)
-        with self._lock:
-            if delivery.message_id in self._jobs:
-                return
-            self._jobs[delivery.message_id] = job
-        self._to_serve.put((job, delivery))
+    def _accept(self, delivery: Delivery) -> None:
+        if job := self._jobs.accept(delivery):
+            self._to_serve.put((job, delivery))
 
     def _cancel(self, message_id: str) -> None:
         job = self._jobs.get(message_id)
@@ -161,17 +154,16 @@ class Agent:
             self._components.environments.wake()
 
     def _end_run(self, run_id: int) -> None:
-        with self._lock:
-            its = [job.message_id for job in self._jobs.values() if job.run_id == run_id]
-        for message_id in its:
-            self._cancel(message_id)
+        for job in self._jobs.all():
+            if job.run_id == run_id:
+                self._cancel(job.message_id)
         self._components.environments.end_run(run_id)
         self._components.pool.end_run(run_id)
         self._components.cache.end_run(run_id)
         self._components.runs.end_run(run_id)
         log.info("Run %d has ended.", run_id)
 
-    # They are served.
+    # Serving messages.
 
     def _serve_all(self) -> None:
         while True:
@@ -185,7 +177,7 @@ class Agent:
             log.info("Run %d: message %s was cancelled.", job.run_id, job.message_id)
             self._forget(job)
             return
-        except Exception as failure:  # whatever it was: the round must not wait for this node
+        except Exception as failure:  # any error: the round must not wait for this node
             if self._components.ending.is_set():
                 return
             log.warning("Run %d: message %s failed: %s", job.run_id, job.message_id, failure)
@@ -194,7 +186,7 @@ class Agent:
             reply = serving.refuse(job, failure)
         self._to_send.put((job, reply))
 
-    # Their replies are sent.
+    # Sending replies.
 
     def _send_all(self) -> None:
         while True:
@@ -216,5 +208,4 @@ class Agent:
 
     def _forget(self, job: Job) -> None:
         self._components.reporter.answered(job.message_id)
-        with self._lock:
-            self._jobs.pop(job.message_id, None)
+        self._jobs.forget(job)

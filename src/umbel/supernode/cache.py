@@ -1,7 +1,7 @@
-"""Contents on disk, as they came: a model that is here is not fetched again, and neither are the chunks of a similar one.
+"""Cache of message contents on disk, which avoids repeated downloads of a model and of chunks that models share.
 
-Each content is a file named by its id, and beside it `ID.chunks`, the digests of its chunks. The file's time of change is set when it is
-used; those not used for longest go first. What an earlier process left is checked before it is used: it may not have been written.
+Each content is a file named by its ID, next to `ID.chunks` with the digests of its chunks. The modification time of the file is the time
+of its last use, for least-recently-used eviction. Files of an earlier process are verified before use: the writes may not have completed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from umbel.wire.http import HttpClient
 
-MOST_OF_A_RUN = 3  # what a run sends is seldom older; what is deleted soon need not be written to the disk at all
+MOST_OF_A_RUN = (
+    3  # contents: runs rarely use older ones, and files that are deleted soon may never be written to the disk
+)
 _CHUNKS = ".chunks"
 _LOCKS = 16
 _ABANDONED = 86_400.0  # seconds after which an unfinished download is discarded
@@ -31,17 +33,17 @@ _decode = msgspec.msgpack.Decoder(ContentRef).decode
 
 
 class ContentCache:
-    """The newest contents of each run, of about `capacity` bytes at most; the newest of all stays, however large it is."""
+    """The newest contents of each run, up to about `capacity` bytes; the newest content is always kept."""
 
     def __init__(self, directory: Path, capacity: int) -> None:
-        """Finds what an earlier process left there."""
+        """Index the files that an earlier process left, and remove abandoned downloads."""
         self._directory = directory
         self._capacity = capacity
         self._lock = Lock()
-        self._fetching = [Lock() for _ in range(_LOCKS)]  # each for some of the contents
+        self._fetching = [Lock() for _ in range(_LOCKS)]  # each for a subset of the contents
         self._unchecked: set[str] = set()
         self._of_run: defaultdict[int, deque[str]] = defaultdict(deque)  # contents, newest last
-        self._places: dict[str, tuple[str, int, int]] = {}  # of a chunk: content, position in it, bytes
+        self._places: dict[str, tuple[str, int, int]] = {}  # by digest of a chunk: content, position, bytes
         for path in directory.glob(f"*{_CHUNKS}"):
             self._read(path)
         for path in directory.glob("*.part"):
@@ -51,7 +53,10 @@ class ContentCache:
     def open(
         self, client: HttpClient, run_id: int, content: ContentRef, on_progress: Callable[[int, int], None]
     ) -> int:
-        """A descriptor, which the caller closes, of a content in chunks; what of it is not here is fetched. Raises as `download` does."""
+        """Open a chunked content, after a download of the chunks that are missing; the caller closes the descriptor.
+
+        Raises the errors of `umbel.wire.contents.download`.
+        """
         name = content_id(content)
         with self._fetching[hash(name) % _LOCKS]:
             while (fd := self._opened(name)) is None:
@@ -61,7 +66,7 @@ class ContentCache:
         return fd
 
     def end_run(self, run_id: int) -> None:
-        """The run has ended: release its contents."""
+        """Remove the contents of a run that has ended."""
         with self._lock:
             for name in self._of_run.pop(run_id, ()):
                 self._remove(name)
@@ -71,7 +76,7 @@ class ContentCache:
         try:
             if name in self._unchecked:
                 self._unchecked.discard(name)
-                path.rename(f"{path}.part")  # so a download looks at it, and fetches what is damaged
+                path.rename(f"{path}.part")  # the download verifies it and replaces damaged chunks
             fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return None
@@ -97,7 +102,7 @@ class ContentCache:
             self._remove(path.stem)
 
     def _known(self, digest: str) -> memoryview | None:
-        """A chunk's bytes, read from a content that has it."""
+        """The bytes of a chunk, read from any cached content that contains it."""
         place = self._places.get(digest)
         if place is None:
             return None
@@ -109,7 +114,7 @@ class ContentCache:
             return None
 
     def _make_room(self, run_id: int, newest: str) -> None:
-        """Evict the least recently used contents beyond the limit. Open files stay usable."""
+        """Evict the run's oldest contents, then the least recently used of all. Open files stay usable."""
         with self._lock:
             mine = self._of_run[run_id]
             if newest in mine:

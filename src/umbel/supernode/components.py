@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Components:
-    """What an agent works with."""
+    """The collaborators of an agent."""
 
     session: Session
     reporter: Reporter
@@ -39,7 +39,7 @@ class Components:
 
 
 def build(settings: Settings, state: StateDir, client: FleetClient) -> Components:
-    """The parts over one state directory. `client` has all the patience of the world: what it carries is on disk."""
+    """Create the components for one state directory. `client` must retry without limit: the data that it transfers is on disk."""
     session, ending = Session(), Event()
     budget = Budget(settings.slots, settings.cpus, settings.gpus)
     reporter = Reporter(client, session)

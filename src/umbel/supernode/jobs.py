@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from umbel.supernode.replies import Spooled
     from umbel.supernode.workers import SiteWorker
     from umbel.wire.messages import Delivery
 
@@ -21,14 +22,14 @@ class Cancelled(Exception):
 
 @dataclass
 class Session:
-    """The node's id and the number of its session, both 0 until it is there."""
+    """The node's ID and the number of its session; both are 0 until the session begins."""
 
     node_id: int = 0
     number: int = 0
 
 
 class RetryBudget:
-    """Counts failures in a row. `most` and `seconds` limit them; None and infinity do not."""
+    """Counts consecutive failures, limited to `most` and to `seconds` since the first; None and infinity mean no limit."""
 
     def __init__(self, most: int | None, seconds: float) -> None:
         self._most = most
@@ -38,18 +39,18 @@ class RetryBudget:
 
     @property
     def count(self) -> int:
-        """Failures since the last success."""
+        """The number of failures since the last success."""
         return self._count
 
     def record_failure(self, now: float) -> bool:
-        """Note a failure at `now`, in seconds of any clock; whether to try again."""
+        """Record a failure at `now`, in seconds of any clock; returns whether to retry."""
         if not self._count:
             self._since = now
         self._count += 1
         return (self._most is None or self._count <= self._most) and now - self._since < self._seconds
 
     def reset(self) -> None:
-        """The SuperLink has answered."""
+        """Record a success: the next failure is the first again."""
         self._count = 0
 
 
@@ -57,7 +58,7 @@ STAGES = {"train": "training", "evaluate": "evaluating", "query": "answering"}
 
 
 class Job:
-    """A message that the node has and has not answered; any thread may cancel it."""
+    """A message that the node holds and has not yet answered; any thread may cancel it."""
 
     def __init__(self, message_id: str, run_id: int, delivery: Delivery | None = None) -> None:
         """A job without `delivery` has already been served; only its reply remains to be sent."""
@@ -71,7 +72,7 @@ class Job:
 
     @property
     def stage(self) -> str:
-        """What its client does, in a word."""
+        """The activity of the client, in one word, for display."""
         kind = self.delivery.message_type.partition(".")[0] if self.delivery else ""
         return STAGES.get(kind, "serving")
 
@@ -80,12 +81,12 @@ class Job:
         return self._is_cancelled
 
     def check(self) -> None:
-        """Raises Cancelled if it is."""
+        """Raise Cancelled if the message was cancelled."""
         if self._is_cancelled:
             raise Cancelled
 
     def cancel(self) -> None:
-        """Cancel the message: the worker that serves it is killed."""
+        """Cancel the message and kill the worker that is serving it."""
         with self._lock:
             self._is_cancelled = True
             if self._worker is not None:
@@ -93,7 +94,7 @@ class Job:
 
     @contextmanager
     def served_by(self, worker: SiteWorker) -> Iterator[None]:
-        """Meanwhile this worker serves it. Raises Cancelled if it is."""
+        """Let `cancel` kill this worker while the block runs. Raises Cancelled if the message was cancelled before."""
         with self._lock:
             self.check()
             self._worker = worker
@@ -102,3 +103,41 @@ class Job:
         finally:
             with self._lock:
                 self._worker = None
+
+
+class HeldJobs:
+    """The jobs that a node holds, each until its reply has been accepted or is no longer expected. Safe for concurrent use."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, Job] = {}
+        self._lock = Lock()
+
+    def accept(self, delivery: Delivery) -> Job | None:
+        """Hold a new message; None for one that is held already."""
+        with self._lock:
+            if delivery.message_id in self._jobs:
+                return None
+            job = self._jobs[delivery.message_id] = Job(delivery.message_id, delivery.run_id, delivery)
+        return job
+
+    def resume(self, reply: Spooled) -> Job:
+        """Hold a message whose reply an earlier process left in the spool."""
+        job = Job(reply.message_id, reply.run_id)
+        with self._lock:
+            self._jobs[job.message_id] = job
+        return job
+
+    def get(self, message_id: str) -> Job | None:
+        """The job of a message; None if it is not held."""
+        with self._lock:
+            return self._jobs.get(message_id)
+
+    def all(self) -> list[Job]:
+        """All held jobs, in order of acceptance."""
+        with self._lock:
+            return list(self._jobs.values())
+
+    def forget(self, job: Job) -> None:
+        """Stop holding a message."""
+        with self._lock:
+            self._jobs.pop(job.message_id, None)

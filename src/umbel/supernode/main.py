@@ -1,4 +1,4 @@
-"""The program `umbel-supernode`: the agent of a site, which only ever dials out."""
+"""The program `umbel-supernode`: the agent of a site, which opens outgoing connections only."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(settings: Settings) -> int:
-    """Serve with these settings. Raises Conflict when another SuperNode works in the state directory, and what the SuperLink refuses with."""
+    """Serve with these settings. Raises Conflict when another SuperNode uses the state directory, or the error with which the SuperLink rejects the node."""
     from umbel.supernode.agent import Agent
     from umbel.supernode.components import build
     from umbel.supernode.state import StateDir, load_key, own_key
@@ -57,7 +57,7 @@ def run(settings: Settings) -> int:
 
 
 def _log_to(settings: Settings) -> None:
-    """Send what this process logs to stderr, or to the log file."""
+    """Write the log of this process to the log file, or to stderr if none is set."""
     handler = logging.FileHandler(settings.log_file) if settings.log_file else logging.StreamHandler(sys.stderr)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", handlers=[handler])
 

@@ -30,34 +30,34 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Spooled(msgspec.Struct):
-    """A reply. Its content is `data`, or `size` bytes in a separate file; or it has an error."""
+    """A reply in the spool: an error, or content that is `data` or a separate file of `size` bytes."""
 
     message_id: str
     run_id: int
-    seconds: float = 0.0  # of client work
+    seconds: float = 0.0  # of client computation
     error: ReplyError | None = None
     data: bytes | None = None
     size: int = 0
-    boot: str = ""  # of the machine
+    boot: str = ""  # the boot ID of the machine at the time of writing
 
 
 _decode = msgspec.msgpack.Decoder(Spooled).decode
 
 
 class Spool:
-    """The replies below one directory."""
+    """Replies on disk, in one directory, until the SuperLink has accepted them."""
 
     def __init__(self, directory: Path, boot: str | None = None) -> None:
-        """`boot` tells starts of the machine apart; None: as the machine says."""
+        """`boot` identifies the current start of the machine; None means the boot ID of the operating system."""
         self._directory = directory
         self._boot = boot_id() if boot is None else boot
 
     def content_path(self, message_id: str) -> Path:
-        """Where a message's large reply is written. Raises ObjectInvalid for an id that cannot be a file's name."""
+        """The path of the file for a large reply. Raises ObjectInvalid for an ID that is not a valid file name."""
         return self._path(message_id, "content")
 
     def keep(self, reply: Spooled) -> None:
-        """Write a reply, whose content is there already if it is large. Raises StorageFull."""
+        """Write a reply. The content file of a large reply must exist already. Raises StorageFull."""
         reply.boot = self._boot
         path = self._path(reply.message_id, "reply")
         temporary = path.with_suffix(".new")
@@ -72,7 +72,7 @@ class Spool:
         temporary.replace(path)
 
     def replies(self) -> list[Spooled]:
-        """All replies, oldest first. Whatever else lies there is removed."""
+        """All complete replies, oldest first. Any other file in the directory is removed."""
         found = {reply.message_id: reply for reply in self._read_all()}
         for path in self._directory.iterdir():
             if path.suffix not in (".reply", ".content") or path.stem not in found:
@@ -80,7 +80,7 @@ class Spool:
         return list(found.values())
 
     def drop(self, message_id: str) -> None:
-        """The SuperLink has this reply, or does not want it."""
+        """Remove a reply that the SuperLink has accepted or rejected."""
         for kind in ("reply", "content"):
             self._path(message_id, kind).unlink(missing_ok=True)
 
@@ -108,13 +108,13 @@ class Spool:
         return self._directory / f"{message_id}.{kind}"
 
 
-_UNSENDABLE = (RequestInvalid, TooLarge)  # no other attempt would help
+_UNSENDABLE = (RequestInvalid, TooLarge)  # a retry with the same content would fail again
 
 log = logging.getLogger(__name__)
 
 
 class ReplySender:
-    """Sends replies: any number of threads may call it."""
+    """Sends replies to the SuperLink. Safe for concurrent use."""
 
     def __init__(self, client: FleetClient, spool: Spool, reporter: Reporter, session: Session, ending: Event) -> None:
         self._client = client
@@ -124,7 +124,10 @@ class ReplySender:
         self._ending = ending
 
     def send(self, job: Job, reply: Spooled) -> bool:
-        """Send a reply until the SuperLink has taken it; whether anybody waited for it. Raises Cancelled, UmbelError."""
+        """Send a reply, with retries, until the SuperLink accepts it; returns whether the reply was still expected.
+
+        A reply that the SuperLink cannot accept is replaced by a MALFORMED_REPLY error. Raises Cancelled, UmbelError.
+        """
         backoff = Backoff(float("inf"))
         while True:
             try:
@@ -134,7 +137,7 @@ class ReplySender:
                     raise
                 reply.error = ReplyError(code=int(ErrorCode.MALFORMED_REPLY), reason=str(failure))
             except UmbelError as failure:
-                # An object that was there before may be gone by now: the next attempt sends it.
+                # The SuperLink may have removed an object that the upload skipped: the next attempt uploads it.
                 if not (isinstance(failure, ObjectInvalid) or failure.http_status >= 500):
                     raise
                 log.warning("Retrying the reply to message %s: %s", job.message_id, failure)

@@ -1,4 +1,4 @@
-"""Reports app output and the progress of messages to the SuperLink, from a separate thread."""
+"""Reporting of app output and message progress to the SuperLink, in a separate thread."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
     from umbel.supernode.jobs import Session
     from umbel.wire.programs import FleetClient
 
-PAUSE = 0.1  # seconds between two reports: a person sees no difference, the SuperLink does
-MOST_LINES = 10_000  # that wait to be sent; of more, the oldest are left out
-_QUICK = 0.15  # seconds; of a message that is answered sooner, progress is not told
-_LARGEST_BATCH = 1_000  # lines
-_LARGEST_TEXT = 500_000  # characters of the lines of a report
-_FULL = 1.0  # seconds until a SuperLink without room is asked again
+PAUSE = 0.1  # seconds between two reports: imperceptible to users, and it limits the load on the SuperLink
+MOST_LINES = 10_000  # lines waiting to be sent; beyond that, the oldest are dropped
+_QUICK = 0.15  # seconds; progress of a message that is answered sooner is not reported
+_LARGEST_BATCH = 1_000  # log lines per report
+_LARGEST_TEXT = 500_000  # characters of log lines per report
+_FULL = 1.0  # seconds between retries while the SuperLink's disk is full
 
 log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Collects log lines and progress, and sends them in batches, from `begin` on in the node's session."""
+    """Collects log lines and progress and, once `begin` is called, sends them in batches within the node's session."""
 
     def __init__(self, client: FleetClient, session: Session) -> None:
         self._client = client
         self._session = session
         self._condition = threading.Condition()
-        self._lines: deque[tuple[int, LogLine]] = deque()  # each with its run
+        self._lines: deque[tuple[int, LogLine]] = deque()  # (run ID, line)
         self._left_out = 0
         self._progress: dict[str, MessageProgress] = {}
-        self._progress_at: float | None = None  # on the monotonic clock: when it is to be told
+        self._progress_at: float | None = None  # on the monotonic clock: when progress is due
         self._report_after = 0.0  # likewise
         self._seq = 0
         self._is_sending = False
@@ -44,12 +44,12 @@ class Reporter:
         self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
 
     def begin(self) -> None:
-        """The node's session has begun."""
+        """Begin to send: the node's session has started."""
         self._thread.start()
 
     def log(self, run_id: int, text: str, level: str) -> None:
-        """A line that a run's app wrote here."""
-        safe = text.encode(errors="replace").decode()  # what is no Unicode cannot be sent
+        """Add a line that an app of the run wrote on this node."""
+        safe = text.encode(errors="replace").decode()  # lone surrogates cannot be sent
         line = LogLine(
             text=safe, level=level, source="clientapp", node_id=self._session.node_id or None, at=time.time()
         )
@@ -61,7 +61,7 @@ class Reporter:
             self._condition.notify_all()
 
     def progress(self, message_id: str, stage: str, done: float = 0.0, total: float = 0.0, unit: str = "") -> None:
-        """How far a message is; only the newest is told."""
+        """Update the progress of a message; only the latest value is sent."""
         with self._condition:
             self._progress[message_id] = MessageProgress(
                 message_id=message_id, stage=stage, done=done, total=total, unit=unit
@@ -76,12 +76,12 @@ class Reporter:
             self._progress.pop(message_id, None)
 
     def flush(self, seconds: float) -> None:
-        """Wait until all lines are sent, or for so long."""
+        """Wait until all lines are sent, for at most `seconds`."""
         with self._condition:
             self._condition.wait_for(lambda: not self._lines and not self._is_sending, seconds)
 
     def close(self) -> None:
-        """Send no more."""
+        """Stop the thread; lines that are still queued are dropped."""
         with self._condition:
             self._is_closing = True
             self._condition.notify_all()
@@ -109,7 +109,7 @@ class Reporter:
                         raise
 
     def _next(self) -> NodeReport | None:
-        """The next report when it is due; None at the end."""
+        """Wait for the next report; None once `close` has been called."""
         with self._condition:
             while not self._is_closing:
                 now, due = time.monotonic(), self._due()
@@ -141,9 +141,9 @@ class Reporter:
             text += len(line.text)
             of_run = logs.setdefault(run_id, RunLogs(run_id=run_id, lines=[]))
             if self._left_out:
-                said = f"{self._left_out} earlier lines were dropped because there were too many at once."
+                notice = f"{self._left_out} earlier lines were dropped because there were too many at once."
                 of_run.lines.append(
-                    LogLine(text=said, level="WARNING", source="clientapp", node_id=line.node_id, at=line.at)
+                    LogLine(text=notice, level="WARNING", source="clientapp", node_id=line.node_id, at=line.at)
                 )
                 self._left_out = 0
             of_run.lines.append(line)

@@ -1,4 +1,4 @@
-"""Compute resources of a site: CPU, GPU and memory budget, and the slots of a SuperNode."""
+"""Compute resources of a site: the budget of slots, CPUs and GPUs, and the queue of messages that wait for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Need:
-    """What a message's client uses: CPUs and GPUs, in fractions if need be."""
+    """Resources that one client requires: CPUs and GPUs, which may be fractions."""
 
     cpus: float
     gpus: float
@@ -29,7 +29,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Grant:
-    """What a message was given: CPUs, and of each of these GPUs the share `gpu_share`."""
+    """Resources granted to one client: CPUs, and the share `gpu_share` of each GPU."""
 
     cpus: float
     gpus: tuple[str, ...] = ()
@@ -37,7 +37,7 @@ class Grant:
 
 
 class Budget:
-    """A number of slots, CPUs and GPUs; what is taken is unavailable until it is returned."""
+    """The slots, CPUs and GPUs of the node. Not safe for concurrent use: see `Slots`."""
 
     def __init__(self, slots: int, cpus: float, gpus: Sequence[str]) -> None:
         self._all = (slots, cpus, tuple(gpus))
@@ -46,7 +46,7 @@ class Budget:
         self._gpus = dict.fromkeys(gpus, 1.0)
 
     def need(self, app_settings: Mapping[str, Scalar]) -> Need:
-        """What a client of an app with these settings gets: what they ask for, as far as there is so much, or one slot's share."""
+        """The resources of one client: those that the app's settings request, limited to what the node has; by default one slot's share."""
         slots, cpus, gpus = self._all
         plain = {key.removeprefix("options.").replace("_", "-"): value for key, value in app_settings.items()}
         return Need(
@@ -55,7 +55,7 @@ class Budget:
         )
 
     def take(self, need: Need) -> Grant | None:
-        """What a client needs, if there is so much left."""
+        """Take the required resources; None if they are not available."""
         gpus = self._free_gpus(need.gpus)
         if not self._slots or gpus is None or self._cpus + _ROUNDING < need.cpus:
             return None
@@ -64,7 +64,7 @@ class Budget:
         return grant
 
     def release(self, grant: Grant) -> None:
-        """A client needs what it was given no more."""
+        """Return the resources of a client that has finished."""
         self._move(grant, 1)
 
     def _move(self, grant: Grant, sign: int) -> None:
@@ -92,7 +92,7 @@ def _whole_or_share(gpus: float) -> float:
 
 
 class Slots:
-    """A budget that messages wait for."""
+    """Access to a budget from several threads, first come, first served."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -101,7 +101,7 @@ class Slots:
 
     @contextmanager
     def acquire(self, need: Need, is_cancelled: Callable[[], bool]) -> Iterator[Grant]:
-        """Wait for what a client needs, and have it meanwhile. Raises Cancelled when `is_cancelled` says so while it waits."""
+        """Wait for the required resources and hold them during the block. Raises Cancelled when `is_cancelled` returns true while waiting."""
         grant = self._wait(need, is_cancelled)
         try:
             yield grant
@@ -111,7 +111,7 @@ class Slots:
                 self._changed.notify_all()
 
     def wake(self) -> None:
-        """Something was cancelled."""
+        """Let waiting threads check `is_cancelled` again."""
         with self._changed:
             self._changed.notify_all()
 

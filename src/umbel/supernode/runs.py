@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class _Preparation:
-    """One run's environment: it is there, could not be made, or is being made on `lifeline`."""
+    """The environment of one run: ready, failed, or being prepared on `lifeline`."""
 
     lifeline: Lifeline = field(default_factory=Lifeline)
     environment: Environment | None = None
@@ -40,9 +40,9 @@ class _Preparation:
 
 
 class RunEnvironments:
-    """Finds or builds an environment for each run, in a separate thread, which continues if the first message that needed it is cancelled.
+    """Finds or builds an environment for each run, in a separate thread that continues if the requesting message is cancelled.
 
-    `on_log` gets what the run's people should know: run id, text, level.
+    `on_log` receives messages for the run's log: run ID, text, level.
     """
 
     def __init__(self, on_log: Callable[[int, str, str], None]) -> None:
@@ -57,9 +57,9 @@ class RunEnvironments:
         is_cancelled: Callable[[], bool],
         on_install: Callable[[], None],
     ) -> Environment:
-        """The run's environment, as soon as it is there; `on_install` is called while something is installed for it.
+        """Wait for the run's environment; `on_install` is called when packages are being installed.
 
-        Raises EnvironmentFailed, after which the next call tries again; Cancelled when `is_cancelled` says so meanwhile.
+        Raises EnvironmentFailed, after which the next call tries again, or Cancelled when `is_cancelled` returns true while waiting.
         """
         with self._changed:
             preparation = self._preparations.get(run_id) or self._begin(run_id, dependencies)
@@ -74,19 +74,19 @@ class RunEnvironments:
         return preparation.environment
 
     def wake(self) -> None:
-        """Something was cancelled."""
+        """Let waiting threads check `is_cancelled` again."""
         with self._changed:
             self._changed.notify_all()
 
     def end_run(self, run_id: int) -> None:
-        """The run has ended: cancel or release its environment."""
+        """Cancel or release the environment of a run that has ended."""
         with self._changed:
             preparation = self._preparations.pop(run_id, None)
         if preparation is not None:
             self._end(preparation)
 
     def close(self) -> None:
-        """The node is stopping: cancel all preparations."""
+        """Cancel or release the environments of all runs."""
         for run_id in list(self._preparations):
             self.end_run(run_id)
 
@@ -105,7 +105,7 @@ class RunEnvironments:
             if preparation.environment is not None:
                 preparation.environment.close()
 
-    # The thread of a run.
+    # The thread that prepares a run's environment.
 
     def _make(self, run_id: int, preparation: _Preparation, dependencies: Sequence[str]) -> None:
         failure: UmbelError | None = UmbelError(
@@ -132,7 +132,7 @@ class RunEnvironments:
             return prepare(dependencies, allowed=may_install(), on_wait=on_wait, lifeline=preparation.lifeline)
         except (AppInvalid, DependenciesMissing) as lacking:
             self._on_log(run_id, str(lacking), "WARNING")
-            return prepare([], allowed=False)  # its imports decide
+            return prepare([], allowed=False)  # the app may work without them: its imports decide
 
     def _finish(
         self, run_id: int, preparation: _Preparation, environment: Environment | None, failure: UmbelError | None
@@ -151,9 +151,9 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run whose app is here.
+    """A run whose app is installed on this node.
 
-    `clientapp` is "module:attribute" in `app_dir`, `dependencies` what the app declares, `need` what one client uses.
+    `clientapp` is "module:attribute" in `app_dir`, `dependencies` are the app's declared requirements, `need` the resources of one client.
     """
 
     run: NodeRun
@@ -164,7 +164,7 @@ class PreparedRun:
 
 
 class Runs:
-    """What is known of the runs."""
+    """The runs of which this node serves messages, with their installed apps."""
 
     def __init__(self, client: FleetClient, state: StateDir, budget: Budget) -> None:
         self._client = client
@@ -175,7 +175,7 @@ class Runs:
         self._lock = Lock()
 
     def prepare(self, run_id: int) -> PreparedRun:
-        """The run, with its app in place. Raises any error of the API, BundleInvalid, AppInvalid, StorageFull."""
+        """Install the run's app, unless that is done already. Raises any error of the API, BundleInvalid, AppInvalid, StorageFull."""
         with self._lock:
             lock = self._preparing[run_id]
         with lock:
@@ -184,11 +184,11 @@ class Runs:
             return self._prepared[run_id]
 
     def run_ids(self) -> list[int]:
-        """The runs of which something is kept."""
+        """The IDs of the runs that have files in the state directory."""
         return self._state.runs()
 
     def end_run(self, run_id: int) -> None:
-        """The run has ended: release everything it used."""
+        """Remove the files of a run that has ended."""
         self._prepared.pop(run_id, None)
         self._preparing.pop(run_id, None)
         self._state.remove_run(run_id)

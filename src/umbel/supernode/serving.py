@@ -1,4 +1,4 @@
-"""From a message to its reply on disk."""
+"""Serving of messages: preparation, execution by a worker, and a spooled reply."""
 
 from __future__ import annotations
 
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     from umbel.wire.messages import Delivery
     from umbel.wire.programs import FleetClient
 
-Content = bytes | tuple[int, int]  # its bytes, or a descriptor and a size
+Content = bytes | tuple[int, int]  # the bytes, or (file descriptor, size)
 
-_FRUITLESS_ENDS = 3  # workers that end before they have begun to serve
-_TRIES = 2  # at a message whose worker ends while it serves: what was killed by chance must not change the model
+_FRUITLESS_ENDS = 3  # workers that may end before they begin to serve
+_TRIES = (
+    2  # attempts at a message whose worker ends while serving: a process killed by chance must not change the model
+)
 _CODES: dict[type[UmbelError], ErrorCode] = {
     EnvironmentFailed: ErrorCode.LOAD_CLIENT_APP_EXCEPTION,
     AppLoadError: ErrorCode.LOAD_CLIENT_APP_EXCEPTION,
@@ -53,7 +55,7 @@ _CODES: dict[type[UmbelError], ErrorCode] = {
 
 
 class Serving:
-    """Serves messages: any number of threads may call it."""
+    """Turns a message into a reply. Safe for concurrent use."""
 
     def __init__(
         self,
@@ -78,7 +80,10 @@ class Serving:
         self._reporter = reporter
 
     def serve(self, job: Job, delivery: Delivery) -> Spooled:
-        """The reply to a message, kept in the spool. Raises Cancelled, and any error of Umbel that is not the client's."""
+        """Serve a message and write the reply to the spool.
+
+        An error of the client is part of the reply. Raises Cancelled, and UmbelError when the client cannot be run.
+        """
         job.check()
         prepared = self._runs.prepare(job.run_id)
         environment = self._environment(job, prepared)
@@ -100,7 +105,7 @@ class Serving:
         environment: Environment,
         grant: Grant,
     ) -> Spooled:
-        served, unserved = 0, 0  # workers that ended while they served, and before
+        served, unserved = 0, 0  # workers that ended while serving, and before
         while True:
             try:
                 with self._pool.lend(prepared, environment, grant) as worker, job.served_by(worker):
@@ -127,7 +132,7 @@ class Serving:
         return environment
 
     def refuse(self, job: Job, failure: Exception) -> Spooled:
-        """The reply that says why there is no other, kept in the spool if there is room."""
+        """Create the error reply for a message that cannot be served, and write it to the spool if there is disk space."""
         code = next((code for kind, code in _CODES.items() if isinstance(failure, kind)), ErrorCode.UNKNOWN)
         reason = getattr(failure, "traceback", "") or str(failure) or type(failure).__name__
         reply = _error(job, code, reason)
@@ -164,7 +169,7 @@ class Serving:
             content_ids=[worker.next_unit],
             message_type=delivery.message_type,
             ttl=delivery.ttl,
-            created_at=job.received_at,  # and not when it was sent, by another machine's clock
+            created_at=job.received_at,  # not when it was sent: that is the clock of another machine
             group_id=delivery.group_id,
             reply_file=file,
         )

@@ -29,33 +29,35 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Settings:
-    """What a SuperNode is to do. `cpus` and `gpus` are what its clients may use, all `slots` of them together."""
+    """The settings of a SuperNode. `cpus` and `gpus` are the total for all `slots` concurrent clients."""
 
     superlink: str  # http://HOST:PORT or https://HOST:PORT
     state_dir: Path
     root_certificates: Path | None = None
-    private_key: Path | None = None  # None: the state directory's own
+    private_key: Path | None = None  # None: the key in the state directory
     name: str = ""
     node_config: Config = field(default_factory=dict)
-    slots: int = 1  # messages served at a time
+    slots: int = 1  # messages served concurrently
     cpus: float = 1.0
     gpus: tuple[str, ...] = ()
     max_retries: int | None = None  # None: no limit
     max_wait: float = math.inf  # seconds
     cache_bytes: int = int(CACHE_GIB * 2**30)
     log_file: Path | None = None
-    may_install: bool = False  # what apps declare and this machine does not have
+    may_install: bool = False  # missing dependencies of apps
 
 
 def parse(arguments: Sequence[str] | None = None) -> Settings:
-    """The settings in a command line. Raises UsageError, ConfigError."""
+    """Parse the command line. Raises UsageError, ConfigError."""
     options = parser().parse_args(arguments)
     if options.name and not _NAME.fullmatch(options.name):
         raise UsageError(f"Invalid node name `{options.name}`.", hint="Use letters, digits, dots and hyphens.")
     machine, has_roots = this_machine(), bool(options.root_certificates)
     gpus = machine.gpus if options.num_gpus is None else machine.gpus[: options.num_gpus]
     return Settings(
-        superlink=each(options.superlink, lambda one: address_of(one, insecure=options.insecure, has_roots=has_roots)),
+        superlink=each(
+            options.superlink, lambda address: address_of(address, insecure=options.insecure, has_roots=has_roots)
+        ),
         state_dir=options.state_dir or default_state_dir(options.name, options.auth_supernode_private_key),
         root_certificates=options.root_certificates,
         private_key=options.auth_supernode_private_key,
@@ -73,9 +75,9 @@ def parse(arguments: Sequence[str] | None = None) -> Settings:
 
 
 def address_of(text: str, *, insecure: bool, has_roots: bool = False) -> str:
-    """The URL that `text` (a URL, or HOST:PORT) means: with TLS, except where `insecure` says so, or on this machine without roots.
+    """The URL for `text`, a URL or HOST:PORT. The default is TLS, except with `insecure`, or on this machine without root certificates.
 
-    Raises ConfigError for what is no address, and for a plain `http://` to another machine that `insecure` does not allow.
+    Raises ConfigError for an invalid address, and for plain `http://` to another machine without `insecure`.
     """
     has_scheme = "://" in text
     try:
@@ -96,7 +98,7 @@ def address_of(text: str, *, insecure: bool, has_roots: bool = False) -> str:
 
 
 def default_state_dir(name: str, private_key: Path | None) -> Path:
-    """Where a SuperNode keeps its state if it is not told: named by its name, or else its key file."""
+    """The default state directory: named after the node, or else after its key file."""
     return (
         home()
         / "supernode"
@@ -111,7 +113,7 @@ def parser() -> argparse.ArgumentParser:
         description="The agent of a site: executes the ClientApps of runs next to the site's data.",
     )
     add = parser.add_argument
-    add("--superlink", required=True, metavar="ADDRESS", help="HOST:PORT, or a URL; several, separated by commas")
+    add("--superlink", required=True, metavar="ADDRESS", help="HOST:PORT or URL; separate several with commas")
     add("--insecure", action="store_true", help="connect without TLS, even to another machine")
     add(
         "--root-certificates",
@@ -131,7 +133,7 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PAIRS",
-        help="""values that ClientApps read as context.node_config, such as 'k1=1 k2="v"'""",
+        help="""values that ClientApps read from context.node_config, for example 'k1=1 k2="v"'""",
     )
     add("--slots", type=_count, default=1, metavar="N", help="messages processed concurrently (default: 1)")
     add("--num-cpus", type=_positive, metavar="N", help="total CPUs for clients (default: all)")
@@ -156,7 +158,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="attempts to reach the SuperLink before giving up (default: no limit)",
     )
-    add("--max-wait-time", type=_positive, default=math.inf, metavar="SECONDS", help="likewise, time")
+    add("--max-wait-time", type=_positive, default=math.inf, metavar="SECONDS", help="likewise, time without contact")
     add(requirements.OPTION, action="store_true", dest="may_install", help=requirements.HELP)
     add("--log-file", type=Path, metavar="FILE", help="write the log to this file")
     add("--version", action="version", version=f"umbel-supernode {__version__}")

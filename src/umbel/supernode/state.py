@@ -44,7 +44,7 @@ def load_key(path: Path) -> Ed25519PrivateKey:
 
 
 def own_key(path: Path) -> Ed25519PrivateKey:
-    """The key in `path`, made there at the first use, for its owner alone."""
+    """The node's key in `path`, which is generated on first use and readable by its owner only."""
     if not path.exists():
         key = Ed25519PrivateKey.generate()
         pem = key.private_bytes(
@@ -55,10 +55,10 @@ def own_key(path: Path) -> Ed25519PrivateKey:
 
 
 class StateDir:
-    """The files below `root`: `key.pem`, `contents/`, `spool/`, `runs/<run id>/`; for their owner alone."""
+    """The files below `root`: `key.pem`, `contents/`, `spool/`, `runs/<run id>/`, accessible to their owner only."""
 
     def __init__(self, root: Path) -> None:
-        """Makes what is missing. Raises ConfigError when that is not possible."""
+        """Create missing directories. Raises ConfigError when that fails."""
         self.root = root.expanduser().absolute()
         self.key = self.root / "key.pem"
         self.contents = self.root / "contents"
@@ -74,7 +74,7 @@ class StateDir:
             ) from error
 
     def lock(self) -> IO[str]:
-        """A lock, held for as long as the file is open. Raises Conflict when another process holds it."""
+        """Lock the directory for as long as the returned file is open. Raises Conflict when another process holds the lock."""
         file = (self.root / "lock").open("a")
         if _os.try_lock(file.fileno()):
             return file
@@ -85,15 +85,15 @@ class StateDir:
         )
 
     def client_state(self, run_id: int) -> Path:
-        """Where a run's ClientApp keeps its state."""
+        """The directory for the state of a run's ClientApp."""
         return self._runs / str(run_id) / "state"
 
     def runs(self) -> list[int]:
-        """The runs of which something is kept."""
+        """The IDs of the runs that have a directory."""
         return sorted(int(path.name) for path in self._runs.iterdir() if path.name.isdigit())
 
     def begin_run(self, run_id: int) -> None:
-        """Something of this run will be kept."""
+        """Create the directory of a run."""
         (self._runs / str(run_id)).mkdir(mode=0o700, exist_ok=True)
 
     def remove_run(self, run_id: int) -> None:

@@ -1,4 +1,4 @@
-"""Worker processes of a SuperNode and the pool that lends them."""
+"""Worker processes of a SuperNode, and their pool."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class WorkerEnded(Exception):
-    """The process ended without an answer; `had_begun` tells whether it was serving the message."""
+    """The worker process ended without an answer; `had_begun` says whether it had begun to serve the message."""
 
     def __init__(self, how: str, *, had_begun: bool) -> None:
         self.how = how
@@ -41,7 +41,7 @@ class WorkerEnded(Exception):
 
 
 class SiteWorker(WorkerProcess):
-    """Serves one message at a time; a separate thread reads all its output, also between messages."""
+    """A worker process that serves one message at a time; a separate thread reads its output, also between messages."""
 
     def __init__(self, interpreter: str, environment: Mapping[str, str], setup: frames.Setup, on_log: OnLog) -> None:
         super().__init__(environment, interpreter)
@@ -59,11 +59,11 @@ class SiteWorker(WorkerProcess):
 
     @property
     def next_unit(self) -> int:
-        """The id that the next message's unit and content have."""
+        """The ID to use for the unit and the content of the next message."""
         return self._served + 1
 
     def serve(self, content: bytes | tuple[int, int], unit: frames.Unit, on_progress: OnProgress) -> frames.Served:
-        """What the client answers to a unit of one message, with its content as bytes or as a descriptor and a size.
+        """Serve a unit of one message and return the client's answer; `content` is bytes, or a file descriptor and a size.
 
         Raises WorkerEnded, AppLoadError, StorageFull.
         """
@@ -88,14 +88,14 @@ class SiteWorker(WorkerProcess):
         return answer
 
     def close(self) -> None:
-        """End the process and wait until it is gone."""
+        """Kill the process and wait for its end."""
         self.kill()
         self._listener.join()
 
     def _send(self, frame: frames.ToWorker, fds: tuple[int, ...] = ()) -> None:
         with self._sending:
             if self.has_ended:
-                return  # the listener has said so, or is about to
+                return  # the listener has reported the end, or is about to
             try:
                 self.channel.send(frames.encode(frame), fds)
             except OSError:
@@ -108,7 +108,7 @@ class SiteWorker(WorkerProcess):
             while True:
                 payload, fds = self.channel.receive()
                 for fd in fds:
-                    os.close(fd)  # no frame that is of use here brings any
+                    os.close(fd)  # no frame that is used here comes with descriptors
                 self._take(frames.decode_from_worker(payload))
         except EOFError:
             self.process.wait()
@@ -134,12 +134,12 @@ class SiteWorker(WorkerProcess):
                 self.kill()
 
 
-IDLE = 600.0  # seconds after which an unused worker ends
-MOST_IDLE = 4  # workers
+IDLE = 600.0  # seconds after which an idle worker is ended
+MOST_IDLE = 4  # idle workers that are kept
 
 
 class _Idle:
-    """A worker that waits for its run's next message."""
+    """An idle worker, kept for the next message of its run."""
 
     def __init__(self, worker: SiteWorker, grant: Grant, since: float) -> None:
         self.worker = worker
@@ -148,7 +148,7 @@ class _Idle:
 
 
 class WorkerPool:
-    """Lends workers. `on_log` gets what apps write: run id, text, level."""
+    """Worker processes, reused for later messages of the same run. `on_log` receives the output of apps: run ID, text, level."""
 
     def __init__(
         self,
@@ -167,14 +167,17 @@ class WorkerPool:
 
     @contextmanager
     def lend(self, prepared: PreparedRun, environment: Environment, grant: Grant) -> Iterator[SiteWorker]:
-        """A worker of this run for one message, a warm one if there is one; kept afterwards, unless it has ended."""
+        """Provide a worker of this run for one message: an idle one with the same grant, else a new one.
+
+        It is kept as idle afterwards, and closed if the block raises.
+        """
         worker = self._take(prepared.run.run_id, grant) or self._start(prepared, environment, grant)
         with self._lock:
             self._busy.add(worker)
         try:
             yield worker
         except BaseException:
-            worker.close()  # whatever the reason: the state of the worker is unknown
+            worker.close()  # the state of the worker is unknown
             raise
         else:
             with self._lock:
@@ -185,7 +188,7 @@ class WorkerPool:
         self.trim()
 
     def trim(self) -> None:
-        """End workers that were idle for long, that are too many, or that have ended by themselves."""
+        """Close idle workers that exceed the idle time or the idle limit, or whose process has ended."""
         now = self._clock()
         with self._lock:
             surplus = len(self._idle) - MOST_IDLE
@@ -200,11 +203,11 @@ class WorkerPool:
             idle.worker.close()
 
     def end_run(self, run_id: int) -> None:
-        """End the idle workers of a run."""
+        """Close the idle workers of a run."""
         self._end(lambda idle: idle.worker.run_id == run_id)
 
     def close(self) -> None:
-        """End all workers, the busy ones too."""
+        """Close all workers, including busy ones."""
         self._end(lambda _: True)
         with self._lock:
             busy = list(self._busy)
