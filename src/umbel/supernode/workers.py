@@ -15,7 +15,7 @@ from umbel.engine.worker_handle import WorkerProcess
 from umbel.errors import AppLoadError, UmbelError, from_code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from umbel.bundle.config import Config
     from umbel.environments.prepare import Environment
@@ -23,12 +23,9 @@ if TYPE_CHECKING:
     from umbel.supernode.runs import PreparedRun
     from umbel.supernode.state import StateDir
 
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     OnLog = Callable[[str, str], None]  # text, level
     OnProgress = Callable[[float, float, str], None]  # done, total, unit
+    StartWorker = Callable[[str, Mapping[str, str], frames.Setup, OnLog], "SiteWorker"]
 
 
 class WorkerEnded(Exception):
@@ -156,7 +153,9 @@ class WorkerPool:
         node_config: Config,
         on_log: Callable[[int, str, str], None],
         clock: Callable[[], float] = time.monotonic,
+        start: StartWorker = SiteWorker,
     ) -> None:
+        self._start_worker = start
         self._state = state
         self._node_config = node_config
         self._on_log = on_log
@@ -243,6 +242,6 @@ class WorkerPool:
             node_config=dict(self._node_config),
         )
         variables = environment.variables(os.environ) | worker_environment(grant.cpus, grant.gpus)
-        return SiteWorker(
+        return self._start_worker(
             environment.interpreter, variables, setup, lambda text, level: self._on_log(run.run_id, text, level)
         )

@@ -62,16 +62,17 @@ def test_an_id_that_is_no_files_name_is_refused(spool: Spool, name: str) -> None
         spool.content_path(name)
 
 
-def test_a_full_disk_is_named(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other trouble is not taken for it."""
+@pytest.mark.parametrize(
+    ("code", "expected"), [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EIO, OSError)]
+)
+def test_a_full_disk_is_named(
+    spool: Spool, monkeypatch: pytest.MonkeyPatch, code: int, expected: type[Exception]
+) -> None:
+    """A full disk and an exhausted quota raise StorageFull; another error stays what it is."""
 
     def fail(_path: Path, _data: bytes) -> int:
         raise OSError(code, "trouble")
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    code = errno.ENOSPC
-    with pytest.raises(StorageFull):
-        spool.keep(SMALL)
-    code = errno.EIO
-    with pytest.raises(OSError, match="trouble"):
+    with pytest.raises(expected):
         spool.keep(SMALL)
