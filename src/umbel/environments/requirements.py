@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, packages_distributions
+from importlib.util import find_spec
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -105,12 +106,22 @@ def check(dependencies: Iterable[str]) -> None:
 def provides(dependency: str, module: str, *, is_absent: bool) -> bool:
     """Whether an unsatisfied requirement may explain a failed import of `module`.
 
-    An absent module may belong to any requirement that is not installed; a module that exists belongs to known distributions.
+    A module of an installed distribution is explained by that distribution only, whose version may be wrong. A module of an unknown
+    package, or of a namespace package, may belong to any requirement that is not installed; a missing module of the app itself does not.
     """
-    name = canonicalize_name(Requirement(dependency).name)
-    if is_absent:
-        return _version(name) is None
-    return name in map(canonicalize_name, packages_distributions().get(module.partition(".")[0], ()))
+    name, package = canonicalize_name(Requirement(dependency).name), module.partition(".")[0]
+    if name in map(canonicalize_name, packages_distributions().get(package, ())):
+        return True
+    return is_absent and _version(name) is None and not _has_code(package)
+
+
+def _has_code(package: str) -> bool:
+    """Whether a top-level module or package exists, namespace packages excepted. Does not import it."""
+    try:
+        spec = find_spec(package)
+    except ValueError:  # loaded, without a spec
+        return True
+    return spec is not None and spec.origin is not None
 
 
 def _present(dependency: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.distributions import installed, metadata
-from umbel.environments.requirements import check, missing, needed
+from umbel.environments.requirements import check, missing, needed, provides
 from umbel.errors import AppInvalid, DependenciesMissing
 
 
@@ -112,6 +112,31 @@ def test_what_is_no_requirement_is_refused(line: str) -> None:
     with pytest.raises(AppInvalid, match="which is not a valid requirement") as caught:
         missing([line])
     assert repr(line) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("dependency", "module", "is_absent", "explains"),
+    [
+        ("no-such-lib", "no_such_lib", True, True),
+        ("no-such-lib", "no_such_lib.part", True, True),
+        ("demo-lib>=2", "demo_lib.new", True, True),
+        ("demo-lib>=2", "demo_lib", False, True),
+        ("no-such-lib", "demo_lib.new", True, False),
+        ("no-such-lib", "json.no_such_part", True, False),
+        ("no-such-lib", "json", False, False),
+        ("no-such-lib", "shared_space.part", True, True),
+        ("no-such-lib", "__main__.part", True, False),
+        ("demo-lib>=2", "no_such_lib", True, False),
+    ],
+)
+def test_a_failed_import_is_explained_by_its_distribution(
+    packages: Path, dependency: str, module: str, is_absent: bool, explains: bool
+) -> None:
+    """A requirement is offered only for a module that may belong to it: missing altogether, or in another version."""
+    (packages / "demo_lib.py").touch()
+    (packages / "demo_lib-1.5.dist-info" / "top_level.txt").write_text("demo_lib\n")
+    (packages / "shared_space").mkdir()
+    assert provides(dependency, module, is_absent=is_absent) == explains
 
 
 def test_the_error_names_what_is_missing(packages: Path) -> None:
