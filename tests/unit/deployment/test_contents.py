@@ -1,4 +1,4 @@
-"""Contents of replies on their way to the ServerApp: in the background, through files that are gone when they are opened."""
+"""Downloads of reply contents in the background, through temporary files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from umbel.wire.records import pack
 
 
 class Shelf:
-    """A SuperLink that has objects; `got` are the digests that were fetched."""
+    """A SuperLink's object store; `got` lists the digests that were downloaded."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
@@ -28,7 +28,7 @@ class Shelf:
         self.address, self.close = self._peer.address, self._peer.close
 
     def put(self, content: RecordDict) -> ContentRef:
-        """Keep a content in chunks."""
+        """Store a content in chunks."""
         data = b"".join(pack(content))
         chunks = [data[start : start + CHUNK] for start in range(0, len(data), CHUNK)]
         digests = [hashlib.sha256(chunk).hexdigest() for chunk in chunks]
@@ -37,7 +37,7 @@ class Shelf:
 
     @property
     def got(self) -> list[str]:
-        """The objects that were fetched, in order."""
+        """The objects that were downloaded, in order."""
         return [call.path.rpartition("/")[2] for call in self._peer.calls]
 
     def _answer(self, call: Call) -> Answer:
@@ -47,7 +47,7 @@ class Shelf:
 
 @pytest.fixture
 def shelf() -> Iterator[Shelf]:
-    """A SuperLink of the test's."""
+    """An object store."""
     one = Shelf()
     yield one
     one.close()
@@ -55,7 +55,7 @@ def shelf() -> Iterator[Shelf]:
 
 @pytest.fixture
 def contents(shelf: Shelf, tmp_path: Path) -> Iterator[ContentFetcher]:
-    """Contents that come from there."""
+    """A fetcher that downloads from the store."""
     one = ContentFetcher(HttpClient(shelf.address, "", patience=0), tmp_path / "replies", RetryWhileDiskFull(0.0))
     yield one
     one.close()
@@ -67,12 +67,12 @@ def model(start: float) -> RecordDict:
 
 
 def files(tmp_path: Path) -> list[Path]:
-    """What lies on the disk."""
+    """The names of the files on disk."""
     return list((tmp_path / "replies").glob("*"))
 
 
 def test_a_content_is_fetched_and_mapped(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
-    """Its arrays are right and can be written to, and no file is left."""
+    """The arrays are correct and writable, and no file remains."""
     one, two = shelf.put(model(0.0)), shelf.put(model(5.0))
     contents.fetch(one)
     contents.fetch(two)
@@ -83,8 +83,8 @@ def test_a_content_is_fetched_and_mapped(shelf: Shelf, contents: ContentFetcher,
     assert files(tmp_path) == []
 
 
-def test_a_content_that_several_replied_is_fetched_once(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
-    """What one of its users changes, no other sees."""
+def test_a_shared_content_is_fetched_once(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
+    """Users of the same content do not see each other's changes."""
     reference = shelf.put(model(0.0))
     contents.fetch(reference)
     contents.fetch(reference)
@@ -96,10 +96,8 @@ def test_a_content_that_several_replied_is_fetched_once(shelf: Shelf, contents: 
     assert files(tmp_path) == []
 
 
-def test_what_an_earlier_attempt_has_fetched_is_not_fetched_again(
-    shelf: Shelf, contents: ContentFetcher, tmp_path: Path
-) -> None:
-    """A whole file is looked through, and only what is damaged in it comes again."""
+def test_the_download_of_an_earlier_attempt_is_reused(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
+    """The existing file is verified, and only damaged chunks are downloaded again."""
     reference = shelf.put(model(0.0))
     folder = tmp_path / "replies"
     folder.mkdir()
@@ -112,8 +110,8 @@ def test_what_an_earlier_attempt_has_fetched_is_not_fetched_again(
     assert shelf.got == reference.chunks[1:]
 
 
-def test_a_content_that_is_released_leaves_nothing(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
-    """It may be wanted again later."""
+def test_a_released_content_leaves_no_file(shelf: Shelf, contents: ContentFetcher, tmp_path: Path) -> None:
+    """It can be fetched again later."""
     reference = shelf.put(model(0.0))
     contents.fetch(reference)
     contents.fetch(reference)
@@ -124,8 +122,8 @@ def test_a_content_that_is_released_leaves_nothing(shelf: Shelf, contents: Conte
     assert "arrays" in contents.open(reference)
 
 
-def test_a_content_that_is_gone_is_an_error(shelf: Shelf, contents: ContentFetcher) -> None:
-    """The content is dropped by its reader and can be requested again."""
+def test_a_missing_content_is_an_error(shelf: Shelf, contents: ContentFetcher) -> None:
+    """The failed content is dropped and can be requested again."""
     reference = shelf.put(model(0.0))
     kept = dict(shelf.objects)
     shelf.objects.clear()

@@ -1,4 +1,4 @@
-"""The Grid of real sites: what it sends, what it gives back, and whom it does not wait for."""
+"""The Grid of a deployment: sending, replies, deadlines and waiting for nodes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from umbel.wire.records import pack
 
 
 def messages(nodes: Sequence[int], shared: RecordDict | None = None) -> list[Message]:
-    """A message to each of these nodes, with its own content unless one is shared."""
+    """One message for each node, with separate contents unless one is given."""
     return [Message(shared or content(float(node)), node, "train", group_id="g") for node in nodes]
 
 
@@ -34,12 +34,12 @@ def server() -> Server:
 
 @pytest.fixture
 def life(begin: Begin, server: Server) -> Life:
-    """A run on them."""
+    """A run on these sites."""
     return begin(server)
 
 
-def test_the_id_of_a_message_follows_from_what_it_is(life: Life, server: Server) -> None:
-    """Run, exchange, place, node, type and content; each reply names the message it answers."""
+def test_message_ids_are_derived_from_the_message(life: Life, server: Server) -> None:
+    """The ID depends on run, exchange, index, node, type and content; each reply names its message."""
     grid = life.attempt().grid
     sent = messages([3, 5])
     replies = list(grid.exchange(sent, RoundPolicy()))
@@ -69,7 +69,7 @@ def test_the_id_of_a_message_follows_from_what_it_is(life: Life, server: Server)
 
 
 def test_a_shared_content_is_packed_once(life: Life, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many nodes it goes to; traffic counts it for each."""
+    """A content that goes to several nodes is packed once; traffic counts it for each node."""
     packed: list[RecordDict] = []
 
     def watched(given: RecordDict) -> list[Part]:
@@ -88,10 +88,8 @@ def test_a_shared_content_is_packed_once(life: Life, server: Server, monkeypatch
     assert len(replies) == 3
 
 
-def test_contents_that_are_many_go_in_several_pushes(
-    life: Life, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each with the contents of its messages; all but the last announce that more follow."""
+def test_large_exchanges_are_split(life: Life, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each request has the contents of its messages; all but the last announce that more follow."""
     monkeypatch.setattr("umbel.deployment.transfer._LARGEST_PUSH", 1_500)
     shared, own = content(1.0), content(2.0)
     sent = [*messages([3, 5], shared), *messages([8], own), *messages([3, 5, 8], shared)]
@@ -106,7 +104,7 @@ def test_contents_that_are_many_go_in_several_pushes(
 
 
 def test_replies_come_in_the_order_of_the_messages(life: Life, server: Server) -> None:
-    """Whatever the order in which the sites are ready; each as soon as those before it are there."""
+    """Replies are yielded in message order, each as soon as all earlier ones have arrived."""
     delays = iter([3.0, 1.0, 2.0])
     server.delay = lambda _: next(delays)
     grid = life.attempt().grid
@@ -119,8 +117,8 @@ def test_replies_come_in_the_order_of_the_messages(life: Life, server: Server) -
     assert seen == [(3, 1004.0), (5, 1006.0), (8, 1006.0)]
 
 
-def test_the_progress_of_an_exchange_is_told(life: Life, server: Server) -> None:
-    """As replies come, with those that failed."""
+def test_the_progress_of_an_exchange_is_reported(life: Life, server: Server) -> None:
+    """Each arrival updates the numbers of replies and errors."""
     server.work = lambda node, sequence, received: None if node == 5 else trained(node, sequence, received)
     attempt = life.attempt()
     replies = list(attempt.grid.exchange(messages([3, 5, 8]), RoundPolicy()))
@@ -130,8 +128,8 @@ def test_the_progress_of_an_exchange_is_told(life: Life, server: Server) -> None
     assert attempt.progress[-1] == (3, 3, 1)
 
 
-def test_a_node_that_is_not_there_is_an_error_reply(life: Life) -> None:
-    """The others are served."""
+def test_a_missing_node_gives_an_error_reply(life: Life) -> None:
+    """The other nodes are served."""
     replies = list(life.attempt().grid.exchange(messages([3, 99]), RoundPolicy()))
     assert [reply.has_error() for reply in replies] == [False, True]
     assert replies[1].error.code == ErrorCode.NODE_UNAVAILABLE
@@ -148,10 +146,10 @@ def test_a_node_that_is_not_there_is_an_error_reply(life: Life) -> None:
         (RoundPolicy(), 100.0, []),
     ],
 )
-def test_a_round_goes_on_without_those_that_are_late(
+def test_a_round_ends_at_its_timeout_or_deadline(
     life: Life, server: Server, policy: RoundPolicy, ends: float, missing: list[int]
 ) -> None:
-    """After the timeout; after the deadline once there is a quorum. Their messages expire, and the SuperLink knows until when to wait."""
+    """The round ends after the timeout, or at the deadline with a quorum. Late messages expire, and the SuperLink knows the deadline."""
     delays = iter([0.5, 2.5, 100.0])
     server.delay = lambda _: next(delays)
     grid = life.attempt().grid
@@ -164,8 +162,8 @@ def test_a_round_goes_on_without_those_that_are_late(
     assert server.pushes[0].until == (1e9 + 1000.0 + min(shown) if shown else 0.0)
 
 
-def test_an_error_makes_no_quorum(life: Life, server: Server) -> None:
-    """Only replies with a content count for it."""
+def test_errors_do_not_count_for_the_quorum(life: Life, server: Server) -> None:
+    """Only replies with content count."""
     server.work = lambda node, sequence, received: None if node == 3 else trained(node, sequence, received)
     delays = iter([0.5, 4.0, 100.0])
     server.delay = lambda _: next(delays)
@@ -173,8 +171,8 @@ def test_an_error_makes_no_quorum(life: Life, server: Server) -> None:
     assert server.now == 1004.0
 
 
-def test_replies_that_come_too_late_are_missing(life: Life, server: Server) -> None:
-    """`send_and_receive` has no error for them; a client's own error stays."""
+def test_late_replies_are_missing(life: Life, server: Server) -> None:
+    """`send_and_receive` yields nothing for late replies; errors of clients stay."""
     delays = iter([1.0, 1.0, 100.0])
     server.delay = lambda _: next(delays)
     server.work = lambda node, sequence, received: None if node == 5 else trained(node, sequence, received)
@@ -184,7 +182,7 @@ def test_replies_that_come_too_late_are_missing(life: Life, server: Server) -> N
 
 
 def test_a_reply_is_pulled_once(life: Life, server: Server) -> None:
-    """When it is there, in the order of arrival; what was never pushed has none."""
+    """Replies that have arrived are pulled once, in order of arrival; unknown IDs are ignored."""
     delays = iter([3.0, 1.0, 2.0])
     server.delay = lambda _: next(delays)
     grid = life.attempt().grid
@@ -200,7 +198,7 @@ def test_a_reply_is_pulled_once(life: Life, server: Server) -> None:
 
 
 def test_pushed_messages_do_not_mix_with_an_exchange(life: Life) -> None:
-    """What arrives while an exchange waits is kept for who pulls it."""
+    """Replies to pushed messages that arrive during an exchange are kept for a later pull."""
     grid = life.attempt().grid
     ids = list(grid.push_messages(messages([3, 5])))
     exchanged = list(grid.exchange(messages([8]), RoundPolicy()))
@@ -208,7 +206,7 @@ def test_pushed_messages_do_not_mix_with_an_exchange(life: Life) -> None:
     assert [reply.metadata.src_node_id for reply in grid.pull_messages(ids)] == [3, 5]
 
 
-def test_an_exchange_that_is_left_leaves_nothing(life: Life) -> None:
+def test_an_abandoned_exchange_leaves_nothing(life: Life) -> None:
     """Replies that arrive after the app has continued are dropped."""
     grid = life.attempt().grid
     stream = iter(grid.exchange(messages([3, 5, 8]), RoundPolicy()))
@@ -219,8 +217,8 @@ def test_an_exchange_that_is_left_leaves_nothing(life: Life) -> None:
     assert not grid._inbox._open
 
 
-def test_nodes_keep_what_may_be_needed_again(life: Life, server: Server) -> None:
-    """States from before the first exchange that may still be under way: who is killed before its reply is safe serves it again."""
+def test_nodes_keep_states_that_may_be_needed(life: Life, server: Server) -> None:
+    """States from before the oldest unanswered exchange are kept: a node that fails serves the message again."""
     grid = life.attempt().grid
     list(grid.exchange(messages([3]), RoundPolicy()))
     server.delay = lambda _: 1000.0
@@ -232,7 +230,7 @@ def test_nodes_keep_what_may_be_needed_again(life: Life, server: Server) -> None
 
 
 def test_a_reduction_is_the_fold_of_the_replies(life: Life) -> None:
-    """In the order of the messages, so that the bits do not depend on who was first."""
+    """Replies are aggregated in message order, so that the result does not depend on the order of arrival."""
     grid = life.attempt().grid
     reduced = grid.reduce(messages([3, 5, 8]), WeightedMean(), RoundPolicy())
     replies = [
@@ -245,8 +243,8 @@ def test_a_reduction_is_the_fold_of_the_replies(life: Life) -> None:
     assert bytes(reduced.sum.buffer) == bytes(expected.sum.buffer)
 
 
-def test_a_reply_that_is_no_content_is_an_error(life: Life, server: Server) -> None:
-    """A malformed reply, at any depth, is a failure of that site and not of the run."""
+def test_a_malformed_reply_is_an_error(life: Life, server: Server) -> None:
+    """A malformed reply is a failure of that site and not of the run."""
     grid = life.attempt().grid
     deep = b"\x91" * 50_000
     for nonsense in (b"nonsense", deep + len(deep).to_bytes(8, "little"), b""):
@@ -257,16 +255,16 @@ def test_a_reply_that_is_no_content_is_an_error(life: Life, server: Server) -> N
         assert reply.error.code == ErrorCode.MALFORMED_REPLY
 
 
-def test_the_reply_can_be_written_to(life: Life) -> None:
-    """As one of a simulation can."""
+def test_replies_are_writable(life: Life) -> None:
+    """As in a simulation, the app may change the arrays of a reply in place."""
     (reply,) = life.attempt().grid.exchange(messages([3]), RoundPolicy())
     array = reply.content.array_records["arrays"].to_numpy_ndarrays()[0]
     assert array.flags.writeable
     array += 1
 
 
-def test_enough_nodes_are_waited_for(life: Life, server: Server) -> None:
-    """The run says for how many it waits, until when, and when the wait is over; a short one is not worth a word."""
+def test_the_grid_waits_for_nodes(life: Life, server: Server) -> None:
+    """The run reports the wait, its limit and its end; a short wait is not reported."""
     server.coming = [(1000.5, 9), (1010.0, 11), (1090.0, 12)]
     attempt = life.attempt()
     assert attempt.grid.wait_for_nodes(4, 60) == [3, 5, 8, 9]
@@ -280,8 +278,8 @@ def test_enough_nodes_are_waited_for(life: Life, server: Server) -> None:
     assert attempt.grid.get_node_ids() == [3, 5, 8, 9, 11, 12]
 
 
-def test_too_few_nodes_are_an_error_at_last(life: Life) -> None:
-    """It says how many there were; without waiting, at once."""
+def test_too_few_nodes_are_an_error(life: Life) -> None:
+    """The error has the number of online nodes; without waiting it is raised immediately."""
     attempt = life.attempt()
     with pytest.raises(NotEnoughNodes, match="5 nodes are required, but only 3 are online"):
         attempt.grid.wait_for_nodes(5, 2.5)
@@ -290,8 +288,8 @@ def test_too_few_nodes_are_an_error_at_last(life: Life) -> None:
         attempt.grid.wait_for_nodes(4, 0)
 
 
-def test_a_folded_reply_is_let_go_of_before_the_next_one(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that of large replies one is in memory, whatever their number."""
+def test_an_aggregated_reply_is_released_before_the_next(life: Life, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One large reply at a time is in memory, whatever their number."""
     grid = life.attempt().grid
     alive: list[weakref.ref[NDArray[Any]]] = []
     most = 0

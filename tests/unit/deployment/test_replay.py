@@ -1,4 +1,4 @@
-"""A ServerApp that is killed at any of its calls continues where it was: the same answers, the same model, and nothing trained twice."""
+"""Replay after a ServerApp was killed at any call: the same answers, the same model, and no work done twice."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ App = Callable[[Grid, Trace], None]
 
 
 def arrays_of(message: Message) -> str:
-    """What a reply brings, in short."""
+    """A short form of a reply's arrays."""
     return "error" if message.has_error() else digest(message.content.array_records["arrays"])
 
 
 def asked(nodes: Sequence[int], sent: RecordDict) -> list[Message]:
-    """The same to each of these nodes."""
+    """The same content for each of these nodes."""
     return [Message(sent, node, "train") for node in nodes]
 
 
 def rounds(grid: Grid, trace: Trace) -> None:
-    """Rounds with cut-offs, random numbers of the app's own, and nodes that come while it runs."""
+    """Rounds with deadlines, random numbers of the app, and nodes that appear during the run."""
     model = content(1.0, 2.0)
     for policy in (RoundPolicy(), RoundPolicy(timeout=0.8), RoundPolicy(timeout=9, deadline=0.6, quorum=1)):
         nodes = grid.wait_for_nodes(3)
@@ -50,7 +50,7 @@ def rounds(grid: Grid, trace: Trace) -> None:
 
 
 def as_they_come(grid: Grid, trace: Trace) -> None:
-    """A loop that folds each reply when it is there and sends its node on at once."""
+    """A loop that aggregates each reply on arrival and sends its node the next message immediately."""
     value, left = np.zeros(2, np.float32), 6
     outstanding = set(grid.push_messages(asked(grid.get_node_ids(), content(0.0, 0.0))))
     while outstanding:
@@ -67,7 +67,7 @@ def as_they_come(grid: Grid, trace: Trace) -> None:
 
 
 def two_groups(grid: Grid, trace: Trace) -> None:
-    """A loop that looks after two groups in turn, and gives up on one."""
+    """A loop that serves two groups in turn and abandons one."""
     nodes = grid.get_node_ids()
     groups = [
         list(grid.push_messages(asked(nodes[:2], content(1.0)))),
@@ -95,7 +95,7 @@ def a_server(seed: int) -> Server:
 
 
 def assert_served_once(server: Server) -> None:
-    """No message was served twice, and none was sent in two versions."""
+    """Assert that no message was served twice, or sent in two versions."""
     assert max(Counter(server.served).values()) == 1
     names = [{one.message_id for one in push.messages} for push in server.pushes]
     by_exchange: dict[int, set[str]] = {}
@@ -105,8 +105,8 @@ def assert_served_once(server: Server) -> None:
 
 @pytest.mark.parametrize("effect", [True, False])
 @pytest.mark.parametrize("name", APPS)
-def test_what_an_app_was_told_it_is_told_again(begin: Begin, name: str, effect: bool) -> None:
-    """Killed at any call, before or after it took effect: the next process sees first what the earlier one saw."""
+def test_a_later_attempt_sees_the_same_answers(begin: Begin, name: str, effect: bool) -> None:
+    """After a kill at any call, before or after its effect, the next process sees the same answers as the earlier one."""
     app = APPS[name]
     life = begin(a_server(0))
     attempt = life.attempt()
@@ -128,10 +128,8 @@ def test_what_an_app_was_told_it_is_told_again(begin: Begin, name: str, effect: 
     seed=st.integers(0, 1000),
     deaths=st.lists(st.tuples(st.integers(1, 60), st.booleans()), max_size=4),
 )
-def test_any_number_of_deaths_changes_nothing(
-    begin: Begin, name: str, seed: int, deaths: list[tuple[int, bool]]
-) -> None:
-    """Each process sees what all before it saw, whatever the sites' speed and wherever it is killed."""
+def test_several_kills_change_nothing(begin: Begin, name: str, seed: int, deaths: list[tuple[int, bool]]) -> None:
+    """Each process sees the answers of all earlier ones, whatever the speed of the sites and the place of the kill."""
     life = begin(a_server(seed))
     longest: Trace = []
     for call, effect in [*deaths, (-1, True)]:
@@ -159,8 +157,8 @@ def strategy(grid: Grid, results: Trace) -> None:
 
 @pytest.mark.parametrize("effect", [True, False])
 @pytest.mark.parametrize("kept", [(), (1,), (1, 2, 3), (3,)])
-def test_a_strategy_goes_on_from_its_checkpoint(begin: Begin, kept: tuple[int, ...], effect: bool) -> None:
-    """Whichever checkpoints became durable: the same models and random numbers, nothing served twice, before and after it neither."""
+def test_a_strategy_resumes_from_its_checkpoint(begin: Begin, kept: tuple[int, ...], effect: bool) -> None:
+    """Whichever checkpoints became durable, models and random numbers are the same, and nothing is served twice."""
 
     def a_life() -> tuple[Server, Callable[..., tuple[bool, Trace, int]]]:
         life = begin(Server(delay=a_server(3).delay))
@@ -186,7 +184,7 @@ def test_a_strategy_goes_on_from_its_checkpoint(begin: Begin, kept: tuple[int, .
 
 
 def test_what_a_checkpoint_covers_is_forgotten(begin: Begin) -> None:
-    """And nothing from before the strategy; a later attempt asks for none of it, and begins in the last round."""
+    """Exchanges that a checkpoint covers are forgotten, those before the strategy are not; a later attempt begins in the last round."""
     server = Server()
     life = begin(server)
     results: Trace = []
@@ -206,8 +204,8 @@ def test_what_a_checkpoint_covers_is_forgotten(begin: Begin) -> None:
     assert second.client.calls < attempt.client.calls
 
 
-def test_an_app_that_goes_another_way_is_told_so(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
-    """It is answered again from there on, and does not wait forever for what it would have asked before."""
+def test_a_diverging_app_gets_a_warning(begin: Begin, caplog: pytest.LogCaptureFixture) -> None:
+    """From the divergence on, its calls are executed, and it does not wait for the calls of the earlier attempt."""
     life = begin(Server())
 
     def before(grid: Grid) -> None:

@@ -15,7 +15,7 @@ KIB = 1024
 
 
 def made(root: Path, key: str, used_at: float) -> cache.Place:
-    """An environment of somewhat more than 1 KiB, last used at a time."""
+    """Create an environment of slightly more than 1 KiB with this time of last use."""
     place = cache.Place(root, key)
     os.close(place.open_lock())
     place.making.mkdir()
@@ -26,19 +26,19 @@ def made(root: Path, key: str, used_at: float) -> cache.Place:
 
 
 def left(root: Path) -> list[str]:
-    """What is there, locks aside."""
+    """The names in the directory, except locks."""
     return sorted(path.name for path in root.iterdir() if path.suffix != ".lock")
 
 
 def test_an_environment_knows_its_size(tmp_path: Path) -> None:
-    """What was made is in its place with a record of its size, and nothing is left where it was made."""
+    """A completed build is moved into place with a record of its size."""
     place = made(tmp_path, "a", 1.0)
     assert place.size() == KIB
     assert left(tmp_path) == ["a"]
 
 
-def test_those_used_longest_ago_make_room(tmp_path: Path) -> None:
-    """Environments beyond the limit go, the one used longest ago first."""
+def test_the_least_recently_used_environment_is_evicted(tmp_path: Path) -> None:
+    """Beyond the limit, the least recently used environments go first."""
     for key, used_at in (("a", 2.0), ("b", 1.0), ("c", 3.0)):
         made(tmp_path, key, used_at)
     cache.shrink(tmp_path, 3 * KIB)
@@ -49,8 +49,8 @@ def test_those_used_longest_ago_make_room(tmp_path: Path) -> None:
     assert left(tmp_path) == []
 
 
-def test_one_in_use_stays(tmp_path: Path) -> None:
-    """An environment whose lock somebody holds is never removed."""
+def test_an_environment_in_use_is_not_evicted(tmp_path: Path) -> None:
+    """An environment whose lock is held is never removed."""
     lock = made(tmp_path, "a", 1.0).open_lock()
     fcntl.flock(lock, fcntl.LOCK_SH)
     cache.shrink(tmp_path, 0)
@@ -60,8 +60,8 @@ def test_one_in_use_stays(tmp_path: Path) -> None:
     assert left(tmp_path) == []
 
 
-def test_what_was_left_half_made_goes(tmp_path: Path) -> None:
-    """The remains of a process that died while it installed are removed, but not what another process is making."""
+def test_incomplete_builds_are_removed(tmp_path: Path) -> None:
+    """The remains of a process that died are removed; a build in progress is not."""
     for key in ("a", "b"):
         place = cache.Place(tmp_path, key)
         os.close(place.open_lock())
@@ -73,15 +73,15 @@ def test_what_was_left_half_made_goes(tmp_path: Path) -> None:
     assert left(tmp_path) == ["b.making"]
 
 
-def test_use_keeps_an_environment_young(tmp_path: Path) -> None:
-    """Taking the lock counts as use."""
+def test_taking_the_lock_counts_as_use(tmp_path: Path) -> None:
+    """Opening the lock updates the time of last use."""
     place = made(tmp_path, "a", 1.0)
     os.close(place.open_lock())
     assert place.last_used() > 1.0
 
 
 def test_the_limit_is_a_number_of_gib(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The limit is 20 GiB unless the environment variable says otherwise; what is no size is refused."""
+    """The limit is 20 GiB unless the environment variable is set; an invalid value is rejected."""
     assert cache.limit() == 20 * KIB**3
     monkeypatch.setenv("UMBEL_ENVIRONMENTS_GIB", "0.5")
     assert cache.limit() == KIB**3 // 2

@@ -13,7 +13,7 @@ from umbel.errors import AppInvalid, DependenciesMissing
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder on the path in which a test installs what it likes; `demo-lib` 1.5 is there."""
+    """A directory on the module path for distributions of the test; it has `demo-lib` 1.5."""
     folder = tmp_path / "packages"
     installed(folder, metadata("demo-lib", "1.5"))
     monkeypatch.syspath_prepend(folder)
@@ -37,31 +37,31 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("demo-lib @ https://example.org/demo_lib-1.5-py3-none-any.whl", False),
     ],
 )
-def test_a_requirement_is_met_or_not(packages: Path, requirement: str, is_there: bool) -> None:
-    """Name, version and marker of a requirement decide whether what is installed satisfies it."""
+def test_a_requirement_is_satisfied_or_not(packages: Path, requirement: str, is_there: bool) -> None:
+    """Name, version and marker of a requirement decide."""
     assert (missing([requirement]) == []) == is_there
 
 
-def test_umbel_and_flwr_are_always_there() -> None:
-    """Umbel itself always satisfies an app's requirement on it, whatever version or extra it declares."""
+def test_umbel_and_flwr_are_always_satisfied() -> None:
+    """A requirement on Umbel itself is satisfied, whatever version or extra it declares."""
     assert missing(["umbel>=99", "flwr[simulation]>=1.29", "Flwr"]) == []
 
 
-def test_an_extra_of_umbel_is_what_it_asks_for() -> None:
-    """`umbel[…]` stands for the requirements of that extra alone, so that nothing installs another Umbel."""
+def test_an_extra_of_umbel_is_replaced_by_its_requirements() -> None:
+    """`umbel[…]` stands for the requirements of that extra only, so that no other Umbel is installed."""
     assert [requirement.name for requirement in needed(["umbel[privacy]>=0.1"])] == ["dp-accounting"]
     assert [str(requirement) for requirement in needed(["flwr[simulation]", "umbel"])] == []
 
 
 def test_an_installed_pre_release_counts(packages: Path) -> None:
-    """A pre-release that somebody installed on purpose satisfies a lower bound below it."""
+    """An installed pre-release satisfies a lower bound below it."""
     installed(packages, metadata("early-lib", "2.0rc1"))
     assert missing(["early-lib>=1"]) == []
     assert missing(["early-lib>=2.0"]) == ["early-lib>=2.0"]
 
 
-def test_an_extra_needs_all_that_it_asks_for(packages: Path) -> None:
-    """With an extra, also what it requires has to be there; without it, not."""
+def test_an_extra_needs_all_its_requirements(packages: Path) -> None:
+    """The requirements of an extra must be satisfied only if the extra is requested."""
     requires = ["demo-lib>=1", "demo-lib>=2; extra == 'new'", "demo-lib; extra == 'old'"]
     installed(packages, metadata("rich-lib", "1.0", requires, ["new", "old"]))
     assert missing(["rich-lib"]) == []
@@ -70,7 +70,7 @@ def test_an_extra_needs_all_that_it_asks_for(packages: Path) -> None:
 
 
 def test_extras_of_extras_count(packages: Path) -> None:
-    """An extra that is made of other extras of the same distribution, or of itself, ends where they are met or not."""
+    """Extras that refer to other extras, or to themselves, are evaluated without endless recursion."""
     requires = ["wide-lib[one]; extra == 'all'", "wide-lib[loop]; extra == 'loop'", "no-such-lib; extra == 'one'"]
     installed(packages, metadata("wide-lib", "1.0", requires, ["all", "one", "loop"]))
     assert missing(["wide-lib[all]"]) == ["wide-lib[all]"]
@@ -87,28 +87,28 @@ def test_extras_of_extras_count(packages: Path) -> None:
         ("https://example.org/lib.git", False),
     ],
 )
-def test_a_url_is_met_by_what_came_from_there(packages: Path, url: str, is_there: bool) -> None:
-    """A requirement with a URL is met by what was installed from that URL, and at that revision."""
+def test_a_url_is_satisfied_by_its_own_installation(packages: Path, url: str, is_there: bool) -> None:
+    """A requirement with a URL needs a distribution that was installed from it, at that revision."""
     vcs = {"vcs": "git", "requested_revision": "v1", "commit_id": "abc"}
     installed(packages, metadata("lib", "1"), {"url": "https://example.org/lib.git", "vcs_info": vcs})
     assert (missing([f"lib @ {url}"]) == []) == is_there
 
 
-def test_a_wheel_from_a_url_is_known_again(packages: Path) -> None:
+def test_a_wheel_from_a_url_is_recognized(packages: Path) -> None:
     """A distribution that was installed from a plain URL satisfies the requirement with that URL."""
     installed(packages, metadata("wheel-lib", "1"), {"url": "https://example.org/lib.whl", "archive_info": {}})
     assert missing(["wheel-lib @ https://example.org/lib.whl"]) == []
 
 
 def test_damaged_metadata_satisfies_nothing(packages: Path) -> None:
-    """A distribution whose version cannot be read counts as not there."""
+    """A distribution with an unreadable version counts as not installed."""
     installed(packages, metadata("odd-lib", "unknown"))
     assert missing(["odd-lib>=1"]) == ["odd-lib>=1"]
 
 
 @pytest.mark.parametrize("line", ["demo lib", "-r /etc/passwd", "demo-lib ; nonsense == '1'"])
-def test_what_is_no_requirement_is_refused(line: str) -> None:
-    """A line that is not a requirement, or has a marker that means nothing, is named in the error."""
+def test_an_invalid_requirement_is_rejected(line: str) -> None:
+    """The error contains the line, for a malformed requirement and for an unknown marker."""
     with pytest.raises(AppInvalid, match="which is not a valid requirement") as caught:
         missing([line])
     assert repr(line) in caught.value.message
@@ -140,7 +140,7 @@ def test_a_failed_import_is_explained_by_its_distribution(
 
 
 def test_the_error_names_what_is_missing(packages: Path) -> None:
-    """What is missing is named, with the version that is there instead, and both ways to get it; what is there is not."""
+    """The error has the unsatisfied requirements with the installed versions, and both remedies."""
     check(["demo-lib"])
     with pytest.raises(DependenciesMissing) as caught:
         check(["demo-lib", "demo-lib>2", "no-such-lib"])

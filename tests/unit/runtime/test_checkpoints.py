@@ -1,4 +1,4 @@
-"""Checkpoints, and from which exchange on a later attempt may have to continue."""
+"""Checkpoints, and the exchange from which a later attempt resumes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from umbel.runtime.checkpoints import Checkpoints, Position
 
 
 class Shelf:
-    """Where checkpoints are stored, and when each is durable."""
+    """A store for checkpoints, of which the test decides when each is durable."""
 
     def __init__(self) -> None:
         self.saved: list[tuple[int, bytes, Callable[[], None]]] = []
@@ -25,7 +25,7 @@ class Shelf:
 
 
 def after(exchanges: int, earlier: bytes | None = None) -> tuple[Shelf, Checkpoints]:
-    """Checkpoints of a run that has had that many exchanges."""
+    """The checkpoints of a run after that many exchanges."""
     shelf = Shelf()
     checkpoints = Checkpoints(shelf.save, earlier)
     for _ in range(exchanges):
@@ -33,15 +33,15 @@ def after(exchanges: int, earlier: bytes | None = None) -> tuple[Shelf, Checkpoi
     return shelf, checkpoints
 
 
-def test_what_is_needed_while_there_is_no_checkpoint() -> None:
-    """A later attempt begins from nothing: of the states none is needed but the newest."""
+def test_without_a_checkpoint_only_the_newest_states_are_needed() -> None:
+    """A later attempt starts from the beginning, so that older client states are not needed."""
     position = Position()
     assert [position.advance(), position.advance()] == [1, 2]
     assert position.needed_from == 2
 
 
-def test_what_is_needed_from_the_first_checkpoint_on() -> None:
-    """From when one is taken, for it may become durable; then from the newest that is, whatever is taken meanwhile."""
+def test_states_since_the_oldest_usable_checkpoint_are_needed() -> None:
+    """They are needed from the first checkpoint, which may become durable, and then from the newest durable one."""
     position = Position()
     position.advance()
     first = position.saving()
@@ -58,8 +58,8 @@ def test_what_is_needed_from_the_first_checkpoint_on() -> None:
     assert position.needed_from == 2
 
 
-def test_what_is_needed_after_going_on() -> None:
-    """The checkpoint that the attempt continued from, until a newer one is durable."""
+def test_states_of_the_resumed_checkpoint_are_needed() -> None:
+    """They are needed until a newer checkpoint is durable."""
     position = Position()
     position.restore(7, 4)
     assert position.advance() == 8
@@ -70,8 +70,8 @@ def test_what_is_needed_after_going_on() -> None:
     assert position.needed_from == 8
 
 
-def test_a_checkpoint_comes_back() -> None:
-    """The strategy gets its own bytes; the exchanges continue from where it was taken, once the strategy has taken it."""
+def test_a_checkpoint_is_restored() -> None:
+    """The strategy gets its own bytes; the exchange number is restored once the strategy has accepted them."""
     shelf, checkpoints = after(5)
     checkpoints.position.call = 2
     checkpoints.save(3, [b"model", memoryview(b"state")])
@@ -86,8 +86,8 @@ def test_a_checkpoint_comes_back() -> None:
     assert (again.position.advance(), again.position.call) == (6, 2)
 
 
-def test_the_random_numbers_go_on() -> None:
-    """Python's and NumPy's global generators, half-used normal numbers included, draw what they would have drawn."""
+def test_the_random_numbers_continue() -> None:
+    """The global generators of Python and NumPy, including a cached normal number, draw what they would have drawn."""
     random.seed(1)
     np.random.seed(1)  # noqa: NPY002 - what apps use is the global generator
     random.gauss()
@@ -106,14 +106,14 @@ def test_the_random_numbers_go_on() -> None:
     assert draw() == drawn
 
 
-def test_without_an_earlier_attempt_there_is_nothing() -> None:
-    """The first attempt begins at the beginning."""
+def test_a_first_attempt_has_no_checkpoint() -> None:
+    """The first attempt starts from the beginning."""
     assert after(0)[1].load() is None
 
 
 @pytest.mark.parametrize("cut", [1, 8, 24, 2000])
-def test_a_checkpoint_that_is_cut_off_is_refused(cut: int) -> None:
-    """At its end or at its beginning, even to nothing."""
+def test_a_truncated_checkpoint_is_rejected(cut: int) -> None:
+    """A checkpoint that is cut at either end, or empty, raises CheckpointInvalid."""
     shelf, checkpoints = after(1)
     checkpoints.save(1, [b"model"])
     stored = shelf.saved[0][1]
@@ -122,8 +122,8 @@ def test_a_checkpoint_that_is_cut_off_is_refused(cut: int) -> None:
             after(0, damaged)[1].load()
 
 
-def test_generators_that_are_damaged_are_refused() -> None:
-    """What cannot be decoded is a checkpoint that does not fit, not a crash, and leaves the position alone."""
+def test_damaged_generator_states_are_rejected() -> None:
+    """Undecodable states raise CheckpointInvalid, and the position stays unchanged."""
     shelf, checkpoints = after(4)
     checkpoints.save(1, [b"model"])
     stored = bytearray(shelf.saved[0][1])

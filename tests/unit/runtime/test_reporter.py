@@ -1,4 +1,4 @@
-"""Reports to the SuperLink: batches, retries, waiting."""
+"""Reports of a run: batches, retries, waiting for disk space."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def client() -> FakeClient:
 
 @pytest.fixture
 def reporter(client: FakeClient) -> Iterator[Reporter]:
-    """A reporter that tries again at once when a disk is full."""
+    """A reporter that retries immediately while a disk is full."""
     running = Reporter(client, 1, RetryWhileDiskFull(retry=0.0))
     yield running
     client.go_on()
@@ -32,7 +32,7 @@ def reporter(client: FakeClient) -> Iterator[Reporter]:
 
 
 class Clock:
-    """A monotonic clock that the test moves."""
+    """A monotonic clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -50,7 +50,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_everything_arrives_in_order_and_once(client: FakeClient, reporter: Reporter) -> None:
-    """Lines, events and numbers, in batches that are numbered and limited."""
+    """Lines, events and metrics arrive in numbered batches of limited size."""
     client.hold()
     reporter.event("round-started", {"round": 1, "phase": "train"})
     assert client.held.wait(LIMIT)
@@ -67,7 +67,7 @@ def test_everything_arrives_in_order_and_once(client: FakeClient, reporter: Repo
 
 
 def test_a_report_has_a_limited_size(client: FakeClient, reporter: Reporter) -> None:
-    """Of a long line the beginning is kept; many long lines go in several reports; what is no Unicode is replaced."""
+    """Long lines are truncated, many long lines go into several reports, and lone surrogates are replaced."""
     client.hold()
     reporter.log("first \udc80", "INFO", "serverapp")
     assert client.held.wait(LIMIT)
@@ -82,7 +82,7 @@ def test_a_report_has_a_limited_size(client: FakeClient, reporter: Reporter) -> 
 
 
 def test_progress_replaces_progress(client: FakeClient, reporter: Reporter) -> None:
-    """Of what is not sent yet only the newest matters."""
+    """Of progress that was not sent yet, only the newest is sent."""
     reporter.event("round-started", {"round": 2, "phase": "evaluate"})
     reporter.flush()
     client.hold()
@@ -99,7 +99,7 @@ def test_progress_replaces_progress(client: FakeClient, reporter: Reporter) -> N
 
 
 def test_a_checkpoint_replaces_one_that_waits(client: FakeClient, reporter: Reporter) -> None:
-    """Only what is stored is durable."""
+    """Only a checkpoint that was stored becomes durable."""
     durable: list[int] = []
     reached = threading.Event()
 
@@ -122,7 +122,7 @@ def test_a_checkpoint_replaces_one_that_waits(client: FakeClient, reporter: Repo
 
 
 def test_checkpoints_take_a_small_share_of_the_time(client: FakeClient, reporter: Reporter, clock: Clock) -> None:
-    """After one that took ten seconds the next waits for two hundred."""
+    """After a checkpoint that took ten seconds, the next one waits for two hundred."""
     stored = threading.Semaphore(0)
 
     def take_ten_seconds() -> None:
@@ -146,7 +146,7 @@ def test_checkpoints_take_a_small_share_of_the_time(client: FakeClient, reporter
 
 
 def test_flush_waits_for_artifacts(client: FakeClient, reporter: Reporter) -> None:
-    """The run is not over before its model is stored and told."""
+    """A run does not end before its model is stored and reported."""
     client.hold()
     reporter.artifact("model.safetensors", [b"mo", memoryview(b"del")], 7)
     assert client.held.wait(LIMIT)
@@ -162,7 +162,7 @@ def test_flush_waits_for_artifacts(client: FakeClient, reporter: Reporter) -> No
 
 
 def test_artifacts_are_stored_in_order(client: FakeClient, reporter: Reporter) -> None:
-    """The newest of a name is the one shown."""
+    """The newest artifact with a name is the one shown."""
     client.hold()
     for number in range(4):
         reporter.artifact("best", [b"%d" % number], number)
@@ -172,8 +172,8 @@ def test_artifacts_are_stored_in_order(client: FakeClient, reporter: Reporter) -
     assert [artifact.round for report in client.reports for artifact in report.artifacts] == [0, 1, 2, 3]
 
 
-def test_a_full_disk_is_waited_for(client: FakeClient, reporter: Reporter) -> None:
-    """The run says for what it waits, and when it does not any longer; nothing is lost and nothing comes twice."""
+def test_an_artifact_waits_for_disk_space(client: FakeClient, reporter: Reporter) -> None:
+    """The run reports the beginning and the end of the wait; nothing is lost or sent twice."""
     client.object_tries_refused = 3
     reporter.log("before", "INFO", "serverapp")
     reporter.artifact("model.safetensors", [b"model"], 1)
@@ -187,8 +187,8 @@ def test_a_full_disk_is_waited_for(client: FakeClient, reporter: Reporter) -> No
     assert (client.artifacts, client.objects) == (["model.safetensors"], [b"model"])
 
 
-def test_a_full_database_is_waited_for(client: FakeClient, reporter: Reporter) -> None:
-    """Then there is nowhere to say so; the reports come when there is room."""
+def test_reports_wait_for_database_space(client: FakeClient, reporter: Reporter) -> None:
+    """The wait cannot be reported then; the reports arrive when there is space."""
     client.object_tries_refused, client.report_tries_refused = 2, 4
     reporter.log("line", "INFO", "serverapp")
     reporter.artifact("model.safetensors", [b"model"], 1)
@@ -199,8 +199,8 @@ def test_a_full_database_is_waited_for(client: FakeClient, reporter: Reporter) -
     assert sequence == sorted(set(sequence))
 
 
-def test_what_is_said_while_an_artifact_waits_arrives(client: FakeClient, reporter: Reporter) -> None:
-    """A full disk holds up no log line."""
+def test_log_lines_do_not_wait_for_an_artifact(client: FakeClient, reporter: Reporter) -> None:
+    """A full disk delays artifacts only."""
     client.object_tries_refused = 1_000_000
     reporter.artifact("model.safetensors", [b"model"], 1)
     client.wait_until(lambda: client.events)
@@ -212,8 +212,8 @@ def test_what_is_said_while_an_artifact_waits_arrives(client: FakeClient, report
     assert client.artifacts == ["model.safetensors"]
 
 
-def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
-    """Flush raises it, the next event too, so that no run continues for nothing; what was said before has arrived."""
+def test_the_wait_for_disk_space_is_limited(client: FakeClient) -> None:
+    """Flush and the next event raise the error, so that the run ends; earlier reports have arrived."""
     client.object_tries_refused = 1_000_000
     client.hold()
     reporter = Reporter(client, 1, RetryWhileDiskFull(seconds=0.0, retry=0.0))
@@ -234,8 +234,8 @@ def test_patience_ends_with_the_right_error(client: FakeClient) -> None:
     assert not reporter._thread.is_alive()
 
 
-def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Reporter, clock: Clock) -> None:
-    """The run continues and says so; when there is room, a checkpoint is stored."""
+def test_a_checkpoint_is_postponed_while_the_disk_is_full(client: FakeClient, reporter: Reporter, clock: Clock) -> None:
+    """The run continues with a warning, and a checkpoint is stored when there is space."""
     durable = threading.Event()
     client.object_tries_refused = 1
     reporter.checkpoint(4, [b"4"], durable.set)
@@ -249,8 +249,8 @@ def test_a_checkpoint_without_room_is_put_off(client: FakeClient, reporter: Repo
     assert client.artifacts == ["checkpoint"]
 
 
-def test_a_refusal_is_raised(client: FakeClient, reporter: Reporter) -> None:
-    """A permanent refusal by the SuperLink is reported to every waiting caller."""
+def test_a_rejection_is_raised(client: FakeClient, reporter: Reporter) -> None:
+    """A permanent rejection by the SuperLink is raised in every waiting caller."""
     client.refusal = ObjectInvalid("not ours")
     reporter.log("line", "INFO", "serverapp")
     with pytest.raises(ObjectInvalid, match="not ours"):
@@ -258,16 +258,16 @@ def test_a_refusal_is_raised(client: FakeClient, reporter: Reporter) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_fault_in_the_thread_lets_nobody_wait_for_ever(client: FakeClient, reporter: Reporter) -> None:
-    """Whatever ends the thread: flush raises."""
+def test_an_internal_error_ends_all_waits(client: FakeClient, reporter: Reporter) -> None:
+    """Whatever ends the thread, flush raises."""
     client.refusal = ZeroDivisionError("a fault")
     reporter.log("line", "INFO", "serverapp")
     with pytest.raises(UmbelError, match="The run can no longer report its events"):
         reporter.flush()
 
 
-def test_data_that_cannot_be_said_is_the_callers_error(client: FakeClient, reporter: Reporter) -> None:
-    """The app's own line raises, and what is said afterwards arrives."""
+def test_data_that_json_cannot_represent_is_rejected(client: FakeClient, reporter: Reporter) -> None:
+    """The call of the app raises, and later reports arrive."""
     with pytest.raises(TypeError, match="numpy"):
         reporter.event("note", {"text": np.float32(1)})
     reporter.event("note", {"text": "fine"})
@@ -275,8 +275,10 @@ def test_data_that_cannot_be_said_is_the_callers_error(client: FakeClient, repor
     assert [event.data for event in client.events] == [{"text": "fine"}]
 
 
-def test_who_says_too_much_waits(client: FakeClient, reporter: Reporter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not sent yet takes a limited amount of memory."""
+def test_callers_wait_while_the_queue_is_full(
+    client: FakeClient, reporter: Reporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Queued items take a limited amount of memory."""
     monkeypatch.setattr(module, "_MOST_ITEMS", 3)
     monkeypatch.setattr(module, "_MOST_UPLOADS", 1)
     client.hold()
@@ -301,7 +303,7 @@ def test_who_says_too_much_waits(client: FakeClient, reporter: Reporter, monkeyp
     assert client.artifacts == [f"a{number}" for number in range(10)]
 
 
-def test_close_ends_a_wait_for_room(client: FakeClient) -> None:
+def test_close_ends_a_wait_for_disk_space(client: FakeClient) -> None:
     """A run that is stopped does not wait for a disk."""
     reporter = Reporter(client, 1, RetryWhileDiskFull(seconds=1e9, retry=1e6))
     client.object_tries_refused = 1_000_000
@@ -314,7 +316,7 @@ def test_close_ends_a_wait_for_room(client: FakeClient) -> None:
 
 
 def test_traffic_goes_with_the_next_report(client: FakeClient, reporter: Reporter) -> None:
-    """Totals so far, on each report."""
+    """Each report has the totals so far."""
     reporter.traffic(10, 20, 1.5)
     reporter.log("line", "INFO", "serverapp")
     reporter.flush()

@@ -1,4 +1,4 @@
-"""Contents on disk."""
+"""The cache of message contents."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ CHUNK = 1000
 
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small chunks."""
+    """Make chunks small."""
     for module in (cache, contents, messages):
         monkeypatch.setattr(module, "CHUNK", CHUNK)
 
 
 def data_of(seed: int, chunks: int = 3) -> bytes:
-    """A content's bytes."""
+    """The bytes of a content."""
     return np.random.default_rng(seed).bytes(chunks * CHUNK)
 
 
 class Node:
-    """A cache in front of a store."""
+    """A cache and the object store from which it downloads."""
 
     def __init__(self, server: Store, directory: Path, capacity: int = 1 << 30) -> None:
         self.server = server
@@ -39,7 +39,7 @@ class Node:
         self.client = HttpClient(server.peer.address, "")
 
     def get(self, data: bytes, run_id: int = 1) -> int:
-        """Open a content and read it; how many chunks were fetched for it."""
+        """Open a content, compare it, and return the number of chunks that were downloaded."""
         chunks = [data[at : at + CHUNK] for at in range(0, len(data), CHUNK)]
         ref = ContentRef(size=len(data), chunks=self.server.add(*chunks))
         before = self.server.count("GET")
@@ -52,7 +52,7 @@ class Node:
 
 
 def test_a_content_is_fetched_once(tmp_path: Path) -> None:
-    """Also by the next process."""
+    """A cached content is not downloaded again, not even by the next process."""
     with store() as server:
         assert Node(server, tmp_path).get(data_of(1)) == 3
         node = Node(server, tmp_path)
@@ -60,7 +60,7 @@ def test_a_content_is_fetched_once(tmp_path: Path) -> None:
 
 
 def test_chunks_of_another_content_are_not_fetched(tmp_path: Path) -> None:
-    """A model with other settings: only the chunk that differs travels; after a restart too."""
+    """A content that shares chunks with a cached one downloads only the other chunks, also after a restart."""
     with store() as server:
         node = Node(server, tmp_path)
         node.get(data_of(1))
@@ -68,8 +68,8 @@ def test_chunks_of_another_content_are_not_fetched(tmp_path: Path) -> None:
         assert Node(server, tmp_path).get(data_of(3, 1) + data_of(1, 2)) == 1
 
 
-def test_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
-    """A file that another process left is looked at before it is used."""
+def test_a_damaged_file_is_fetched_again(tmp_path: Path) -> None:
+    """A file of an earlier process is verified before use; damaged chunks are downloaded again."""
     with store() as server:
         Node(server, tmp_path).get(data_of(1))
         (file,) = (path for path in tmp_path.iterdir() if not path.suffix)
@@ -80,7 +80,7 @@ def test_what_is_damaged_is_fetched_again(tmp_path: Path) -> None:
 
 
 def test_the_newest_contents_of_a_run_stay(tmp_path: Path) -> None:
-    """Older ones go; those of other runs do not."""
+    """A run's oldest contents are evicted beyond the limit; the contents of other runs stay."""
     with store() as server:
         node = Node(server, tmp_path)
         node.get(data_of(9), run_id=2)
@@ -93,8 +93,8 @@ def test_the_newest_contents_of_a_run_stay(tmp_path: Path) -> None:
         assert node.get(data_of(9), run_id=2) == 0
 
 
-def test_the_cache_has_a_size(tmp_path: Path) -> None:
-    """What was used least recently goes first; the newest stays, however large it is."""
+def test_the_least_recently_used_content_is_evicted(tmp_path: Path) -> None:
+    """Beyond the capacity, the least recently used content goes first; the newest stays, however large it is."""
     with store() as server:
         node = Node(server, tmp_path, 7 * CHUNK)
         for run_id in (1, 2, 1, 3):
@@ -108,8 +108,8 @@ def test_the_cache_has_a_size(tmp_path: Path) -> None:
         assert sum(path.stat().st_size for path in tmp_path.iterdir() if not path.suffix) == 20 * CHUNK
 
 
-def test_nothing_of_a_run_that_is_over_stays(tmp_path: Path) -> None:
-    """Its contents go, and those of others stay."""
+def test_the_contents_of_an_ended_run_are_removed(tmp_path: Path) -> None:
+    """The contents of a run that has ended go; those of other runs stay."""
     with store() as server:
         node = Node(server, tmp_path)
         node.get(data_of(1), 1)
@@ -120,7 +120,7 @@ def test_nothing_of_a_run_that_is_over_stays(tmp_path: Path) -> None:
 
 
 def test_abandoned_downloads_are_removed(tmp_path: Path) -> None:
-    """Those that were begun a moment ago are resumed."""
+    """Old incomplete downloads are removed at start-up; recent ones are kept, to be resumed."""
     old, new = tmp_path / "a.part", tmp_path / "b.part"
     for path in (old, new):
         path.touch()

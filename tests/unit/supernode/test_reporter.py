@@ -1,4 +1,4 @@
-"""Reports of a SuperNode: logs and progress."""
+"""The reporter of a SuperNode: log lines and progress."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from umbel.wire.programs import FleetClient
 
 
 class FakeClient:
-    """Takes reports; `failures` are raised first."""
+    """Stores reports, after raising each of `failures` once."""
 
     def __init__(self) -> None:
         self.reports: list[NodeReport] = []
@@ -32,12 +32,12 @@ class FakeClient:
             self.reports.append(report)
 
     def wait(self, is_so: Callable[[], object]) -> None:
-        """Wait for reports."""
+        """Wait until reports satisfy a condition."""
         with self.changed:
             assert self.changed.wait_for(is_so, 10)
 
     def texts(self, run_id: int = 7) -> list[str]:
-        """The lines of a run."""
+        """The text of the lines of a run."""
         return [
             line.text for report in self.reports for logs in report.logs if logs.run_id == run_id for line in logs.lines
         ]
@@ -45,13 +45,13 @@ class FakeClient:
 
 @pytest.fixture
 def client() -> FakeClient:
-    """A SuperLink that takes everything."""
+    """A SuperLink that accepts everything."""
     return FakeClient()
 
 
 @pytest.fixture
 def reporter(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reporter]:
-    """A reporter that has not begun."""
+    """A reporter that has not begun to send."""
     monkeypatch.setattr(reporting, "_FULL", 0.01)
     reporter = Reporter(cast("FleetClient", client), Session(node_id=5, number=2))
     yield reporter
@@ -59,7 +59,7 @@ def reporter(client: FakeClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Re
 
 
 def test_lines_go_in_order_to_their_runs(client: FakeClient, reporter: Reporter) -> None:
-    """In few reports that are numbered from 1; what was said before the session began is not lost."""
+    """Lines arrive in order, in few reports that are numbered from 1; lines from before the session are not lost."""
     reporter.log(7, "early", "INFO")
     reporter.begin()
     for number in range(3000):
@@ -74,7 +74,7 @@ def test_lines_go_in_order_to_their_runs(client: FakeClient, reporter: Reporter)
 
 
 def test_memory_is_bounded(client: FakeClient, reporter: Reporter) -> None:
-    """Of more lines than can be kept the oldest are left out, and that is said."""
+    """Beyond the limit the oldest lines are dropped, and a line says how many."""
     for number in range(MOST_LINES + 5):
         reporter.log(7, str(number), "INFO")
     reporter.begin()
@@ -84,7 +84,7 @@ def test_memory_is_bounded(client: FakeClient, reporter: Reporter) -> None:
 
 
 def test_long_lines_go_in_several_reports(client: FakeClient, reporter: Reporter) -> None:
-    """None is larger than a SuperLink takes."""
+    """No report exceeds the size limit."""
     for _ in range(200):
         reporter.log(7, "x" * 8000, "INFO")
     reporter.begin()
@@ -92,16 +92,16 @@ def test_long_lines_go_in_several_reports(client: FakeClient, reporter: Reporter
     assert len(client.reports) > 2
 
 
-def test_what_is_no_unicode_is_sent_all_the_same(client: FakeClient, reporter: Reporter) -> None:
-    """A lone surrogate must not end the reports."""
+def test_a_lone_surrogate_is_replaced(client: FakeClient, reporter: Reporter) -> None:
+    """A line that UTF-8 cannot encode does not end the reports."""
     reporter.begin()
     reporter.log(7, "\ud800", "INFO")
     client.wait(client.texts)
     assert client.texts() == ["?"]
 
 
-def test_only_the_newest_progress_is_told(client: FakeClient, reporter: Reporter) -> None:
-    """And nothing of messages that were answered meanwhile."""
+def test_only_the_latest_progress_is_sent(client: FakeClient, reporter: Reporter) -> None:
+    """Intermediate values are skipped, and so is the progress of messages that have been answered."""
     reporter.begin()
     reporter.progress("quick", "training")
     for step in range(100):
@@ -112,8 +112,8 @@ def test_only_the_newest_progress_is_told(client: FakeClient, reporter: Reporter
     assert (told.message_id, told.stage, told.done, told.unit) == ("slow", "training", 99, "steps")
 
 
-def test_a_superlink_without_room_is_asked_again(client: FakeClient, reporter: Reporter) -> None:
-    """With the same report."""
+def test_a_report_is_repeated_while_the_disk_is_full(client: FakeClient, reporter: Reporter) -> None:
+    """The same report is sent again while the SuperLink's disk is full."""
     client.failures = [StorageFull(), StorageFull()]
     reporter.begin()
     reporter.log(7, "a", "INFO")
@@ -121,8 +121,8 @@ def test_a_superlink_without_room_is_asked_again(client: FakeClient, reporter: R
     assert client.reports[0].seq == 1
 
 
-def test_a_refusal_costs_one_report(client: FakeClient, reporter: Reporter) -> None:
-    """What comes after it is sent."""
+def test_a_rejected_report_does_not_stop_later_ones(client: FakeClient, reporter: Reporter) -> None:
+    """Only the rejected report is lost."""
     client.failures = [Conflict()]
     reporter.begin()
     reporter.log(7, "lost", "INFO")
@@ -135,7 +135,7 @@ def test_a_refusal_costs_one_report(client: FakeClient, reporter: Reporter) -> N
 
 
 def test_flush_waits_for_the_last_line(client: FakeClient, reporter: Reporter) -> None:
-    """Or for as long as it is told."""
+    """Flushing returns when all lines are sent, or after the given time."""
     reporter.log(7, "a", "INFO")
     reporter.flush(0.01)
     assert client.texts() == []

@@ -11,8 +11,8 @@ from umbel.errors import ConfigError, UsageError
 from umbel.supernode.settings import address_of, default_state_dir, parse
 
 
-def test_little_is_needed(umbel_home: Path) -> None:
-    """An address alone: the state lies under UMBEL_HOME, the whole machine serves one message at a time, forever."""
+def test_only_the_address_is_required(umbel_home: Path) -> None:
+    """By default the state is in UMBEL_HOME, and the whole machine serves one message at a time, with unlimited retries."""
     settings = parse(["--superlink", "example.org:9000"])
     assert settings.superlink == "https://example.org:9000"
     assert settings.state_dir == umbel_home / "supernode" / "default"
@@ -20,8 +20,8 @@ def test_little_is_needed(umbel_home: Path) -> None:
     assert settings.cpus >= 1
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
-    """Each option finds its place; pairs of node config add up."""
+def test_every_option_is_parsed(tmp_path: Path) -> None:
+    """Each option sets its field; repeated --node-config options are merged."""
     told = "--superlink h:1 --name a --slots 3 --num-cpus 1.5 --num-gpus 0 --max-retries 2 --max-wait-time 9 --cache-size 0.5"
     pairs = ["--node-config", 'a=1 b="x y"', "--node-config", "c=true"]
     paths = ["--state-dir", str(tmp_path), "--root-certificates", "ca.pem", "--auth-supernode-private-key", "key"]
@@ -50,14 +50,14 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
         ("http://example.org:9", True, False, "http://example.org:9"),
     ],
 )
-def test_tls_is_left_out_only_where_nobody_listens(text: str, insecure: bool, has_roots: bool, url: str) -> None:
-    """On this machine, or where a person says so."""
+def test_tls_is_the_default(text: str, insecure: bool, has_roots: bool, url: str) -> None:
+    """Plain HTTP is used only on this machine, or with --insecure."""
     assert address_of(text, insecure=insecure, has_roots=has_roots) == url
 
 
 @pytest.mark.parametrize("text", ["", "ftp://h:1", "h:x", "h:1/path", "http://example.org:9", ":9"])
-def test_what_is_no_address_is_refused(text: str) -> None:
-    """Also plain HTTP to another machine, as long as no one says --insecure."""
+def test_an_invalid_address_is_rejected(text: str) -> None:
+    """An invalid address is rejected, and so is plain HTTP to another machine without --insecure."""
     with pytest.raises(ConfigError):
         address_of(text, insecure=False)
 
@@ -65,8 +65,8 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "more", [["--name", "a/b"], ["--name", ".."], ["--node-config", "a=b"], ["--node-config", "nonsense"]]
 )
-def test_nonsense_is_refused(more: list[str]) -> None:
-    """With an error that says what is wrong."""
+def test_invalid_names_and_pairs_are_rejected(more: list[str]) -> None:
+    """A name that is unsuitable for a directory, or a malformed pair, raises UsageError."""
     with pytest.raises(UsageError):
         parse(["--superlink", "h:1", *more])
 
@@ -74,14 +74,14 @@ def test_nonsense_is_refused(more: list[str]) -> None:
 @pytest.mark.parametrize(
     "more", [["--slots", "0"], ["--num-cpus", "-1"], ["--max-retries", "x"], ["--isolation", "none"]]
 )
-def test_wrong_values_end_the_program(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """As argparse does."""
+def test_invalid_values_end_the_program(more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The message on stderr names the option."""
     with pytest.raises(SystemExit):
         parse(["--superlink", "h:1", *more])
     assert more[0] in capsys.readouterr().err
 
 
-def test_a_state_directory_has_its_nodes_name(umbel_home: Path) -> None:
-    """The name, or else the key file's, whatever characters that has."""
+def test_the_state_directory_is_named_after_the_node(umbel_home: Path) -> None:
+    """Without a node name, the name of the key file is used, with unsuitable characters replaced."""
     assert default_state_dir("a", Path("/k/b.pem")).name == "a"
     assert default_state_dir("", Path("/k/b c.pem")) == umbel_home / "supernode" / "b_c"

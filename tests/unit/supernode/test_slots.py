@@ -1,4 +1,4 @@
-"""Messages wait for their turn."""
+"""Waiting for slots."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ONE, BOTH = Need(1, 0), Need(2, 0)
 
 
 class Client(Thread):
-    """Takes what it needs, and has it until it is told to go."""
+    """A thread that holds the resources it needs until `go` is set."""
 
     def __init__(self, slots: Slots, need: Need) -> None:
         super().__init__(daemon=True)
@@ -38,7 +38,7 @@ class Client(Thread):
 
 
 def test_first_come_first_served() -> None:
-    """Who needs more is not overtaken forever by those who need less."""
+    """A message with a large need is not overtaken by later ones with smaller needs."""
     slots = Slots(Budget(9, 2, ()))
     first = Client(slots, ONE)
     assert first.has.wait(10)
@@ -53,8 +53,8 @@ def test_first_come_first_served() -> None:
         client.join(10)
 
 
-def test_who_is_cancelled_waits_no_more() -> None:
-    """And those behind it get their turn."""
+def test_a_cancelled_message_stops_waiting() -> None:
+    """A cancelled message leaves the queue, and those behind it proceed."""
     slots = Slots(Budget(9, 2, ()))
     first = Client(slots, ONE)
     assert first.has.wait(10)
@@ -69,8 +69,8 @@ def test_who_is_cancelled_waits_no_more() -> None:
         client.join(10)
 
 
-def test_what_a_failure_had_is_given_back() -> None:
-    """Whatever happens to a message, its slot is free afterwards."""
+def test_a_failure_releases_its_slot() -> None:
+    """An exception in the block releases the resources."""
     slots = Slots(Budget(1, 1, ()))
     with pytest.raises(KeyError), slots.acquire(ONE, lambda: False):
         raise KeyError

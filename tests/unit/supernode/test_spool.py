@@ -1,4 +1,4 @@
-"""Replies on disk."""
+"""The spool of replies on disk."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def spool(tmp_path: Path) -> Spool:
     return spool
 
 
-def test_replies_are_found_again(spool: Spool, tmp_path: Path) -> None:
-    """By another process too, in the order in which they were kept."""
+def test_replies_survive_the_process(spool: Spool, tmp_path: Path) -> None:
+    """Another process finds the replies, oldest first."""
     found = Spool(tmp_path).replies()
     assert sorted(found, key=lambda reply: reply.message_id) == [SMALL, FAILED, LARGE]
 
 
-def test_what_was_dropped_is_gone(spool: Spool, tmp_path: Path) -> None:
-    """With its content; dropping it again is no error."""
+def test_a_dropped_reply_is_removed(spool: Spool, tmp_path: Path) -> None:
+    """The content file is removed too; dropping a reply again does nothing."""
     for message in ("a", "b", "c", "c"):
         spool.drop(message)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_not_whole_is_removed(spool: Spool, tmp_path: Path) -> None:
-    """A damaged reply, one whose content is missing or too short, a content without a reply, one that was being written."""
+def test_incomplete_replies_are_removed(spool: Spool, tmp_path: Path) -> None:
+    """Damaged replies, replies without complete content, content without a reply and temporary files are removed."""
     (tmp_path / "a.reply").write_bytes(b"\xff\x00")
     (tmp_path / "c.content").write_bytes(b"123")
     (tmp_path / "d.content").write_bytes(b"1234")
@@ -50,14 +50,14 @@ def test_what_is_not_whole_is_removed(spool: Spool, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_replies_do_not_outlive_the_machine(spool: Spool, tmp_path: Path) -> None:
-    """What its disk had not got when its power went looks whole, and is not."""
+def test_replies_do_not_survive_a_reboot(spool: Spool, tmp_path: Path) -> None:
+    """After a power failure a file may look complete without being so; replies from before a reboot are discarded."""
     assert Spool(tmp_path, "another start of the machine").replies() == []
 
 
 @pytest.mark.parametrize("name", ["", "../a", "a/b", "a.b", "x" * 65, "a\0"])
-def test_an_id_that_is_no_files_name_is_refused(spool: Spool, name: str) -> None:
-    """Ids come from outside."""
+def test_an_id_that_is_not_a_file_name_is_rejected(spool: Spool, name: str) -> None:
+    """Message IDs come from the network and must not lead outside the spool."""
     with pytest.raises(ObjectInvalid):
         spool.content_path(name)
 
@@ -65,10 +65,10 @@ def test_an_id_that_is_no_files_name_is_refused(spool: Spool, name: str) -> None
 @pytest.mark.parametrize(
     ("code", "expected"), [(errno.ENOSPC, StorageFull), (errno.EDQUOT, StorageFull), (errno.EIO, OSError)]
 )
-def test_a_full_disk_is_named(
+def test_a_full_disk_raises_storage_full(
     spool: Spool, monkeypatch: pytest.MonkeyPatch, code: int, expected: type[Exception]
 ) -> None:
-    """A full disk and an exhausted quota raise StorageFull; another error stays what it is."""
+    """A full disk and an exhausted quota raise StorageFull; another error is passed on."""
 
     def fail(_path: Path, _data: bytes) -> int:
         raise OSError(code, "trouble")

@@ -1,4 +1,4 @@
-"""The state directory, the key and the patience of a SuperNode."""
+"""The state directory, the key and the retry budget of a SuperNode."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ PEM, OPENSSH = serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH
 PLAIN = serialization.NoEncryption()
 
 
-def test_a_state_directory_is_its_owners_alone(tmp_path: Path) -> None:
-    """All that is made in it."""
+def test_only_the_owner_can_access_the_state_directory(tmp_path: Path) -> None:
+    """Every directory that is created has mode 700."""
     state = StateDir(tmp_path / "a" / "b")
     state.begin_run(7)
     for path in (state.root, state.contents, state.spool, *state.root.glob("runs/*")):
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 
 
-def test_a_lock_is_held_by_one(tmp_path: Path) -> None:
-    """Until its file is closed."""
+def test_one_process_at_a_time_holds_the_lock(tmp_path: Path) -> None:
+    """A second lock raises Conflict until the first is released."""
     with StateDir(tmp_path).lock(), pytest.raises(Conflict, match=str(tmp_path)):
         StateDir(tmp_path).lock()
     StateDir(tmp_path).lock().close()
 
 
 def test_runs_are_kept_until_they_are_removed(tmp_path: Path) -> None:
-    """With what their clients keep; removing what is not there is no error."""
+    """The directory of a run, with the clients' state, stays until the run is removed; removing an unknown run does nothing."""
     state = StateDir(tmp_path)
     for run_id in (7, 8):
         state.begin_run(run_id)
@@ -45,30 +45,30 @@ def test_runs_are_kept_until_they_are_removed(tmp_path: Path) -> None:
     assert state.runs() == [8]
 
 
-def test_a_directory_that_cannot_be_used_is_an_error(tmp_path: Path) -> None:
-    """It is named."""
+def test_an_unusable_directory_is_named(tmp_path: Path) -> None:
+    """The error contains the path."""
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match=r"file/state"):
         StateDir(tmp_path / "file" / "state")
 
 
-def test_the_own_key_stays_the_same(tmp_path: Path) -> None:
-    """It is made once."""
+def test_the_generated_key_is_reused(tmp_path: Path) -> None:
+    """The key is generated once, readable by the owner only."""
     key = own_key(tmp_path / "key.pem").public_key()
     assert own_key(tmp_path / "key.pem").public_key() == key
     assert stat.S_IMODE((tmp_path / "key.pem").stat().st_mode) == 0o600
 
 
-def test_keys_of_both_forms_are_read(tmp_path: Path) -> None:
-    """OpenSSH's and PKCS 8."""
+def test_openssh_and_pkcs8_keys_are_read(tmp_path: Path) -> None:
+    """A key loads from either file format."""
     key = Ed25519PrivateKey.generate()
     for form in (OPENSSH, serialization.PrivateFormat.PKCS8):
         (tmp_path / "key").write_bytes(key.private_bytes(PEM, form, PLAIN))
         assert load_key(tmp_path / "key").public_key() == key.public_key()
 
 
-def test_what_is_no_key_is_an_error(tmp_path: Path) -> None:
-    """A missing file, nonsense, a key of another kind, a key with a password: each is told apart."""
+def test_unusable_keys_have_distinct_errors(tmp_path: Path) -> None:
+    """A missing file, an invalid file, another type of key and a key with a password have different messages."""
     secret = serialization.BestAvailableEncryption(b"secret")
     ours, other = Ed25519PrivateKey.generate(), generate_private_key(SECP256R1())
     pkcs8 = serialization.PrivateFormat.PKCS8
@@ -85,19 +85,19 @@ def test_what_is_no_key_is_an_error(tmp_path: Path) -> None:
             load_key(tmp_path / "key")
 
 
-def test_patience_ends_after_so_many_failures_in_a_row() -> None:
-    """A success begins the count again; without a limit it never ends."""
-    patience = RetryBudget(2, float("inf"))
-    assert [patience.record_failure(0) for _ in range(3)] == [True, True, False]
-    patience.reset()
-    assert patience.record_failure(0)
+def test_consecutive_failures_are_limited() -> None:
+    """A success resets the count; without a limit, retries never end."""
+    budget = RetryBudget(2, float("inf"))
+    assert [budget.record_failure(0) for _ in range(3)] == [True, True, False]
+    budget.reset()
+    assert budget.record_failure(0)
     endless = RetryBudget(None, float("inf"))
     assert all(endless.record_failure(float(at)) for at in range(1000))
 
 
-def test_patience_ends_after_so_many_seconds() -> None:
-    """Counted from the first failure."""
-    patience = RetryBudget(None, 10.0)
-    assert [patience.record_failure(at) for at in (100.0, 109.0, 110.0)] == [True, True, False]
-    patience.reset()
-    assert patience.record_failure(200.0)
+def test_the_time_without_success_is_limited() -> None:
+    """Time counts from the first failure after a success."""
+    budget = RetryBudget(None, 10.0)
+    assert [budget.record_failure(at) for at in (100.0, 109.0, 110.0)] == [True, True, False]
+    budget.reset()
+    assert budget.record_failure(200.0)
