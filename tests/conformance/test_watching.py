@@ -114,7 +114,8 @@ def test_transactions_that_meet_are_repeated(db: Database) -> None:
         orders: list[tuple[int, int]] = [(1, 2), (2, 1)]
         list(threads.map(lambda order: db.write(lambda t: change(t, order)), orders))
     assert [db.read(lambda c, n=n: runs.get(c, n)).last_seq for n in (1, 2)] == [4, 4]  # type: ignore[misc]
-    assert len(tries) == (3 if db.is_shared else 2)
+    # A repeated transaction may take its first row before the other wakes, and they meet again.
+    assert len(tries) >= 3 if db.is_shared else len(tries) == 2
 
 
 def test_a_value_that_does_not_fit_is_the_clients_doing(postgres_url: str) -> None:
